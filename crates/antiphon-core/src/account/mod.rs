@@ -1,0 +1,5 @@
+//! Accounting: what an answer used.
+
+mod usage;
+
+pub use usage::Usage;

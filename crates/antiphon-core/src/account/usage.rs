@@ -1,0 +1,44 @@
+//! Tokens used by an answer, in one meaning for all providers.
+
+use serde::{Deserialize, Serialize};
+
+/// Tokens used. Details are part of their totals: cached tokens of the input, reasoning tokens of the output.
+///
+/// Anthropic counts cached tokens *beside* its input, OpenAI *inside*; dialects translate into the second form, so
+/// that `input_tokens` is always everything the model read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens read, cached ones included.
+    pub input_tokens: u64,
+    /// Tokens written, reasoning included.
+    pub output_tokens: u64,
+    /// Of the input: read from the provider's cache.
+    pub cached_input_tokens: u64,
+    /// Of the output: thought, not shown.
+    pub reasoning_tokens: u64,
+    /// Of the input: written to the provider's cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write_tokens: u64,
+}
+
+fn is_zero(tokens: &u64) -> bool {
+    *tokens == 0
+}
+
+impl Usage {
+    /// Input and output together.
+    pub fn total(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        let add = u64::saturating_add;
+        self.input_tokens = add(self.input_tokens, other.input_tokens);
+        self.output_tokens = add(self.output_tokens, other.output_tokens);
+        self.cached_input_tokens = add(self.cached_input_tokens, other.cached_input_tokens);
+        self.reasoning_tokens = add(self.reasoning_tokens, other.reasoning_tokens);
+        self.cache_write_tokens = add(self.cache_write_tokens, other.cache_write_tokens);
+    }
+}

@@ -1,0 +1,77 @@
+//! A whole answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::Usage;
+
+/// Why the model stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// It had said everything, or met a stop sequence.
+    Stop,
+    /// The output cap or the context window ended it.
+    Length,
+    /// It asks for tools.
+    ToolCalls,
+    /// A content filter or a refusal ended it.
+    ContentFilter,
+    /// A reason this version does not know, as the provider wrote it.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl FinishReason {
+    /// The word in output files.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+            Self::Other(reason) => reason,
+        }
+    }
+}
+
+/// A tool that the model wants called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The provider's id of the call.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// Its arguments as JSON text.
+    pub arguments: String,
+}
+
+/// A whole answer, in one meaning for all dialects, with the provider's own body beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The text of the (first) answer; empty where the model only calls tools.
+    pub text: String,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+    /// The refusal's words, where the model declined.
+    pub refusal: Option<String>,
+    /// Tools the model wants called.
+    pub tool_calls: Vec<ToolCall>,
+    /// The model's name as the provider reports it (often dated).
+    pub model: Option<String>,
+    /// Tokens used; `None` where the provider does not say.
+    pub usage: Option<Usage>,
+    /// The provider's body, JSON. For a stream: the body that a whole answer would have had.
+    pub body: Bytes,
+    /// Time on the wire, from sending to the end of the body; waiting for limits is not in it. Set by the meter.
+    pub latency: Duration,
+}
+
+impl Answer {
+    /// Whether the model declined to answer.
+    pub fn is_refusal(&self) -> bool {
+        self.refusal.is_some() || self.finish_reason == FinishReason::ContentFilter
+    }
+}

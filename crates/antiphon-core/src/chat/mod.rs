@@ -1,0 +1,13 @@
+//! Values of a chat: [`ChatRequest`] in, [`ChatResponse`] (head + body) out.
+
+mod answer;
+mod delta;
+mod request;
+mod response;
+mod schema;
+
+pub use answer::{Answer, FinishReason, ToolCall};
+pub use delta::{ChatDelta, Fold, ToolCallDelta};
+pub use request::{ChatRequest, Content, Delivery, Message, Role};
+pub use response::{Body, ChatResponse, DeltaStream, Head, LimitWindow, RateLimits, Receipt};
+pub use schema::{OffSchema, Schema, Validate};

@@ -1,0 +1,367 @@
+//! Errors, classified once: where status, headers and body are still in hand.
+//!
+//! Afterwards nothing matches on text. An [`Error`] says what happened ([`ErrorKind`]), what the provider said
+//! (status, body) and what the caller can do about it ([`Advice`]).
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+
+/// What went wrong, in the words of the output file (`error.code`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The input line cannot be read as a request.
+    InvalidLine,
+    /// The input line is longer than the limit.
+    LineTooLong,
+    /// A template names a field that the row lacks.
+    MissingField,
+    /// The second of two lines with the same `custom_id`.
+    DuplicateCustomId,
+    /// The provider refuses this request as malformed.
+    BadRequest,
+    /// The request is longer than the model's context window.
+    ContextLength,
+    /// The model or its content filter declined to answer.
+    Refused,
+    /// The answer ended at its length limit where a whole one was needed.
+    CutOff,
+    /// The answer does not fit its JSON Schema.
+    OffSchema,
+    /// The key is wrong, missing or not allowed.
+    Auth,
+    /// The account has no credit left: waiting does not help.
+    QuotaExhausted,
+    /// No such model, or no access to it.
+    ModelNotFound,
+    /// Too many requests or tokens for now.
+    RateLimited,
+    /// The provider is over capacity.
+    Overloaded,
+    /// The provider failed (5xx).
+    ServerError,
+    /// A time limit ran out.
+    Timeout,
+    /// No connection, or it broke.
+    Connection,
+    /// An answer that cannot be read: not JSON, too large, cut short.
+    BadResponse,
+    /// The call was given up on this side: a deadline, an interrupt. Never an output line.
+    Stopped,
+}
+
+/// Names of the kinds that may stand in an output file, each with its code.
+const CODES: [(ErrorKind, &str); 19] = [
+    (ErrorKind::InvalidLine, "invalid_line"),
+    (ErrorKind::LineTooLong, "line_too_long"),
+    (ErrorKind::MissingField, "missing_field"),
+    (ErrorKind::DuplicateCustomId, "duplicate_custom_id"),
+    (ErrorKind::BadRequest, "bad_request"),
+    (ErrorKind::ContextLength, "context_length"),
+    (ErrorKind::Refused, "refused"),
+    (ErrorKind::CutOff, "cut_off"),
+    (ErrorKind::OffSchema, "off_schema"),
+    (ErrorKind::Auth, "auth"),
+    (ErrorKind::QuotaExhausted, "quota_exhausted"),
+    (ErrorKind::ModelNotFound, "model_not_found"),
+    (ErrorKind::RateLimited, "rate_limited"),
+    (ErrorKind::Overloaded, "overloaded"),
+    (ErrorKind::ServerError, "server_error"),
+    (ErrorKind::Timeout, "timeout"),
+    (ErrorKind::Connection, "connection"),
+    (ErrorKind::BadResponse, "bad_response"),
+    (ErrorKind::Stopped, "stopped"),
+];
+
+impl ErrorKind {
+    /// The code of this kind in output files and reports.
+    pub fn code(self) -> &'static str {
+        CODES
+            .iter()
+            .find(|(kind, _)| *kind == self)
+            .map_or("unknown", |(_, code)| code)
+    }
+
+    /// The kind that a code of an output file or ledger names.
+    pub fn from_code(code: &str) -> Option<Self> {
+        CODES
+            .iter()
+            .find(|(_, known)| *known == code)
+            .map(|(kind, _)| *kind)
+    }
+
+    /// Whether the same request may succeed later without anybody changing anything.
+    ///
+    /// Rows that ended in such an error are sent again by the next run.
+    pub fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::RateLimited
+                | Self::Overloaded
+                | Self::ServerError
+                | Self::Timeout
+                | Self::Connection
+                | Self::BadResponse
+                | Self::Stopped
+        )
+    }
+
+    /// Whether the error is of the account and not of the request: every further call would fail alike.
+    pub fn stops_the_run(self) -> bool {
+        matches!(self, Self::Auth | Self::QuotaExhausted)
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// What the caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Try again, after the back-off of the caller's own policy.
+    Retry,
+    /// Try again, not before the server's delay has passed.
+    RetryAfter(Duration),
+    /// This model will not answer this request; another one may.
+    Elsewhere,
+    /// The request itself is at fault, or nothing more can be done.
+    Never,
+}
+
+/// Which time limit ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Connecting, TLS included.
+    Connect,
+    /// Waiting for the first byte of the answer.
+    FirstByte,
+    /// Silence between two pieces of the answer.
+    Idle,
+    /// The whole attempt.
+    Total,
+}
+
+/// A failed call: small, boxed, cheap to move.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    status: Option<u16>,
+    retry_after: Option<Duration>,
+    should_retry: Option<bool>,
+    phase: Option<Phase>,
+    request_id: Option<String>,
+    body: Option<Bytes>,
+    attempts: u32,
+    source: Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of this kind; the message is for people: lower case, concise, no full stop.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            status: None,
+            retry_after: None,
+            should_retry: None,
+            phase: None,
+            request_id: None,
+            body: None,
+            attempts: 0,
+            source: None,
+        }))
+    }
+
+    /// A time limit that ran out in the given phase.
+    pub fn timeout(phase: Phase, limit: Duration) -> Self {
+        let what = match phase {
+            Phase::Connect => "no connection",
+            Phase::FirstByte => "no answer",
+            Phase::Idle => "the answer fell silent",
+            Phase::Total => "no complete answer",
+        };
+        let mut error = Self::new(ErrorKind::Timeout, format!("{what} within {limit:?}"));
+        error.0.phase = Some(phase);
+        error
+    }
+
+    /// The call was given up on this side.
+    pub fn stopped(why: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Stopped, why)
+    }
+
+    /// With the HTTP status of the answer.
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// With the server's own delay before the next try.
+    pub fn with_retry_after(mut self, delay: Option<Duration>) -> Self {
+        self.0.retry_after = delay;
+        self
+    }
+
+    /// With the server's `x-should-retry`, which overrides what the kind says.
+    pub fn with_should_retry(mut self, should: Option<bool>) -> Self {
+        self.0.should_retry = should;
+        self
+    }
+
+    /// With the provider's id of the request.
+    pub fn with_request_id(mut self, id: Option<String>) -> Self {
+        self.0.request_id = id;
+        self
+    }
+
+    /// With the body of the HTTP answer.
+    pub fn with_body(mut self, body: Bytes) -> Self {
+        self.0.body = Some(body);
+        self
+    }
+
+    /// With the error underneath.
+    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.0.source = Some(std::sync::Arc::new(source));
+        self
+    }
+
+    /// With the number of attempts that were made on the wire.
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The message, without the chain of sources.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The HTTP status, where an answer came.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The delay that the server asked for.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Which time limit ran out, for [`ErrorKind::Timeout`].
+    pub fn phase(&self) -> Option<Phase> {
+        self.0.phase
+    }
+
+    /// The provider's id of the request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// The body of the HTTP answer, where one came.
+    pub fn body(&self) -> Option<&Bytes> {
+        self.0.body.as_ref()
+    }
+
+    /// Attempts made on the wire before this error was final.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// What the caller can do.
+    pub fn advice(&self) -> Advice {
+        let by_kind = match self.0.kind {
+            ErrorKind::RateLimited
+            | ErrorKind::Overloaded
+            | ErrorKind::ServerError
+            | ErrorKind::Timeout
+            | ErrorKind::Connection
+            | ErrorKind::BadResponse => {
+                self.0.retry_after.map_or(Advice::Retry, Advice::RetryAfter)
+            }
+            ErrorKind::ContextLength
+            | ErrorKind::ModelNotFound
+            | ErrorKind::Auth
+            | ErrorKind::QuotaExhausted => Advice::Elsewhere,
+            _ => Advice::Never,
+        };
+        match (self.0.should_retry, by_kind) {
+            (Some(false), Advice::Retry | Advice::RetryAfter(_)) => Advice::Elsewhere,
+            // a server may call a bad request retryable, but never a key that is wrong or empty
+            (Some(true), Advice::Never) if self.0.status.is_some() => {
+                self.0.retry_after.map_or(Advice::Retry, Advice::RetryAfter)
+            }
+            _ => by_kind,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("status", &self.0.status)
+            .field("attempts", &self.0.attempts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source = self.0.source.as_deref()?;
+        Some(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_names_its_kind() {
+        for (kind, code) in CODES {
+            assert_eq!(kind.code(), code);
+            assert_eq!(ErrorKind::from_code(code), Some(kind));
+        }
+    }
+
+    #[test]
+    fn the_server_has_the_last_word_on_retrying() {
+        let failed = || Error::new(ErrorKind::ServerError, "x").with_status(500);
+        assert_eq!(failed().advice(), Advice::Retry);
+        assert_eq!(
+            failed().with_should_retry(Some(false)).advice(),
+            Advice::Elsewhere
+        );
+        let refused = Error::new(ErrorKind::BadRequest, "x").with_status(400);
+        assert_eq!(refused.clone().advice(), Advice::Never);
+        assert_eq!(
+            refused.with_should_retry(Some(true)).advice(),
+            Advice::Retry
+        );
+        let empty = Error::new(ErrorKind::QuotaExhausted, "x").with_status(429);
+        assert_eq!(
+            empty.with_should_retry(Some(true)).advice(),
+            Advice::Elsewhere
+        );
+    }
+}

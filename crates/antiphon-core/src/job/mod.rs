@@ -1,0 +1,5 @@
+//! Jobs: many requests, a ledger, one outcome for each.
+
+mod journal;
+
+pub use journal::{AnsweredAttempt, AttemptJournal};

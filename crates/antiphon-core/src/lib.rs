@@ -1,0 +1,25 @@
+//! The heart of Antiphon: everything that answers a chat request is a [`Model`].
+//!
+//! Layers wrap a [`Model`] and give a [`Model`]; patterns combine models and give a model. This crate knows nothing of
+//! HTTP, files or command lines, and no clock or dice of its own: both are parameters.
+//!
+//! ```text
+//! ChatRequest ──> deadline ▸ coalesce ▸ validate ▸ retry ▸ admit ▸ meter ▸ timeout ──> leaf (provider, simulator)
+//!                                                                                        │
+//! ChatResponse = Head (facts) + Body (whole or streamed; carries what was reserved) <────┘
+//! ```
+
+pub mod account;
+pub mod chat;
+pub mod clock;
+mod error;
+mod fingerprint;
+pub mod job;
+mod model;
+
+pub use account::Usage;
+pub use chat::{Answer, Body, ChatDelta, ChatRequest, ChatResponse, FinishReason, Head, Message};
+pub use clock::{Clock, Dice, Moment, SystemClock};
+pub use error::{Advice, Error, ErrorKind, Phase};
+pub use fingerprint::Fingerprint;
+pub use model::{BoxFuture, Limits, Model, SharedModel};

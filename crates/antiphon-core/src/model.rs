@@ -1,0 +1,40 @@
+//! [`Model`]: whatever can answer a chat request.
+
+use std::{num::NonZeroU32, pin::Pin, sync::Arc};
+
+use crate::{ChatRequest, ChatResponse, Error};
+
+/// A boxed future, as the object-safe [`Model`] needs it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// How many calls a model can bear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls in flight at once; `None` is unlimited.
+    pub concurrency: Option<NonZeroU32>,
+}
+
+/// Anything that can answer a chat request: a remote endpoint, a simulator, a layer around another model.
+///
+/// There is one door. The response is a head (facts) and a body (whole or streamed); what was reserved for the call
+/// lives in the response and is given back when it ends *or is dropped*.
+///
+/// `&self` and no readiness: limits depend on the request's account and token count, which a `poll_ready` cannot see.
+pub trait Model: Send + Sync + std::fmt::Debug {
+    /// The name users know it by, `provider/model`.
+    fn name(&self) -> &str;
+
+    /// How many calls it can bear at once.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
+    /// Answers one request.
+    ///
+    /// # Errors
+    /// A classified [`Error`]. An error after the head has arrived comes through the body.
+    fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>>;
+}
+
+/// A model that many callers share.
+pub type SharedModel = Arc<dyn Model>;
