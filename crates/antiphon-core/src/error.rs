@@ -145,6 +145,15 @@ pub enum Phase {
     Total,
 }
 
+/// A verdict on the whole account that a failed call met. The request itself is not at fault: its row stays pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountVerdict {
+    /// The endpoint was never reachable, or was down for too long.
+    GivenUp,
+    /// The server asks for a longer wait than the caller allows.
+    WaitTooLong,
+}
+
 /// A failed call: small, boxed, cheap to move.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
@@ -160,6 +169,8 @@ struct Inner {
     request_id: Option<String>,
     body: Option<Bytes>,
     attempts: u32,
+    usage: crate::Usage,
+    verdict_on_account: Option<AccountVerdict>,
     source: Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -176,6 +187,8 @@ impl Error {
             request_id: None,
             body: None,
             attempts: 0,
+            usage: crate::Usage::default(),
+            verdict_on_account: None,
             source: None,
         }))
     }
@@ -240,6 +253,23 @@ impl Error {
         self
     }
 
+    /// With the tokens of answers that were paid for and not good enough.
+    pub fn with_usage(mut self, usage: crate::Usage) -> Self {
+        self.0.usage = usage;
+        self
+    }
+
+    /// As a verdict on the whole account.
+    pub fn with_verdict_on_account(mut self, verdict: AccountVerdict) -> Self {
+        self.0.verdict_on_account = Some(verdict);
+        self
+    }
+
+    /// The verdict on the whole account, where the error is not the request's own.
+    pub fn verdict_on_account(&self) -> Option<AccountVerdict> {
+        self.0.verdict_on_account
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -278,6 +308,11 @@ impl Error {
     /// Attempts made on the wire before this error was final.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
+    }
+
+    /// Tokens of answers that were paid for and not good enough.
+    pub fn usage(&self) -> crate::Usage {
+        self.0.usage
     }
 
     /// What the caller can do.

@@ -20,6 +20,6 @@ mod model;
 pub use account::Usage;
 pub use chat::{Answer, Body, ChatDelta, ChatRequest, ChatResponse, FinishReason, Head, Message};
 pub use clock::{Clock, Dice, Moment, SystemClock};
-pub use error::{Advice, Error, ErrorKind, Phase};
+pub use error::{AccountVerdict, Advice, Error, ErrorKind, Phase};
 pub use fingerprint::Fingerprint;
 pub use model::{BoxFuture, Limits, Model, SharedModel};

@@ -59,3 +59,37 @@ impl fmt::Debug for Schema {
             .finish_non_exhaustive()
     }
 }
+
+/// Reads an answer's text as JSON. Models like to wrap it in a Markdown fence, which is forgiven.
+///
+/// # Errors
+/// The text is not JSON; the message says where.
+pub fn parse_answer(text: &str) -> Result<Value, OffSchema> {
+    let bare = text.trim();
+    let bare = match bare.strip_prefix("```") {
+        Some(fenced) => fenced
+            .trim_start_matches(|c: char| c.is_ascii_alphanumeric())
+            .trim_end()
+            .trim_end_matches("```"),
+        None => bare,
+    };
+    serde_json::from_str(bare).map_err(|error| OffSchema(format!("not JSON: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fence_around_json_is_forgiven() {
+        for text in [
+            "{\"a\":1}",
+            "  {\"a\": 1}\n",
+            "```json\n{\"a\":1}\n```",
+            "```\n{\"a\":1}```",
+        ] {
+            assert_eq!(parse_answer(text).unwrap()["a"], 1, "{text}");
+        }
+        assert!(parse_answer("{\"a\":").is_err());
+    }
+}

@@ -1,0 +1,306 @@
+//! Runs a job: a bounded window of rows, always full, no waves.
+//!
+//! ```text
+//! planner (thread) ──batches──> driver ──a task a row──> model stack
+//!     │                                                     │ outcome + receipt
+//!     └──rows──> sequencer (thread) <──committed── ledger <─┘
+//!                    └──> sink, in input order
+//! ```
+//! A row leaves the window when its outcome is durable: the ledger drops the row's receipt after the commit, which frees
+//! the model's permit and the row's place in the window at once.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use super::{
+    journal::AttemptJournal,
+    ledger::{Finished, ItemId, Ledger, Outcome, Verdict},
+    planner::{Batch, Comparison, Planner, Send},
+    progress::Progress,
+    row::{Prepare, Seen, Source},
+    sequencer::{Notice, Sequencer},
+    sink::{Order, Sink},
+    stop::{Stop, StopReason},
+};
+use crate::{BoxFuture, Error, ErrorKind, chat::Receipt, job::AnsweredAttempt};
+
+/// Bytes of raw lines in the window.
+const WINDOW_BYTES: u32 = 64 << 20;
+/// Batches between planner and driver.
+const BATCHES_AHEAD: usize = 2;
+/// How long a draining job waits for the planner to notice.
+const PLANNER_GRACE: Duration = Duration::from_millis(200);
+/// Notices that wait for the sequencer before those who send them wait.
+const NOTICES_AHEAD: usize = 256;
+
+/// Settings of a job that concern rows; those of calls are in the models' stacks.
+#[derive(Clone, Debug)]
+pub struct JobConfig {
+    /// Order of the output.
+    pub order: Order,
+    /// Read no more rows than this.
+    pub limit: Option<u64>,
+    /// Send rows again that failed for good.
+    pub retry_failed: bool,
+    /// Stop when a larger share of the finished rows has failed (from 100 rows on).
+    pub max_error_rate: Option<f64>,
+    /// Keep the raw line in the output.
+    pub include_input: bool,
+    /// Whether raw lines are JSON (else they are text, and become a JSON string in the output).
+    pub input_is_json: bool,
+    /// Rows in the window: read and not yet durable. Larger than the models' concurrency, because rows in back-off
+    /// hold a place.
+    pub window_rows: u32,
+}
+
+impl JobConfig {
+    /// Whether an outcome of an earlier run stands.
+    pub fn is_done(&self, verdict: Option<Verdict>) -> bool {
+        match verdict {
+            None => false,
+            Some(Verdict { error: None }) => true,
+            Some(Verdict { error: Some(kind) }) => !kind.is_transient() && !self.retry_failed,
+        }
+    }
+}
+
+/// The parts of a job.
+pub struct Job {
+    /// Where rows come from.
+    pub source: Box<dyn Source>,
+    /// What they mean.
+    pub prepare: Arc<dyn Prepare>,
+    /// What is remembered.
+    pub ledger: Arc<dyn Ledger>,
+    /// Where lines go.
+    pub sink: Box<dyn Sink>,
+    /// Counts equal rows.
+    pub seen: Box<dyn Seen>,
+    /// How the survey compared input and ledger.
+    pub comparison: Comparison,
+    /// Settings.
+    pub config: JobConfig,
+    /// Counters, shared with whoever shows them.
+    pub progress: Arc<Progress>,
+    /// The switch that drains the job.
+    pub stop: Stop,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Job {
+    /// Runs until every row has an outcome or the job is drained. Everything that is finished is durable and in the
+    /// output when this returns; `Stop::reason` and `Progress::snapshot` tell how it ended.
+    ///
+    /// # Panics
+    /// When a thread cannot be started.
+    pub async fn run(self) {
+        let Self {
+            mut source,
+            prepare,
+            ledger,
+            mut sink,
+            mut seen,
+            comparison,
+            config,
+            progress,
+            stop,
+        } = self;
+        let (notices, inbox) = std::sync::mpsc::sync_channel(NOTICES_AHEAD);
+        let (batch_sender, batches) = mpsc::channel(BATCHES_AHEAD);
+        let config = Arc::new(config);
+
+        let sequencer = tokio::task::spawn_blocking({
+            let (ledger, progress, stop) = (ledger.clone(), progress.clone(), stop.clone());
+            let config = config.clone();
+            move || {
+                Sequencer::new(&*ledger, &mut *sink, &progress, &stop, &config).run(&inbox);
+            }
+        });
+        ledger.listen(Box::new({
+            let notices = notices.clone();
+            // the sequencer is gone only when the job is over
+            move |event| drop(notices.send(Notice::Ledger(event)))
+        }));
+        let (planned, all_planned) = oneshot::channel();
+        std::thread::spawn({
+            let (ledger, progress, stop) = (ledger.clone(), progress.clone(), stop.clone());
+            let config = config.clone();
+            move || {
+                let planner = Planner {
+                    source: &mut *source,
+                    prepare: &*prepare,
+                    ledger: &*ledger,
+                    seen: &mut *seen,
+                    config: &config,
+                    comparison,
+                    progress: &progress,
+                    stop: &stop,
+                    notices,
+                    batches: batch_sender,
+                };
+                // nobody listens any more only when the job is over
+                drop(planned.send(planner.run()));
+            }
+        });
+        send_rows(batches, &ledger, &stop, config.window_rows).await;
+        let planned_all = tokio::select! {
+            all = all_planned => all.unwrap_or(false),
+            // a planner that waits for a pipe to speak cannot be woken; the job does not wait for it
+            () = planner_grace(&stop) => false,
+        };
+        ledger.finish(planned_all);
+        if let Err(panic) = sequencer.await {
+            stop.drain(StopReason::Disk(Error::stopped(panic.to_string())));
+        }
+    }
+}
+
+async fn planner_grace(stop: &Stop) {
+    stop.draining().cancelled().await;
+    tokio::time::sleep(PLANNER_GRACE).await;
+}
+
+/// Keeps the window full until the planner is done, then waits for the rows in it.
+async fn send_rows(
+    mut batches: mpsc::Receiver<Batch>,
+    ledger: &Arc<dyn Ledger>,
+    stop: &Stop,
+    window_rows: u32,
+) {
+    let tasks = TaskTracker::new();
+    let rows = Arc::new(Semaphore::new(window_rows as usize));
+    let bytes = Arc::new(Semaphore::new(WINDOW_BYTES as usize));
+    'batches: while let Some(batch) = batches.recv().await {
+        // a ledger that cannot be written drops the reply: then nothing may be sent
+        if batch.committed.await.is_err() {
+            break;
+        }
+        for send in batch.sends {
+            let size = u32::try_from(send.bytes).unwrap_or(u32::MAX);
+            let place = async {
+                let row = rows.clone().acquire_owned().await;
+                let bytes = bytes.clone().acquire_many_owned(size.min(WINDOW_BYTES));
+                Some((row.ok()?, bytes.await.ok()?))
+            };
+            let place = tokio::select! {
+                biased;
+                () = stop.draining().cancelled() => break 'batches,
+                place = place => place,
+            };
+            let Some(place) = place else { break 'batches };
+            tasks.spawn(answer_row(send, ledger.clone(), stop.clone(), place));
+        }
+    }
+    // a planner that waits for room must see that nobody reads any more
+    drop(batches);
+    tasks.close();
+    tasks.wait().await;
+}
+
+type Place = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+/// One row: ask, judge, hand the outcome to the ledger.
+async fn answer_row(send: Send, ledger: Arc<dyn Ledger>, stop: Stop, place: Place) {
+    let Send {
+        index,
+        item,
+        existed,
+        mut call,
+        ..
+    } = send;
+    let schema = call.request.schema.clone();
+    if schema.is_some() {
+        match RowJournal::open(ledger.clone(), item, existed) {
+            Ok(journal) => call.request.journal = Some(Arc::new(journal)),
+            Err(error) => return stop.drain(StopReason::Disk(error)),
+        }
+    }
+    let answered = match call.model.call(call.request).await {
+        Ok(response) => response.whole().await,
+        Err(error) => Err(error),
+    };
+    let (outcome, receipt) = match answered {
+        Ok((mut head, answer)) => {
+            head.dropped.extend(call.dropped);
+            let outcome = Outcome::answered(&head, &answer, schema.as_ref());
+            (outcome, head.receipt)
+        }
+        Err(error) => match stop_reason(&error) {
+            // the row stays pending: it has no line, and the next run sends it
+            Some(reason) => return stop.drain(reason),
+            None if error.kind() == ErrorKind::Stopped => return,
+            None => (Outcome::failed(call.model.name(), &error), None),
+        },
+    };
+    ledger.commit(Finished {
+        index,
+        item,
+        outcome,
+        receipt: Some(Receipt::new((receipt, place))),
+    });
+}
+
+/// Errors that are not the row's own.
+fn stop_reason(error: &Error) -> Option<StopReason> {
+    if error.kind().stops_the_run() {
+        return Some(StopReason::Account(error.clone()));
+    }
+    match error.verdict_on_account() {
+        None => None,
+        Some(crate::AccountVerdict::GivenUp) => Some(StopReason::Unreachable(error.clone())),
+        Some(crate::AccountVerdict::WaitTooLong) => Some(StopReason::WaitTooLong(error.clone())),
+    }
+}
+
+/// Records a row's answered attempts in the ledger.
+#[derive(Debug)]
+struct RowJournal {
+    ledger: Arc<dyn Ledger>,
+    item: ItemId,
+    earlier: Vec<AnsweredAttempt>,
+}
+
+impl RowJournal {
+    fn open(ledger: Arc<dyn Ledger>, item: ItemId, existed: bool) -> Result<Self, Error> {
+        let earlier = if existed {
+            ledger.attempts(item)?
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            ledger,
+            item,
+            earlier,
+        })
+    }
+}
+
+impl AttemptJournal for RowJournal {
+    fn earlier(&self) -> Vec<AnsweredAttempt> {
+        self.earlier.clone()
+    }
+
+    fn record(&self, attempt: AnsweredAttempt) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            self.ledger
+                .record(self.item, attempt)
+                .await
+                .map_err(|_| Error::stopped("the ledger cannot be written"))
+        })
+    }
+}
+
+/// Drains the job when its time is up.
+pub async fn drain_at_deadline(stop: Stop, deadline: Duration) {
+    tokio::time::sleep(deadline).await;
+    stop.drain(StopReason::Deadline);
+}

@@ -1,0 +1,359 @@
+//! Reads the input and decides, row by row, what is left to do.
+//!
+//! A resumed job surveys first: the input is compared with the ledger's layout, line hash by line hash, before anything
+//! is sent. An unchanged input is not parsed again; a changed one is mapped by fingerprint and occurrence.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    driver::JobConfig,
+    ledger::{Finished, ItemId, LayoutRow, Ledger, Outcome, PlannedRow, Verdict},
+    progress::Progress,
+    row::{Call, Prepare, RawRow, Seen, Source},
+    sequencer::Notice,
+    stop::{Stop, StopReason},
+};
+use crate::{Error, ErrorKind, Fingerprint};
+
+/// Rows that are planned and recorded together.
+const BATCH_ROWS: usize = 64;
+/// Bytes of raw lines after which a batch is closed early.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// How the input compares with the layout of the last run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// There is no earlier run.
+    Fresh,
+    /// Every row of the layout is where it was; the input may go on after it.
+    Same,
+    /// Rows were inserted, deleted, edited or moved, or the plan changed. The first row that differs.
+    Changed {
+        /// Position of the first difference.
+        first: u64,
+    },
+}
+
+/// What a survey found.
+#[derive(Clone, Copy, Debug)]
+pub struct Survey {
+    /// How the input compares with the layout.
+    pub comparison: Comparison,
+    /// Rows of the input.
+    pub rows: u64,
+    /// Rows of an unchanged input that need a call.
+    pub to_do: u64,
+    /// The first of these.
+    pub first_to_do: Option<u64>,
+}
+
+/// Compares the input with the last run's layout. Nothing is parsed and nothing is sent.
+///
+/// # Errors
+/// Input or ledger cannot be read.
+pub fn survey(
+    source: &mut dyn Source,
+    ledger: &dyn Ledger,
+    config: &JobConfig,
+) -> Result<Survey, Error> {
+    let mut layout = ledger.layout();
+    let mut survey = Survey {
+        comparison: Comparison::Same,
+        rows: 0,
+        to_do: 0,
+        first_to_do: None,
+    };
+    while let Some(row) = next_row(source, config, survey.rows)? {
+        survey.rows += 1;
+        let done = match layout.next().transpose()? {
+            Some(known) if known.index == row.index && known.hash == row.hash => {
+                config.is_done(known.verdict)
+            }
+            Some(_) => {
+                survey.comparison = Comparison::Changed { first: row.index };
+                return Ok(survey);
+            }
+            None => false,
+        };
+        if !done {
+            survey.to_do += 1;
+            survey.first_to_do.get_or_insert(row.index);
+        }
+    }
+    if layout.next().is_some() {
+        survey.comparison = Comparison::Changed { first: survey.rows };
+    }
+    Ok(survey)
+}
+
+fn next_row(
+    source: &mut dyn Source,
+    config: &JobConfig,
+    read: u64,
+) -> Result<Option<RawRow>, Error> {
+    if config.limit.is_some_and(|limit| read >= limit) {
+        return Ok(None);
+    }
+    source.next_row().map_err(|error| {
+        Error::new(
+            ErrorKind::Stopped,
+            format!("the input cannot be read: {error}"),
+        )
+    })
+}
+
+/// A row that shall be sent.
+#[derive(Debug)]
+pub(super) struct Send {
+    pub(super) index: u64,
+    pub(super) item: ItemId,
+    pub(super) existed: bool,
+    pub(super) bytes: usize,
+    pub(super) call: Call,
+}
+
+/// Rows to send, once their intents are committed.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) sends: Vec<Send>,
+    pub(super) committed: oneshot::Receiver<()>,
+}
+
+/// Plans rows on a thread of its own.
+pub(super) struct Planner<'a> {
+    pub(super) source: &'a mut dyn Source,
+    pub(super) prepare: &'a dyn Prepare,
+    pub(super) ledger: &'a dyn Ledger,
+    pub(super) seen: &'a mut dyn Seen,
+    pub(super) config: &'a JobConfig,
+    pub(super) comparison: Comparison,
+    pub(super) progress: &'a Progress,
+    pub(super) stop: &'a Stop,
+    pub(super) notices: std::sync::mpsc::SyncSender<Notice>,
+    pub(super) batches: mpsc::Sender<Batch>,
+}
+
+/// A batch while it is filled.
+#[derive(Default)]
+struct Filling {
+    rows: Vec<(PlannedRow, Option<Verdict>)>,
+    faults: Vec<Finished>,
+    sends: Vec<Send>,
+    bytes: usize,
+}
+
+impl Planner<'_> {
+    /// Plans until the input ends or the job drains. Says whether all rows were planned.
+    pub(super) fn run(mut self) -> bool {
+        if let Some(bytes) = self.source.total_bytes() {
+            self.progress.input_size(bytes);
+        }
+        match self.plan_all() {
+            Ok(all) => all,
+            Err(error) => {
+                self.stop.drain(match error.kind() {
+                    ErrorKind::Stopped => StopReason::Input(error.to_string()),
+                    _ => StopReason::Disk(error),
+                });
+                false
+            }
+        }
+    }
+
+    fn plan_all(&mut self) -> Result<bool, Error> {
+        let ledger = self.ledger;
+        let mut layout = match self.comparison {
+            Comparison::Same => ledger.layout(),
+            Comparison::Fresh | Comparison::Changed { .. } => Box::new(std::iter::empty()),
+        };
+        let mut next_item = ledger.next_item();
+        let mut filling = Filling::default();
+        let mut planned = 0;
+        while let Some(row) = next_row(self.source, self.config, planned)? {
+            planned += 1;
+            filling.bytes += row.text.as_ref().map_or(0, |text| text.len());
+            match layout.next().transpose()? {
+                Some(known) => self.known(row.clone(), known, &mut filling)?,
+                None => self.unknown(&row, &mut next_item, &mut filling)?,
+            }
+            self.progress.planned(planned, row.end);
+            let full = filling.rows.len() >= BATCH_ROWS || filling.bytes >= BATCH_BYTES;
+            if (full || !self.source.is_ready()) && !self.close(&mut filling) {
+                return Ok(false);
+            }
+            if self.stop.draining().is_cancelled() {
+                return Ok(false);
+            }
+        }
+        if !self.close(&mut filling) {
+            return Ok(false);
+        }
+        self.progress.planned_all();
+        Ok(true)
+    }
+
+    /// A row that stands where it stood.
+    fn known(&mut self, row: RawRow, known: LayoutRow, filling: &mut Filling) -> Result<(), Error> {
+        let occurrence = self.seen.note(*known.fingerprint.as_bytes())?;
+        if known.owns_custom_id {
+            self.seen.note(custom_id_key(&known.custom_id))?;
+        }
+        let mut planned = PlannedRow {
+            index: row.index,
+            hash: row.hash,
+            item: known.item,
+            fingerprint: known.fingerprint,
+            occurrence,
+            custom_id: known.custom_id,
+            owns_custom_id: known.owns_custom_id,
+            input: None,
+            intent: false,
+        };
+        if self.config.is_done(known.verdict) {
+            filling.rows.push((planned, known.verdict));
+            return Ok(());
+        }
+        planned.input = self.input_of(&row);
+        let prepared = self.prepare.prepare(&row);
+        self.add(&row, planned, prepared.call, true, filling);
+        Ok(())
+    }
+
+    /// A row that the layout does not know: new, moved or edited.
+    fn unknown(
+        &mut self,
+        row: &RawRow,
+        next_item: &mut ItemId,
+        filling: &mut Filling,
+    ) -> Result<(), Error> {
+        let mut prepared = self.prepare.prepare(row);
+        if prepared.owns_custom_id
+            && self.seen.note(custom_id_key(&prepared.custom_id))? > 0
+            && prepared.call.is_ok()
+        {
+            let message = format!(
+                "custom_id {:?} stands on an earlier line",
+                prepared.custom_id
+            );
+            prepared.call = Err(Error::new(ErrorKind::DuplicateCustomId, message));
+            prepared.fingerprint =
+                Fingerprint::of_bytes("duplicate", prepared.fingerprint.as_bytes());
+        }
+        let occurrence = self.seen.note(*prepared.fingerprint.as_bytes())?;
+        let found = match self.comparison {
+            Comparison::Changed { .. } => self.ledger.find(prepared.fingerprint, occurrence)?,
+            Comparison::Fresh | Comparison::Same => None,
+        };
+        let existed = found.is_some();
+        let (item, verdict) = found.unwrap_or_else(|| {
+            *next_item += 1;
+            (*next_item - 1, None)
+        });
+        let planned = PlannedRow {
+            index: row.index,
+            hash: row.hash,
+            item,
+            fingerprint: prepared.fingerprint,
+            occurrence,
+            custom_id: prepared.custom_id,
+            owns_custom_id: prepared.owns_custom_id,
+            input: self.input_of(row),
+            intent: false,
+        };
+        if self.config.is_done(verdict) {
+            filling.rows.push((planned, verdict));
+            return Ok(());
+        }
+        self.add(row, planned, prepared.call, existed, filling);
+        Ok(())
+    }
+
+    fn add(
+        &self,
+        row: &RawRow,
+        mut planned: PlannedRow,
+        call: Result<Call, Error>,
+        existed: bool,
+        filling: &mut Filling,
+    ) {
+        let (index, item) = (planned.index, planned.item);
+        planned.intent = true;
+        match call {
+            Ok(mut call) => {
+                call.request.sample = planned.occurrence;
+                filling.sends.push(Send {
+                    index,
+                    item,
+                    existed,
+                    bytes: row.text.as_ref().map_or(0, |text| text.len()),
+                    call,
+                });
+            }
+            Err(error) => filling.faults.push(Finished {
+                index,
+                item,
+                outcome: Outcome::failed("", &error),
+                receipt: None,
+            }),
+        }
+        filling.rows.push((planned, None));
+    }
+
+    fn input_of(&self, row: &RawRow) -> Option<Box<str>> {
+        if !self.config.include_input {
+            return None;
+        }
+        let text = row.text.as_ref().map_or_else(
+            |_| std::borrow::Cow::Borrowed(""),
+            |text| String::from_utf8_lossy(text),
+        );
+        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+        let json = if is_json && self.config.input_is_json {
+            text.into_owned()
+        } else {
+            serde_json::Value::String(text.into_owned()).to_string()
+        };
+        Some(json.into())
+    }
+
+    /// Hands a batch on: to the sequencer, the ledger and the driver, in this order. Says whether to go on.
+    fn close(&self, filling: &mut Filling) -> bool {
+        let Filling {
+            rows,
+            faults,
+            sends,
+            ..
+        } = std::mem::take(filling);
+        if rows.is_empty() {
+            return true;
+        }
+        let to_record: Vec<PlannedRow> = match self.comparison {
+            // rows that are done and where they were need no new record
+            Comparison::Same => rows
+                .iter()
+                .filter(|(row, _)| row.intent)
+                .map(|(row, _)| row.clone())
+                .collect(),
+            _ => rows.iter().map(|(row, _)| row.clone()).collect(),
+        };
+        if self.notices.send(Notice::Planned(rows)).is_err() {
+            return false;
+        }
+        if to_record.is_empty() {
+            return true;
+        }
+        let committed = self.ledger.plan(to_record);
+        for fault in faults {
+            self.ledger.commit(fault);
+        }
+        sends.is_empty()
+            || self
+                .batches
+                .blocking_send(Batch { sends, committed })
+                .is_ok()
+    }
+}
+
+fn custom_id_key(custom_id: &str) -> [u8; 16] {
+    *Fingerprint::of_bytes("custom_id", custom_id.as_bytes()).as_bytes()
+}

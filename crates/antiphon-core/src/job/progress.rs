@@ -1,0 +1,136 @@
+//! What a running job tells about itself: counters that anyone may read at any time.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use super::ledger::{Outcome, Verdict};
+use crate::{ErrorKind, FinishReason, Usage};
+
+/// Counters of a job.
+#[derive(Debug, Default)]
+pub struct Progress {
+    planned: AtomicU64,
+    planned_all: AtomicBool,
+    read_bytes: AtomicU64,
+    total_bytes: AtomicU64,
+    finished: Mutex<Finished>,
+}
+
+/// Rows that have an outcome.
+#[derive(Clone, Debug, Default)]
+pub struct Finished {
+    /// Rows with an answer, those of earlier runs included.
+    pub succeeded: u64,
+    /// Rows that failed, those of earlier runs included.
+    pub failed: u64,
+    /// Rows whose outcome came from the ledger.
+    pub resumed: u64,
+    /// Rows that shared the call of an equal row.
+    pub shared: u64,
+    /// Of the answers of this run: ended at their length limit.
+    pub cut_off: u64,
+    /// Of the answers of this run: the model declined.
+    pub refused: u64,
+    /// Failed rows by kind.
+    pub errors: BTreeMap<ErrorKind, u64>,
+    /// Tokens of this run.
+    pub usage: Usage,
+}
+
+impl Finished {
+    /// Rows with an outcome.
+    pub fn total(&self) -> u64 {
+        self.succeeded + self.failed
+    }
+
+    fn count(&mut self, error: Option<ErrorKind>) {
+        match error {
+            None => self.succeeded += 1,
+            Some(kind) => {
+                self.failed += 1;
+                *self.errors.entry(kind).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// How far a job is.
+#[derive(Clone, Debug, Default)]
+pub struct ProgressSnapshot {
+    /// Rows read so far.
+    pub planned: u64,
+    /// Whether the input has been read to its end: then `planned` is the total.
+    pub planned_all: bool,
+    /// The number of rows: exact once all are read, before that judged by the share of the input that was read.
+    pub expected: Option<u64>,
+    /// Rows with an outcome.
+    pub finished: Finished,
+}
+
+impl Progress {
+    pub(super) fn input_size(&self, bytes: u64) {
+        self.total_bytes.store(bytes, Relaxed);
+    }
+
+    pub(super) fn planned(&self, rows: u64, read_bytes: u64) {
+        self.planned.store(rows, Relaxed);
+        self.read_bytes.store(read_bytes, Relaxed);
+    }
+
+    pub(super) fn planned_all(&self) {
+        self.planned_all.store(true, Relaxed);
+    }
+
+    pub(super) fn resumed(&self, verdict: Verdict) {
+        let mut finished = self.lock();
+        finished.count(verdict.error);
+        finished.resumed += 1;
+    }
+
+    pub(super) fn committed<'a>(&self, outcomes: impl Iterator<Item = &'a Outcome>) {
+        let mut finished = self.lock();
+        for outcome in outcomes {
+            finished.count(outcome.error);
+            finished.usage += outcome.usage;
+            finished.shared += u64::from(outcome.error.is_none() && outcome.attempts == 0);
+            match outcome.finish {
+                Some(FinishReason::Length) => finished.cut_off += 1,
+                Some(FinishReason::ContentFilter) => finished.refused += 1,
+                _ => {}
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Finished> {
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far the job is now.
+    pub fn snapshot(&self) -> ProgressSnapshot {
+        let planned = self.planned.load(Relaxed);
+        let planned_all = self.planned_all.load(Relaxed);
+        let (read, total) = (
+            self.read_bytes.load(Relaxed),
+            self.total_bytes.load(Relaxed),
+        );
+        let expected = if planned_all {
+            Some(planned)
+        } else if read > 0 && total >= read {
+            let share = read as f64 / total as f64;
+            Some((planned as f64 / share).round() as u64)
+        } else {
+            None
+        };
+        ProgressSnapshot {
+            planned,
+            planned_all,
+            expected,
+            finished: self.lock().clone(),
+        }
+    }
+}

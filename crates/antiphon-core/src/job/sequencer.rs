@@ -1,0 +1,367 @@
+//! Restores input order in bounded memory.
+//!
+//! Finished rows wait here for those before them. Their lines are kept only up to a byte bound; beyond it they are
+//! dropped and read again from the ledger when their turn comes, so one slow row at the front costs no memory. Which
+//! rows are finished is kept as ranges: as many as there are gaps, and gaps are rows in the window.
+
+use std::collections::BTreeMap;
+
+use super::{
+    driver::JobConfig,
+    ledger::{Checkpoint, Ledger, LedgerEvent, OutputRow, PlannedRow, Verdict},
+    progress::Progress,
+    row::LineHash,
+    sink::{Order, Sink},
+    stop::{Stop, StopReason},
+};
+use crate::{Error, ErrorKind};
+
+/// Bytes of finished lines that wait in memory for an earlier row.
+const MOST_WAITING_BYTES: usize = 16 << 20;
+/// Rows that are read from the ledger at once.
+const LEDGER_READ_ROWS: u64 = 256;
+/// Rows between two checkpoints of the output.
+const CHECKPOINT_ROWS: u64 = 4096;
+/// Finished rows from which on the error rate is judged.
+const RATE_JUDGED_FROM: u64 = 100;
+/// Bytes that are gathered before they are written.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// What the sequencer is told. The planner announces rows in input order, before anything else is said of them.
+#[derive(Debug)]
+pub(super) enum Notice {
+    /// Rows enter the window. Those with a verdict need no call: their outcome is in the ledger.
+    Planned(Vec<(PlannedRow, Option<Verdict>)>),
+    /// The ledger spoke.
+    Ledger(LedgerEvent),
+}
+
+/// Puts rows in order and writes them.
+pub(super) struct Sequencer<'a> {
+    ledger: &'a dyn Ledger,
+    sink: &'a mut dyn Sink,
+    progress: &'a Progress,
+    stop: &'a Stop,
+    order: Order,
+    max_error_rate: Option<f64>,
+    next: u64,
+    finished: Ranges,
+    waiting: BTreeMap<u64, Vec<u8>>,
+    waiting_bytes: usize,
+    // custom ids of rows in the window, which their outcomes do not carry
+    planned: BTreeMap<u64, PlannedRow>,
+    written: Vec<u8>,
+    output: Checkpoint,
+    saved: Checkpoint,
+    broken: bool,
+}
+
+impl<'a> Sequencer<'a> {
+    pub(super) fn new(
+        ledger: &'a dyn Ledger,
+        sink: &'a mut dyn Sink,
+        progress: &'a Progress,
+        stop: &'a Stop,
+        config: &JobConfig,
+    ) -> Self {
+        let output = sink.start();
+        Self {
+            ledger,
+            sink,
+            progress,
+            stop,
+            order: config.order,
+            max_error_rate: config.max_error_rate,
+            next: output.rows,
+            finished: Ranges::default(),
+            waiting: BTreeMap::new(),
+            waiting_bytes: 0,
+            planned: BTreeMap::new(),
+            written: Vec::with_capacity(WRITE_BYTES * 2),
+            output,
+            saved: output,
+            broken: false,
+        }
+    }
+
+    /// Works until the ledger is closed.
+    pub(super) fn run(mut self, notices: &std::sync::mpsc::Receiver<Notice>) {
+        while let Ok(notice) = notices.recv() {
+            match notice {
+                Notice::Planned(rows) => self.planned(rows),
+                Notice::Ledger(LedgerEvent::Committed(outcomes)) => {
+                    self.progress
+                        .committed(outcomes.iter().map(|(_, outcome)| outcome));
+                    self.judge_error_rate();
+                    for (index, outcome) in outcomes {
+                        if let Some(line) = self.line_of(index, outcome) {
+                            self.keep(index, line);
+                        }
+                    }
+                }
+                Notice::Ledger(LedgerEvent::Failed(error)) => {
+                    self.stop.drain(StopReason::Disk(error));
+                }
+                Notice::Ledger(LedgerEvent::Closed) => break,
+            }
+            self.advance();
+        }
+        self.finish();
+    }
+
+    fn planned(&mut self, rows: Vec<(PlannedRow, Option<Verdict>)>) {
+        for (row, verdict) in rows {
+            match verdict {
+                Some(verdict) => {
+                    self.progress.resumed(verdict);
+                    if row.index >= self.next {
+                        self.finished.insert(row.index);
+                    }
+                }
+                None => {
+                    self.planned.insert(row.index, row);
+                }
+            }
+        }
+    }
+
+    fn judge_error_rate(&self) {
+        let Some(most) = self.max_error_rate else {
+            return;
+        };
+        let finished = self.progress.snapshot().finished;
+        let rate = finished.failed as f64 / finished.total().max(1) as f64;
+        if finished.total() >= RATE_JUDGED_FROM && rate > most {
+            self.stop.drain(StopReason::ErrorRate { rate });
+        }
+    }
+
+    fn line_of(&mut self, index: u64, outcome: super::ledger::Outcome) -> Option<Vec<u8>> {
+        let row = self.planned.remove(&index)?;
+        let row = OutputRow {
+            index,
+            id: format!("{}-{}", row.fingerprint, row.occurrence),
+            custom_id: row.custom_id,
+            input: row.input,
+            outcome,
+        };
+        let mut line = Vec::with_capacity(row.outcome.head.len() + row.outcome.details.len() + 256);
+        row.write_line(&mut line);
+        Some(line)
+    }
+
+    fn keep(&mut self, index: u64, line: Vec<u8>) {
+        if self.order == Order::Completion {
+            self.write(&line);
+            self.output.rows += 1;
+            return;
+        }
+        self.finished.insert(index);
+        if index == self.next || self.waiting_bytes + line.len() <= MOST_WAITING_BYTES {
+            self.waiting_bytes += line.len();
+            self.waiting.insert(index, line);
+        }
+    }
+
+    /// Writes as far as rows are finished without a gap.
+    fn advance(&mut self) {
+        if self.order == Order::Completion {
+            return self.write_finished();
+        }
+        while let Some(end) = self.finished.end_of(self.next) {
+            self.write_rows_to(end);
+            if self.broken {
+                return;
+            }
+        }
+        self.finished.forget_below(self.next);
+        self.output.rows = self.next;
+        if self.output.rows >= self.saved.rows + CHECKPOINT_ROWS {
+            self.save();
+        }
+    }
+
+    /// Writes a run of rows whose lines are not in memory.
+    fn write_from_ledger(&mut self, finished_to: u64) {
+        let most = finished_to.min(self.next + LEDGER_READ_ROWS);
+        let in_memory = self.waiting.range(self.next..most).next();
+        let end = in_memory.map_or(most, |(&index, _)| index);
+        match self.ledger.output(self.next, end) {
+            Ok(rows) => {
+                let mut line = Vec::new();
+                for row in &rows {
+                    line.clear();
+                    row.write_line(&mut line);
+                    self.write(&line);
+                }
+                self.next = end;
+            }
+            Err(error) => self.fail(StopReason::Disk(error)),
+        }
+    }
+
+    fn write(&mut self, line: &[u8]) {
+        self.written.extend_from_slice(line);
+        self.output.bytes += line.len() as u64;
+        self.output.tail = line_hash(line);
+        if self.written.len() >= WRITE_BYTES {
+            self.write_out();
+        }
+    }
+
+    fn write_out(&mut self) {
+        let result = self.sink.write(&self.written);
+        self.written.clear();
+        if let Err(error) = result {
+            self.output_failed(&error);
+        }
+    }
+
+    fn output_failed(&mut self, error: &std::io::Error) {
+        let reason = if error.kind() == std::io::ErrorKind::BrokenPipe {
+            StopReason::OutputClosed
+        } else {
+            StopReason::Disk(Error::new(
+                ErrorKind::Stopped,
+                format!("the output cannot be written: {error}"),
+            ))
+        };
+        self.fail(reason);
+    }
+
+    fn fail(&mut self, reason: StopReason) {
+        self.broken = true;
+        self.stop.drain(reason);
+    }
+
+    fn save(&mut self) {
+        self.write_out();
+        if !self.broken && self.sink.flush().is_ok() {
+            self.saved = self.output;
+            self.ledger.checkpoint(self.output);
+        }
+    }
+
+    /// Rows beyond a gap are in the output too, in order; the checkpoint stays before the first gap.
+    fn finish(mut self) {
+        self.save();
+        self.write_finished();
+        self.write_out();
+        if self.order == Order::Completion {
+            self.save();
+        }
+        if !self.broken {
+            let ended = self.sink.flush().and_then(|()| self.sink.finish());
+            if let Err(error) = ended {
+                self.output_failed(&error);
+            }
+        }
+    }
+
+    /// Writes every finished row, gaps or not.
+    fn write_finished(&mut self) {
+        let ranges = std::mem::take(&mut self.finished);
+        for (start, end) in ranges.ranges() {
+            self.next = start;
+            self.write_rows_to(end);
+            self.output.rows += end - start;
+        }
+    }
+
+    /// Writes finished rows from `next` up to `end`, from memory where they are there.
+    fn write_rows_to(&mut self, end: u64) {
+        while !self.broken && self.next < end {
+            match self.waiting.remove(&self.next) {
+                Some(line) => {
+                    self.waiting_bytes -= line.len();
+                    self.write(&line);
+                    self.next += 1;
+                }
+                None => self.write_from_ledger(end),
+            }
+        }
+    }
+}
+
+/// Hash of a line, as checkpoints keep it.
+pub fn line_hash(line: &[u8]) -> LineHash {
+    let mut short = LineHash::default();
+    short.copy_from_slice(&blake3::hash(line).as_bytes()[..16]);
+    short
+}
+
+/// A set of numbers as ranges: start → end (exclusive).
+#[derive(Debug, Default)]
+struct Ranges(BTreeMap<u64, u64>);
+
+impl Ranges {
+    fn insert(&mut self, number: u64) {
+        if self.contains(number) {
+            return;
+        }
+        let mut start = number;
+        let mut end = number + 1;
+        if let Some((&before, &before_end)) = self.0.range(..=number).next_back()
+            && before_end == number
+        {
+            start = before;
+        }
+        if let Some(after_end) = self.0.remove(&end) {
+            end = after_end;
+        }
+        self.0.insert(start, end);
+    }
+
+    fn contains(&self, number: u64) -> bool {
+        self.end_of(number).is_some()
+    }
+
+    /// The end of the range that the number is in.
+    fn end_of(&self, number: u64) -> Option<u64> {
+        let (_, &end) = self.0.range(..=number).next_back()?;
+        (number < end).then_some(end)
+    }
+
+    fn forget_below(&mut self, number: u64) {
+        while let Some((&start, &end)) = self.0.iter().next() {
+            if start >= number {
+                return;
+            }
+            self.0.remove(&start);
+            if end > number {
+                self.0.insert(number, end);
+                return;
+            }
+        }
+    }
+
+    fn ranges(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.0.iter().map(|(&start, &end)| (start, end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ranges;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn ranges_are_a_set(numbers in proptest::collection::vec(0u64..60, 0..80), cut in 0u64..60) {
+            let mut ranges = Ranges::default();
+            let mut set = BTreeSet::new();
+            for number in numbers {
+                ranges.insert(number);
+                set.insert(number);
+            }
+            ranges.forget_below(cut);
+            set.retain(|number| *number >= cut);
+            for number in 0..60 {
+                prop_assert_eq!(ranges.contains(number), set.contains(&number));
+            }
+            let listed: Vec<u64> = ranges.ranges().flat_map(|(start, end)| start..end).collect();
+            prop_assert_eq!(listed, set.into_iter().collect::<Vec<_>>());
+        }
+    }
+}
