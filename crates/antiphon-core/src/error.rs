@@ -49,10 +49,12 @@ pub enum ErrorKind {
     BadResponse,
     /// The call was given up on this side: a deadline, an interrupt. Never an output line.
     Stopped,
+    /// The ledger cannot be read or written. Never an output line.
+    Ledger,
 }
 
 /// Names of the kinds that may stand in an output file, each with its code.
-const CODES: [(ErrorKind, &str); 19] = [
+const CODES: [(ErrorKind, &str); 20] = [
     (ErrorKind::InvalidLine, "invalid_line"),
     (ErrorKind::LineTooLong, "line_too_long"),
     (ErrorKind::MissingField, "missing_field"),
@@ -72,6 +74,7 @@ const CODES: [(ErrorKind, &str); 19] = [
     (ErrorKind::Connection, "connection"),
     (ErrorKind::BadResponse, "bad_response"),
     (ErrorKind::Stopped, "stopped"),
+    (ErrorKind::Ledger, "ledger"),
 ];
 
 impl ErrorKind {

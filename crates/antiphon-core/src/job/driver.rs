@@ -117,6 +117,7 @@ impl Job {
         let (notices, inbox) = std::sync::mpsc::sync_channel(NOTICES_AHEAD);
         let (batch_sender, batches) = mpsc::channel(BATCHES_AHEAD);
         let config = Arc::new(config);
+        let written_before = sink.start().rows;
 
         let sequencer = tokio::task::spawn_blocking({
             let (ledger, progress, stop) = (ledger.clone(), progress.clone(), stop.clone());
@@ -142,13 +143,15 @@ impl Job {
                     seen: &mut *seen,
                     config: &config,
                     comparison,
+                    written_before,
                     progress: &progress,
                     stop: &stop,
                     notices,
                     batches: batch_sender,
                 };
+                let all = planner.run();
                 // nobody listens any more only when the job is over
-                drop(planned.send(planner.run()));
+                let _job_is_over = planned.send(all);
             }
         });
         send_rows(batches, &ledger, &stop, config.window_rows).await;

@@ -150,6 +150,12 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
         k: u32,
     ) -> Result<Option<(ItemId, Option<Verdict>)>, Error>;
 
+    /// Whether an item's answer can be read back as it was written.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    fn is_sound(&self, item: ItemId) -> Result<bool, Error>;
+
     /// The first item number that is free.
     fn next_item(&self) -> ItemId;
 

@@ -127,6 +127,8 @@ pub(super) struct Planner<'a> {
     pub(super) seen: &'a mut dyn Seen,
     pub(super) config: &'a JobConfig,
     pub(super) comparison: Comparison,
+    /// Rows that stand in the output already and are not read from the ledger.
+    pub(super) written_before: u64,
     pub(super) progress: &'a Progress,
     pub(super) stop: &'a Stop,
     pub(super) notices: std::sync::mpsc::SyncSender<Notice>,
@@ -209,7 +211,7 @@ impl Planner<'_> {
             input: None,
             intent: false,
         };
-        if self.config.is_done(known.verdict) {
+        if self.stands(&planned, known.verdict)? {
             filling.rows.push((planned, known.verdict));
             return Ok(());
         }
@@ -260,12 +262,18 @@ impl Planner<'_> {
             input: self.input_of(row),
             intent: false,
         };
-        if self.config.is_done(verdict) {
+        if self.stands(&planned, verdict)? {
             filling.rows.push((planned, verdict));
             return Ok(());
         }
         self.add(row, planned, prepared.call, existed, filling);
         Ok(())
+    }
+
+    /// Whether an earlier outcome stands. One that will be shown is read to the end first: a damaged answer is redone.
+    fn stands(&self, row: &PlannedRow, verdict: Option<Verdict>) -> Result<bool, Error> {
+        let shown = row.index >= self.written_before;
+        Ok(self.config.is_done(verdict) && (!shown || self.ledger.is_sound(row.item)?))
     }
 
     fn add(

@@ -1,0 +1,210 @@
+//! Records to and from rows of the tables.
+
+use antiphon_core::{
+    Error, ErrorKind, Fingerprint, FinishReason, Usage,
+    job::{AnsweredAttempt, LayoutRow, Outcome, OutputRow, PlannedRow, Verdict},
+};
+use rusqlite::{CachedStatement, Connection, Row, params};
+
+use super::sums::{self, signed, unsigned};
+
+/// Columns of an outcome without its answer, in the order of [`verdict_of`].
+pub(super) const VERDICT: &str = "o.item, o.run, o.error, o.attempts, o.input_tokens, o.output_tokens, \
+     o.cached_input_tokens, o.reasoning_tokens, o.cache_write_tokens, o.latency_us, o.finish, o.sum";
+/// How many columns that is.
+pub(super) const VERDICT_COLUMNS: usize = 12;
+
+pub(super) fn insert_item(
+    c: &Connection,
+    item: i64,
+    print: &[u8],
+    run: i64,
+) -> rusqlite::Result<()> {
+    let sum = sums::item(item, print, run);
+    c.prepare_cached("INSERT INTO items VALUES (?1, ?2, ?3, ?4) ON CONFLICT (item) DO UPDATE SET run = ?3, sum = ?4")?
+        .execute(params![item, print, run, sum])?;
+    Ok(())
+}
+
+pub(super) fn insert_layout(c: &Connection, row: &PlannedRow) -> rusqlite::Result<()> {
+    c.prepare_cached("INSERT OR REPLACE INTO layout VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+        .execute(params![
+            signed(row.index),
+            row.hash,
+            row.item,
+            row.occurrence,
+            row.owns_custom_id,
+            row.custom_id,
+            row.input,
+            sums::layout(row),
+        ])?;
+    Ok(())
+}
+
+pub(super) fn insert_outcome(
+    c: &Connection,
+    item: i64,
+    run: i64,
+    outcome: &Outcome,
+) -> rusqlite::Result<()> {
+    let usage = &outcome.usage;
+    let mut insert: CachedStatement<'_> = c.prepare_cached(
+        "INSERT OR REPLACE INTO outcomes VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+    )?;
+    insert.execute(params![
+        item,
+        run,
+        outcome.error.map(ErrorKind::code),
+        outcome.attempts,
+        signed(usage.input_tokens),
+        signed(usage.output_tokens),
+        signed(usage.cached_input_tokens),
+        signed(usage.reasoning_tokens),
+        signed(usage.cache_write_tokens),
+        signed(outcome.latency_us),
+        outcome.finish.as_ref().map(FinishReason::as_str),
+        sums::outcome(item, run, outcome),
+        sums::answer(item, run, &outcome.head, &outcome.details),
+        outcome.head,
+        outcome.details,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn insert_attempt(
+    c: &Connection,
+    item: i64,
+    run: i64,
+    attempt: &AnsweredAttempt,
+) -> rusqlite::Result<()> {
+    let usage = sums::usage_json(attempt.usage.as_ref());
+    let sum = sums::attempt(item, run, &attempt.text, &attempt.fault, usage.as_deref());
+    c.prepare_cached(
+        "INSERT INTO attempts (item, run, text, fault, usage, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![item, run, attempt.text, attempt.fault, usage, sum])?;
+    Ok(())
+}
+
+/// An outcome without its answer, and the run it is of; `None` where it is absent or damaged.
+pub(super) fn verdict_of(row: &Row<'_>, first: usize) -> Option<(i64, Outcome)> {
+    let item: i64 = row.get(first).ok()?;
+    let run: i64 = row.get(first + 1).ok()?;
+    let error: Option<String> = row.get(first + 2).ok()?;
+    let count = |column: usize| row.get(first + column).map(unsigned);
+    let finish: Option<String> = row.get(first + 10).ok()?;
+    let outcome = Outcome {
+        error: match error {
+            None => None,
+            Some(code) => Some(ErrorKind::from_code(&code)?),
+        },
+        attempts: row.get(first + 3).ok()?,
+        finish: finish.map(finish_reason),
+        usage: Usage {
+            input_tokens: count(4).ok()?,
+            output_tokens: count(5).ok()?,
+            cached_input_tokens: count(6).ok()?,
+            reasoning_tokens: count(7).ok()?,
+            cache_write_tokens: count(8).ok()?,
+        },
+        latency_us: count(9).ok()?,
+        head: String::new(),
+        details: String::new(),
+    };
+    let sum: i64 = row.get(first + 11).ok()?;
+    (sum == sums::outcome(item, run, &outcome)).then_some((run, outcome))
+}
+
+/// The whole outcome; `None` where it is absent or damaged. Columns: [`VERDICT`], `answer_sum`, `head`, `details`.
+pub(super) fn outcome_of(row: &Row<'_>, first: usize) -> Option<Outcome> {
+    let item: i64 = row.get(first).ok()?;
+    let (run, mut outcome) = verdict_of(row, first)?;
+    let after = first + VERDICT_COLUMNS;
+    let sum: i64 = row.get(after).ok()?;
+    outcome.head = row.get(after + 1).ok()?;
+    outcome.details = row.get(after + 2).ok()?;
+    (sum == sums::answer(item, run, &outcome.head, &outcome.details)).then_some(outcome)
+}
+
+/// A row of the layout; `None` where it is damaged. Columns: row, hash, item, occurrence, owns, custom_id, input, sum,
+/// fingerprint, item's run, item's sum.
+pub(super) fn layout_of(row: &Row<'_>) -> Option<(PlannedRow, Fingerprint)> {
+    let fingerprint: [u8; 16] = row.get(8).ok()?;
+    let planned = PlannedRow {
+        index: row.get(0).map(unsigned).ok()?,
+        hash: row.get(1).ok()?,
+        item: row.get(2).ok()?,
+        occurrence: row.get(3).ok()?,
+        owns_custom_id: row.get(4).ok()?,
+        custom_id: row.get(5).ok()?,
+        input: row.get(6).ok()?,
+        fingerprint: Fingerprint::from_bytes(fingerprint),
+        intent: false,
+    };
+    let item_run: i64 = row.get(9).ok()?;
+    let (sum, item_sum): (i64, i64) = (row.get(7).ok()?, row.get(10).ok()?);
+    let sound = sum == sums::layout(&planned)
+        && item_sum == sums::item(planned.item, &fingerprint, item_run);
+    sound.then_some((planned, Fingerprint::from_bytes(fingerprint)))
+}
+
+pub(super) fn layout_row(row: &Row<'_>) -> rusqlite::Result<LayoutRow> {
+    let index = row.get(0).map(unsigned)?;
+    Ok(match layout_of(row) {
+        Some((planned, fingerprint)) => LayoutRow {
+            index,
+            hash: planned.hash,
+            item: planned.item,
+            fingerprint,
+            owns_custom_id: planned.owns_custom_id,
+            custom_id: planned.custom_id,
+            verdict: verdict_of(row, 11).map(|(_, outcome)| Verdict {
+                error: outcome.error,
+            }),
+        },
+        // a hash that no line has: the comparison fails here, and the row is found by its fingerprint
+        None => LayoutRow {
+            index,
+            hash: [0; 16],
+            item: -1,
+            fingerprint: Fingerprint::from_bytes([0; 16]),
+            owns_custom_id: false,
+            custom_id: String::new(),
+            verdict: None,
+        },
+    })
+}
+
+/// A line of output; `None` where it is damaged or has no outcome.
+pub(super) fn output_row(row: &Row<'_>) -> Option<OutputRow> {
+    let (planned, fingerprint) = layout_of(row)?;
+    Some(OutputRow {
+        index: planned.index,
+        id: format!("{fingerprint}-{}", planned.occurrence),
+        custom_id: planned.custom_id,
+        input: planned.input,
+        outcome: outcome_of(row, 11)?,
+    })
+}
+
+fn finish_reason(text: String) -> FinishReason {
+    serde_json::from_value(serde_json::Value::String(text.clone()))
+        .unwrap_or(FinishReason::Other(text))
+}
+
+/// An error of SQLite in our own words.
+pub(crate) fn ledger_error(error: rusqlite::Error) -> Error {
+    let message = match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => "the disk is full".to_owned(),
+        _ => format!("the ledger failed: {error}"),
+    };
+    Error::new(ErrorKind::Ledger, message).with_source(error)
+}
+
+/// Whether the file itself is broken, as opposed to full or locked.
+pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+    )
+}

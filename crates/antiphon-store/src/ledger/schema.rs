@@ -1,0 +1,55 @@
+//! Tables of the ledger. `docs/ledger.md` is their reference.
+
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+
+/// Version of the tables. A newer ledger is refused, an older one is read.
+pub(super) const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE items (item INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, run INTEGER NOT NULL, sum INTEGER NOT NULL);
+CREATE TABLE layout (row INTEGER PRIMARY KEY, hash BLOB NOT NULL, item INTEGER NOT NULL, occurrence INTEGER NOT NULL,
+  owns INTEGER NOT NULL, custom_id TEXT NOT NULL, input TEXT, sum INTEGER NOT NULL);
+CREATE TABLE outcomes (item INTEGER PRIMARY KEY, run INTEGER NOT NULL, error TEXT, attempts INTEGER NOT NULL,
+  input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, cached_input_tokens INTEGER NOT NULL,
+  reasoning_tokens INTEGER NOT NULL, cache_write_tokens INTEGER NOT NULL, latency_us INTEGER NOT NULL, finish TEXT,
+  sum INTEGER NOT NULL, answer_sum INTEGER NOT NULL, head TEXT NOT NULL, details TEXT NOT NULL);
+CREATE TABLE attempts (attempt INTEGER PRIMARY KEY, item INTEGER NOT NULL, run INTEGER NOT NULL, text TEXT NOT NULL,
+  fault TEXT NOT NULL, usage TEXT, sum INTEGER NOT NULL);
+CREATE INDEX attempts_by_item ON attempts (item);
+";
+
+/// The tables that salvage copies, each with its rowid column.
+pub(super) const RECORD_TABLES: [(&str, &str); 4] = [
+    ("items", "item"),
+    ("layout", "row"),
+    ("outcomes", "item"),
+    ("attempts", "attempt"),
+];
+
+/// Opens the writing connection, making the tables where the file is new.
+pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.execute_batch(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=8192;
+         PRAGMA journal_size_limit=67108864; PRAGMA temp_store=FILE; PRAGMA cache_size=-8192;",
+    )?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version == 0 {
+        connection.execute_batch(&format!(
+            "BEGIN; {TABLES} PRAGMA user_version={VERSION}; COMMIT;"
+        ))?;
+    }
+    Ok(connection)
+}
+
+/// Opens a connection that only reads; it sees what the writer has committed.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.execute_batch("PRAGMA cache_size=-4096;")?;
+    Ok(connection)
+}

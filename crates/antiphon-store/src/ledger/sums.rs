@@ -1,0 +1,119 @@
+//! A checksum for each record: SQLite notices a broken page structure, not a flipped bit inside a value.
+
+use antiphon_core::{
+    Usage,
+    job::{Outcome, PlannedRow},
+};
+
+/// Gathers a record's fields, each with its length, behind the name of its table.
+pub(super) struct Sum(Vec<u8>);
+
+impl Sum {
+    pub(super) fn of(table: &str) -> Self {
+        Self(Vec::with_capacity(256)).text(table)
+    }
+
+    pub(super) fn number(mut self, number: i64) -> Self {
+        self.0.extend(number.to_le_bytes());
+        self
+    }
+
+    pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend((bytes.len() as u64).to_le_bytes());
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    pub(super) fn text(self, text: &str) -> Self {
+        self.bytes(text.as_bytes())
+    }
+
+    pub(super) fn option(self, text: Option<&str>) -> Self {
+        match text {
+            None => self.number(0),
+            Some(text) => self.number(1).text(text),
+        }
+    }
+
+    /// 64 bits of the hash, as SQLite keeps integers.
+    pub(super) fn finish(self) -> i64 {
+        let hash = blake3::hash(&self.0);
+        let mut short = [0; 8];
+        short.copy_from_slice(&hash.as_bytes()[..8]);
+        i64::from_le_bytes(short)
+    }
+}
+
+pub(super) fn meta(key: &str, value: &str) -> i64 {
+    Sum::of("meta").text(key).text(value).finish()
+}
+
+pub(super) fn item(item: i64, fingerprint: &[u8], run: i64) -> i64 {
+    Sum::of("items")
+        .number(item)
+        .bytes(fingerprint)
+        .number(run)
+        .finish()
+}
+
+pub(super) fn layout(row: &PlannedRow) -> i64 {
+    Sum::of("layout")
+        .number(signed(row.index))
+        .bytes(&row.hash)
+        .number(row.item)
+        .number(i64::from(row.occurrence))
+        .number(i64::from(row.owns_custom_id))
+        .text(&row.custom_id)
+        .option(row.input.as_deref())
+        .finish()
+}
+
+pub(super) fn outcome(item: i64, run: i64, outcome: &Outcome) -> i64 {
+    let usage = &outcome.usage;
+    Sum::of("outcomes")
+        .number(item)
+        .number(run)
+        .option(outcome.error.map(|kind| kind.code()))
+        .number(i64::from(outcome.attempts))
+        .number(signed(usage.input_tokens))
+        .number(signed(usage.output_tokens))
+        .number(signed(usage.cached_input_tokens))
+        .number(signed(usage.reasoning_tokens))
+        .number(signed(usage.cache_write_tokens))
+        .number(signed(outcome.latency_us))
+        .option(outcome.finish.as_ref().map(|reason| reason.as_str()))
+        .finish()
+}
+
+pub(super) fn answer(item: i64, run: i64, head: &str, details: &str) -> i64 {
+    Sum::of("answers")
+        .number(item)
+        .number(run)
+        .text(head)
+        .text(details)
+        .finish()
+}
+
+pub(super) fn attempt(item: i64, run: i64, text: &str, fault: &str, usage: Option<&str>) -> i64 {
+    Sum::of("attempts")
+        .number(item)
+        .number(run)
+        .text(text)
+        .text(fault)
+        .option(usage)
+        .finish()
+}
+
+/// SQLite has no unsigned integers; counts beyond 2⁶³ do not occur and would only fail their checksum.
+pub(super) fn signed(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+pub(super) fn unsigned(number: i64) -> u64 {
+    number.cast_unsigned()
+}
+
+/// Usage as the attempts table keeps it.
+pub(super) fn usage_json(usage: Option<&Usage>) -> Option<String> {
+    usage.and_then(|usage| serde_json::to_string(usage).ok())
+}

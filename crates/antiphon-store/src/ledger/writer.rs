@@ -1,0 +1,228 @@
+//! The one writer: takes what is queued, commits it as a group, and only then tells.
+//!
+//! Groups form by themselves: while one is synced, the next gathers. An outcome therefore waits for at most two syncs.
+
+use std::sync::mpsc::Receiver;
+
+use antiphon_core::{
+    Error, ErrorKind,
+    job::{AnsweredAttempt, Checkpoint, Finished, ItemId, LedgerEvent, Outcome, PlannedRow},
+};
+use rusqlite::{Connection, params};
+use tokio::sync::oneshot;
+
+use super::{
+    records::{insert_attempt, insert_item, insert_layout, insert_outcome, ledger_error},
+    sums,
+};
+
+/// Operations of one commit. A bound, so that a commit is never long.
+const MOST_IN_A_GROUP: usize = 1024;
+
+/// Who is told of what becomes durable.
+pub(super) type Listener = Box<dyn Fn(LedgerEvent) + Send>;
+
+/// What can be queued.
+pub(super) enum Op {
+    Listen(Listener),
+    Plan(Vec<PlannedRow>, oneshot::Sender<()>),
+    Commit(Finished),
+    Record(ItemId, AnsweredAttempt, oneshot::Sender<()>),
+    Checkpoint(Checkpoint),
+    Meta(
+        &'static str,
+        String,
+        std::sync::mpsc::Sender<Result<(), Error>>,
+    ),
+    Rebuild(std::sync::mpsc::Sender<Result<(), Error>>),
+    Finish {
+        planned_all: bool,
+    },
+}
+
+impl Op {
+    /// Whether losing it in a power cut would lose something that was paid for.
+    fn must_be_synced(&self) -> bool {
+        !matches!(self, Self::Listen(_) | Self::Plan(..) | Self::Checkpoint(_))
+    }
+}
+
+pub(super) struct Writer {
+    connection: Connection,
+    run: i64,
+    listener: Option<Listener>,
+    synchronous: bool,
+    // outcomes whose commit failed: tried again with the next group, so that a disk with room again keeps them
+    unsaved: Vec<Finished>,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, run: i64) -> Self {
+        Self {
+            connection,
+            run,
+            listener: None,
+            synchronous: true,
+            unsaved: Vec::new(),
+        }
+    }
+
+    /// Works until the job is finished or every handle is gone.
+    pub(super) fn work(mut self, queue: &Receiver<Op>) {
+        let mut group = Vec::new();
+        while let Ok(first) = queue.recv() {
+            group.push(first);
+            while group.len() < MOST_IN_A_GROUP
+                && let Ok(next) = queue.try_recv()
+            {
+                group.push(next);
+            }
+            let finished = group.iter().any(|op| matches!(op, Op::Finish { .. }));
+            self.commit_group(&mut group);
+            if finished {
+                self.tell(LedgerEvent::Closed);
+                return;
+            }
+        }
+    }
+
+    fn commit_group(&mut self, group: &mut Vec<Op>) {
+        if let Some(at) = group.iter().position(|op| matches!(op, Op::Listen(_)))
+            && let Op::Listen(listener) = group.remove(at)
+        {
+            self.listener = Some(listener);
+        }
+        let result = self.write(group);
+        match result {
+            Ok(()) => self.acknowledge(group),
+            Err(error) => self.give_back(group, &ledger_error(error)),
+        }
+    }
+
+    fn write(&mut self, group: &[Op]) -> rusqlite::Result<()> {
+        if group.is_empty() && self.unsaved.is_empty() {
+            return Ok(());
+        }
+        self.set_synchronous(!self.unsaved.is_empty() || group.iter().any(Op::must_be_synced))?;
+        let transaction = self.connection.transaction()?;
+        for finished in &self.unsaved {
+            insert_outcome(&transaction, finished.item, self.run, &finished.outcome)?;
+        }
+        for op in group {
+            write_op(&transaction, self.run, op)?;
+        }
+        transaction.commit()
+    }
+
+    /// Commits of intents alone are not synced: losing one loses no answer.
+    fn set_synchronous(&mut self, on: bool) -> rusqlite::Result<()> {
+        if self.synchronous != on {
+            let level = if on { "FULL" } else { "NORMAL" };
+            self.connection.pragma_update(None, "synchronous", level)?;
+            self.synchronous = on;
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, group: &mut Vec<Op>) {
+        let mut committed: Vec<(u64, Outcome)> = Vec::new();
+        let mut receipts = Vec::new();
+        let mut take = |finished: Finished| {
+            committed.push((finished.index, finished.outcome));
+            receipts.push(finished.receipt);
+        };
+        self.unsaved.drain(..).for_each(&mut take);
+        for op in group.drain(..) {
+            match op {
+                Op::Commit(finished) => take(finished),
+                // whoever asked may be gone by now
+                Op::Plan(_, reply) | Op::Record(_, _, reply) => drop(reply.send(())),
+                Op::Meta(_, _, reply) | Op::Rebuild(reply) => drop(reply.send(Ok(()))),
+                Op::Listen(_) | Op::Checkpoint(_) | Op::Finish { .. } => {}
+            }
+        }
+        // permits first: the next calls can start while this group's lines are written
+        drop(receipts);
+        if !committed.is_empty() {
+            self.tell(LedgerEvent::Committed(committed));
+        }
+    }
+
+    fn give_back(&mut self, group: &mut Vec<Op>, error: &Error) {
+        for op in group.drain(..) {
+            match op {
+                Op::Commit(finished) => self.unsaved.push(finished),
+                Op::Meta(_, _, reply) | Op::Rebuild(reply) => drop(reply.send(Err(error.clone()))),
+                // a reply that is dropped says that nothing may be sent
+                _ => {}
+            }
+        }
+        self.tell(LedgerEvent::Failed(Error::new(
+            ErrorKind::Ledger,
+            error.message(),
+        )));
+    }
+
+    fn tell(&self, event: LedgerEvent) {
+        if let Some(listener) = &self.listener {
+            listener(event);
+        }
+    }
+}
+
+fn write_op(c: &Connection, run: i64, op: &Op) -> rusqlite::Result<()> {
+    match op {
+        Op::Plan(rows, _) => {
+            for row in rows {
+                if row.intent {
+                    insert_item(c, row.item, row.fingerprint.as_bytes(), run)?;
+                }
+                insert_layout(c, row)?;
+            }
+        }
+        Op::Commit(finished) => insert_outcome(c, finished.item, run, &finished.outcome)?,
+        Op::Record(item, attempt, _) => insert_attempt(c, *item, run, attempt)?,
+        Op::Checkpoint(checkpoint) => set_meta(c, "checkpoint", &checkpoint_text(*checkpoint))?,
+        Op::Meta(key, value, _) => set_meta(c, key, value)?,
+        Op::Rebuild(_) => {
+            set_meta(c, "layout_whole", "no")?;
+            set_meta(c, "checkpoint", &checkpoint_text(Checkpoint::default()))?;
+            c.execute_batch(
+                "DELETE FROM layout;
+                 CREATE INDEX IF NOT EXISTS items_by_fingerprint ON items (fingerprint);",
+            )?;
+        }
+        Op::Finish { planned_all } => {
+            if *planned_all {
+                set_meta(c, "layout_whole", "yes")?;
+            }
+            // kept, it would cost every later insert a random page
+            c.execute_batch("DROP INDEX IF EXISTS items_by_fingerprint;")?;
+        }
+        Op::Listen(_) => {}
+    }
+    Ok(())
+}
+
+pub(super) fn set_meta(c: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
+    c.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2, ?3)")?
+        .execute(params![key, value, sums::meta(key, value)])?;
+    Ok(())
+}
+
+fn checkpoint_text(checkpoint: Checkpoint) -> String {
+    let tail: String = checkpoint.tail.iter().map(|b| format!("{b:02x}")).collect();
+    format!("{} {} {tail}", checkpoint.rows, checkpoint.bytes)
+}
+
+pub(super) fn checkpoint_from(text: &str) -> Option<Checkpoint> {
+    let mut words = text.split(' ');
+    let rows = words.next()?.parse().ok()?;
+    let bytes = words.next()?.parse().ok()?;
+    let hex = words.next()?;
+    let mut tail = [0; 16];
+    for (at, byte) in tail.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok()?;
+    }
+    Some(Checkpoint { rows, bytes, tail })
+}
