@@ -1,1 +1,19 @@
-//! Placeholder.
+//! Run large numbers of LLM requests in parallel: as fast as the providers' limits allow, paying for each answer once,
+//! losing none.
+//!
+//! This crate is what library users depend on. It turns configuration and environment into named models and runs files
+//! of prompts through them.
+
+pub mod config;
+pub mod env;
+pub mod schema;
+mod lines;
+pub mod run;
+pub mod session;
+mod template;
+mod words;
+
+pub use antiphon_core as core;
+pub use config::{Config, ConfigError};
+pub use template::{Template, TemplateError};
+pub use words::{nearest, parse_duration};

@@ -154,7 +154,7 @@ impl Job {
                 let _job_is_over = planned.send(all);
             }
         });
-        send_rows(batches, &ledger, &stop, config.window_rows).await;
+        send_rows(batches, &ledger, &progress, &stop, config.window_rows).await;
         let planned_all = tokio::select! {
             all = all_planned => all.unwrap_or(false),
             // a planner that waits for a pipe to speak cannot be woken; the job does not wait for it
@@ -176,6 +176,7 @@ async fn planner_grace(stop: &Stop) {
 async fn send_rows(
     mut batches: mpsc::Receiver<Batch>,
     ledger: &Arc<dyn Ledger>,
+    progress: &Arc<Progress>,
     stop: &Stop,
     window_rows: u32,
 ) {
@@ -200,7 +201,13 @@ async fn send_rows(
                 place = place => place,
             };
             let Some(place) = place else { break 'batches };
-            tasks.spawn(answer_row(send, ledger.clone(), stop.clone(), place));
+            tasks.spawn(answer_row(
+                send,
+                ledger.clone(),
+                progress.clone(),
+                stop.clone(),
+                place,
+            ));
         }
     }
     // a planner that waits for room must see that nobody reads any more
@@ -212,7 +219,13 @@ async fn send_rows(
 type Place = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// One row: ask, judge, hand the outcome to the ledger.
-async fn answer_row(send: Send, ledger: Arc<dyn Ledger>, stop: Stop, place: Place) {
+async fn answer_row(
+    send: Send,
+    ledger: Arc<dyn Ledger>,
+    progress: Arc<Progress>,
+    stop: Stop,
+    place: Place,
+) {
     let Send {
         index,
         item,
@@ -234,6 +247,9 @@ async fn answer_row(send: Send, ledger: Arc<dyn Ledger>, stop: Stop, place: Plac
     let (outcome, receipt) = match answered {
         Ok((mut head, answer)) => {
             head.dropped.extend(call.dropped);
+            if !head.dropped.is_empty() {
+                progress.note_dropped(&head.model, &head.dropped);
+            }
             let outcome = Outcome::answered(&head, &answer, schema.as_ref());
             (outcome, head.receipt)
         }

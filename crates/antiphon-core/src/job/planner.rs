@@ -297,6 +297,11 @@ impl Planner<'_> {
                     call,
                 });
             }
+            // a key that is missing is not the row's fault: it stays pending
+            Err(error) if error.kind().stops_the_run() => {
+                self.stop.drain(StopReason::Account(error));
+                return;
+            }
             Err(error) => filling.faults.push(Finished {
                 index,
                 item,

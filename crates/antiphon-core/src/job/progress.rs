@@ -1,7 +1,7 @@
 //! What a running job tells about itself: counters that anyone may read at any time.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -19,6 +19,7 @@ pub struct Progress {
     read_bytes: AtomicU64,
     total_bytes: AtomicU64,
     finished: Mutex<Finished>,
+    dropped: Mutex<BTreeSet<String>>,
 }
 
 /// Rows that have an outcome.
@@ -70,6 +71,8 @@ pub struct ProgressSnapshot {
     pub expected: Option<u64>,
     /// Rows with an outcome.
     pub finished: Finished,
+    /// Parameters that targets could not take, each with the model it was meant for.
+    pub dropped: Vec<String>,
 }
 
 impl Progress {
@@ -106,6 +109,20 @@ impl Progress {
         }
     }
 
+    pub(super) fn note_dropped(&self, model: &str, names: &[String]) {
+        let mut dropped = self.dropped();
+        for name in names {
+            let told = format!("{name} ({model})");
+            if !dropped.contains(&told) {
+                dropped.insert(told);
+            }
+        }
+    }
+
+    fn dropped(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Finished> {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -131,6 +148,7 @@ impl Progress {
             planned_all,
             expected,
             finished: self.lock().clone(),
+            dropped: self.dropped().iter().cloned().collect(),
         }
     }
 }

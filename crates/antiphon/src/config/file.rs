@@ -1,0 +1,232 @@
+//! One configuration file.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+use toml::de::{DeTable, DeValue};
+
+use super::{Origin, keys};
+
+/// The values of a configuration.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Settings {
+    /// The model of rows that name none.
+    pub default_model: Option<String>,
+    /// Providers by name.
+    #[serde(default)]
+    pub providers: BTreeMap<String, ProviderConfig>,
+    /// Models by name.
+    #[serde(default)]
+    pub models: BTreeMap<String, ModelConfig>,
+}
+
+/// A provider.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct ProviderConfig {
+    /// The wire format; defaults to the provider's name.
+    pub dialect: Option<String>,
+    /// Where it is.
+    pub base_url: Option<String>,
+    /// The variable that holds its key. Keys themselves never stand in files.
+    pub api_key_env: Option<String>,
+    /// Headers of every request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Requests per minute.
+    pub rpm: Option<u64>,
+    /// Tokens per minute.
+    pub tpm: Option<u64>,
+    /// Input tokens per minute.
+    pub itpm: Option<u64>,
+    /// Output tokens per minute.
+    pub otpm: Option<u64>,
+    /// Upper bound of calls in flight.
+    pub concurrency: Option<u32>,
+    /// Version of the wire format (`anthropic-version`).
+    pub version: Option<String>,
+    /// Settings of the simulated provider.
+    #[serde(flatten)]
+    pub sim: SimSettings,
+}
+
+/// Settings that only `[providers.sim]` has.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct SimSettings {
+    /// Faults, `KIND=P` each.
+    #[serde(default)]
+    pub fail: Vec<String>,
+    /// Mean time to an answer.
+    #[serde(default, deserialize_with = "duration")]
+    pub latency: Option<Duration>,
+    /// Spread of the latency as a share of it.
+    pub jitter: Option<f64>,
+    /// Share of calls that take ten times as long.
+    pub tail: Option<f64>,
+    /// Seed of answers and faults.
+    pub seed: Option<u64>,
+    /// Share of sums that come out right.
+    pub accuracy: Option<f64>,
+}
+
+/// A model under a name of the user's.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ModelConfig {
+    /// `provider/model`, or another configured name.
+    #[serde(rename = "use")]
+    pub target: String,
+    /// Parameters of every request.
+    #[serde(default)]
+    pub params: Map<String, Value>,
+    /// Limit of one attempt.
+    #[serde(default, deserialize_with = "duration")]
+    pub timeout: Option<Duration>,
+    /// Retries of a call.
+    pub max_retries: Option<u32>,
+}
+
+/// What is wrong with a configuration, with its place and a hint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(pub String);
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Settings {
+    /// Lays another file's values over these: providers and models value by value.
+    pub(super) fn merge(&mut self, over: Self) {
+        self.default_model = over.default_model.or(self.default_model.take());
+        for (name, over) in over.providers {
+            self.providers.entry(name).or_default().merge(over);
+        }
+        self.models.extend(over.models);
+    }
+}
+
+impl ProviderConfig {
+    fn merge(&mut self, over: Self) {
+        fn lay<T>(under: &mut Option<T>, over: Option<T>) {
+            if over.is_some() {
+                *under = over;
+            }
+        }
+        lay(&mut self.dialect, over.dialect);
+        lay(&mut self.base_url, over.base_url);
+        lay(&mut self.api_key_env, over.api_key_env);
+        self.headers.extend(over.headers);
+        lay(&mut self.rpm, over.rpm);
+        lay(&mut self.tpm, over.tpm);
+        lay(&mut self.itpm, over.itpm);
+        lay(&mut self.otpm, over.otpm);
+        lay(&mut self.concurrency, over.concurrency);
+        lay(&mut self.version, over.version);
+        if !over.sim.fail.is_empty() {
+            self.sim.fail = over.sim.fail;
+        }
+        lay(&mut self.sim.latency, over.sim.latency);
+        lay(&mut self.sim.jitter, over.sim.jitter);
+        lay(&mut self.sim.tail, over.sim.tail);
+        lay(&mut self.sim.seed, over.sim.seed);
+        lay(&mut self.sim.accuracy, over.sim.accuracy);
+    }
+}
+
+/// Parses one file: its values, and the place of each.
+pub(super) fn parse(text: &str, path: &Path) -> Result<(Settings, Vec<Origin>), ConfigError> {
+    let place = |at: usize| {
+        let line = text[..at.min(text.len())].matches('\n').count() + 1;
+        format!("{}:{line}", path.display())
+    };
+    let broken = |error: toml::de::Error| {
+        let at = error.span().map_or(0, |span| span.start);
+        ConfigError(format!("{}: {}", place(at), error.message()))
+    };
+    let table = DeTable::parse(text).map_err(broken)?;
+    let mut origins = Vec::new();
+    let mut found = |key: String, at: usize, value: &DeValue<'_>| {
+        origins.push(Origin {
+            key,
+            value: show(value),
+            from: place(at),
+        });
+    };
+    keys::walk(table.get_ref(), &keys::FILE, "", &mut found).map_err(|unknown| {
+        let hint = unknown
+            .nearest
+            .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        ConfigError(format!(
+            "{}: unknown key `{}`{hint}",
+            place(unknown.at),
+            unknown.key
+        ))
+    })?;
+    let settings = toml::from_str(text).map_err(broken)?;
+    Ok((settings, origins))
+}
+
+fn show(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{text:?}"),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(time) => time.to_string(),
+        DeValue::Array(items) => {
+            let items: Vec<String> = items.iter().map(|item| show(item.get_ref())).collect();
+            format!("[{}]", items.join(", "))
+        }
+        DeValue::Table(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(key, value)| format!("{} = {}", key.get_ref(), show(value.get_ref())))
+                .collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(text)? else {
+        return Ok(None);
+    };
+    crate::parse_duration(&text)
+        .map(Some)
+        .map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fails(text: &str) -> String {
+        parse(text, Path::new("antiphon.toml")).unwrap_err().0
+    }
+
+    #[test]
+    fn an_unknown_key_is_told_with_its_place_and_the_nearest() {
+        assert_eq!(
+            fails("default_model = \"a\"\n\n[providers.openai]\nrmp = 5\n"),
+            "antiphon.toml:4: unknown key `providers.openai.rmp`; did you mean `rpm`?"
+        );
+        assert!(fails("[providers.sim]\nbase_url = \"x\"\n").contains("providers.sim.base_url"));
+        assert!(fails("[models.a]\nuse = 3\n").contains("antiphon.toml:2"));
+        assert!(fails("[models.a\n").contains("antiphon.toml:1"));
+    }
+
+    #[test]
+    fn values_are_typed_and_their_origin_is_kept() {
+        let text = "[providers.sim]\nlatency = \"250ms\"\nfail = [\"429=0.1\"]\n[models.fast]\nuse = \"sim/m\"\n";
+        let (settings, origins) = parse(text, Path::new("f")).unwrap();
+        let sim = &settings.providers["sim"].sim;
+        assert_eq!(sim.latency, Some(Duration::from_millis(250)));
+        assert_eq!(settings.models["fast"].target, "sim/m");
+        assert_eq!(origins[1].key, "providers.sim.fail");
+        assert_eq!(origins[1].value, "[\"429=0.1\"]");
+        assert_eq!(origins[1].from, "f:3");
+    }
+}

@@ -1,0 +1,109 @@
+//! The keys that exist. A key that does not is an error with the nearest one, its file and its line.
+
+use toml::de::{DeTable, DeValue};
+
+/// What may stand under a key.
+pub(super) enum Shape {
+    /// A value of any kind; serde checks it.
+    Value,
+    /// A table with these keys.
+    Table(&'static [(&'static str, Shape)]),
+    /// A table whose keys are the user's names.
+    Named(&'static Shape),
+    /// As `Named`, but the table of one name has keys of its own.
+    NamedBut(&'static Shape, &'static str, &'static Shape),
+}
+
+use Shape::{Named, NamedBut, Table, Value};
+
+const PROVIDER: Shape = Table(&[
+    ("dialect", Value),
+    ("base_url", Value),
+    ("api_key_env", Value),
+    ("headers", Value),
+    ("rpm", Value),
+    ("tpm", Value),
+    ("itpm", Value),
+    ("otpm", Value),
+    ("concurrency", Value),
+    ("version", Value),
+]);
+
+const SIM: Shape = Table(&[
+    ("fail", Value),
+    ("latency", Value),
+    ("jitter", Value),
+    ("tail", Value),
+    ("seed", Value),
+    ("accuracy", Value),
+    ("rpm", Value),
+    ("tpm", Value),
+    ("concurrency", Value),
+]);
+
+const MODEL: Shape = Table(&[
+    ("use", Value),
+    ("params", Value),
+    ("timeout", Value),
+    ("max_retries", Value),
+]);
+
+/// The whole file.
+pub(super) const FILE: Shape = Table(&[
+    ("default_model", Value),
+    ("providers", NamedBut(&PROVIDER, "sim", &SIM)),
+    ("models", Named(&MODEL)),
+]);
+
+/// The first key that does not exist: its dotted name, its place in the text and the nearest key that does.
+pub(super) struct Unknown {
+    pub(super) key: String,
+    pub(super) at: usize,
+    pub(super) nearest: Option<&'static str>,
+}
+
+/// Walks a table against its shape and hands every value to `found`.
+pub(super) fn walk(
+    table: &DeTable<'_>,
+    shape: &Shape,
+    prefix: &str,
+    found: &mut dyn FnMut(String, usize, &DeValue<'_>),
+) -> Result<(), Unknown> {
+    for (key, value) in table {
+        let name: &str = key.get_ref();
+        let dotted = if prefix.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{prefix}.{name}")
+        };
+        let unknown = |nearest| Unknown {
+            key: dotted.clone(),
+            at: key.span().start,
+            nearest,
+        };
+        let inner = match shape {
+            Value => &Value,
+            Named(inner) => inner,
+            NamedBut(inner, special, other) => {
+                if name == *special {
+                    other
+                } else {
+                    inner
+                }
+            }
+            Table(keys) => match keys.iter().find(|(known, _)| *known == name) {
+                Some((_, inner)) => inner,
+                None => return Err(unknown(crate::nearest(name, keys.iter().map(|(k, _)| *k)))),
+            },
+        };
+        match (value.get_ref(), inner) {
+            (DeValue::Table(_), Value) | (_, Value) => {
+                found(dotted, key.span().start, value.get_ref());
+            }
+            (DeValue::Table(table), inner) => walk(table, inner, &dotted, found)?,
+            // serde says best what is wrong with a value where a table belongs
+            (_, _) => {}
+        }
+    }
+    Ok(())
+}

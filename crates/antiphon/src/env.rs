@@ -1,0 +1,65 @@
+//! Every environment variable that Antiphon reads, in one place.
+
+/// An environment variable and what it is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub about: &'static str,
+}
+
+/// The path of the configuration file, in place of `antiphon.toml`.
+pub const ANTIPHON_CONFIG: &str = "ANTIPHON_CONFIG";
+
+/// The registry. Providers' variables are also columns of the table of providers.
+pub const VARIABLES: &[Variable] = &[
+    Variable {
+        name: ANTIPHON_CONFIG,
+        about: "configuration file, in place of ./antiphon.toml",
+    },
+    Variable {
+        name: "OPENAI_API_KEY",
+        about: "key of the provider openai",
+    },
+    Variable {
+        name: "OPENAI_BASE_URL",
+        about: "base URL of the provider openai, ending in /v1",
+    },
+    Variable {
+        name: "OPENAI_ORG_ID",
+        about: "sent to openai as openai-organization",
+    },
+    Variable {
+        name: "OPENAI_PROJECT_ID",
+        about: "sent to openai as openai-project",
+    },
+    Variable {
+        name: "ANTHROPIC_API_KEY",
+        about: "key of the provider anthropic",
+    },
+    Variable {
+        name: "ANTHROPIC_BASE_URL",
+        about: "base URL of the provider anthropic, without /v1",
+    },
+    Variable {
+        name: "HTTPS_PROXY",
+        about: "proxy for https, unless NO_PROXY names the host (HTTP_PROXY for http)",
+    },
+    Variable {
+        name: "SSL_CERT_FILE",
+        about: "PEM file of root certificates, in place of the system's",
+    },
+    Variable {
+        name: "NO_COLOR",
+        about: "no colours, whatever it is set to",
+    },
+];
+
+/// Reads variables; a test passes its own.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The process's own environment; an empty variable counts as unset.
+pub fn process(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

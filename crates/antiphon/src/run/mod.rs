@@ -1,0 +1,212 @@
+//! `antiphon run`: a file of requests in, one line for each out.
+
+mod input;
+mod output;
+mod plan;
+mod report;
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use antiphon_core::{
+    Metrics,
+    job::{Job, Order, Progress, ProgressSnapshot, Stop, StopReason, drain_at_deadline},
+    layers::admit::AccountSnapshot,
+};
+use serde_json::{Map, Value};
+
+use crate::{Config, env::Lookup, session::{Session, SessionOptions}};
+
+pub use input::Input;
+pub use output::Output;
+pub use report::{Latency, Report};
+
+/// What a run shall do: flags as they were meant.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Where rows come from.
+    pub input: Input,
+    /// Format of the input, where its name does not tell.
+    pub input_format: Option<String>,
+    /// Where lines go.
+    pub output: Output,
+    /// The state folder, in place of `OUTPUT.antiphon`.
+    pub state: Option<PathBuf>,
+    /// The model of every row.
+    pub model: Option<String>,
+    /// Template of the user message.
+    pub prompt: Option<String>,
+    /// Template of the system message.
+    pub system: Option<String>,
+    /// JSON Schema of every answer.
+    pub schema: Option<Value>,
+    /// Parameters of every request.
+    pub params: Map<String, Value>,
+    /// Limits, provider and retries.
+    pub session: SessionOptions,
+    /// Order of the output.
+    pub order: Order,
+    /// Rows to read at most.
+    pub limit: Option<u64>,
+    /// Time for the whole run.
+    pub deadline: Option<Duration>,
+    /// Refuse input with a bad line, and parameters that a target cannot take.
+    pub strict: bool,
+    /// Move earlier output and state aside.
+    pub fresh: bool,
+    /// Send rows again that failed for good.
+    pub retry_failed: bool,
+    /// Stop when more of the finished rows fail.
+    pub max_error_rate: Option<f64>,
+    /// Keep the input line in the output.
+    pub include_input: bool,
+}
+
+/// Why a run did not start. Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunError {
+    /// What is wrong, for people.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl RunError {
+    fn usage(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl std::fmt::Display for RunError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// A run that is ready: everything was checked, nothing was sent.
+#[derive(Debug)]
+pub struct PreparedRun {
+    job: Job,
+    deadline: Option<Duration>,
+    watch: RunWatch,
+    /// What the user should be told before the first call.
+    pub notes: Vec<String>,
+    // given back when the run is over: the lock, and a temporary folder
+    _state: plan::State,
+    lines: Arc<crate::lines::Lines>,
+}
+
+/// A view of a run from outside: how far it is, and the switch that drains it.
+#[derive(Clone, Debug)]
+pub struct RunWatch {
+    progress: Arc<Progress>,
+    session: Arc<Session>,
+    stop: Stop,
+    started: Instant,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct RunEnd {
+    /// The numbers.
+    pub report: Report,
+    /// Why it stopped early, where it did.
+    pub stopped: Option<StopReason>,
+    /// How far it came.
+    pub progress: ProgressSnapshot,
+    /// What flags took the place of in lines, and parameters that targets could not take.
+    pub notes: Vec<String>,
+}
+
+impl RunWatch {
+    /// The report as it stands.
+    pub fn report(&self) -> Report {
+        Report::new(
+            &self.progress.snapshot(),
+            &self.session.metrics().snapshot(),
+            self.started.elapsed(),
+        )
+    }
+
+    /// How far the run is.
+    pub fn progress(&self) -> ProgressSnapshot {
+        self.progress.snapshot()
+    }
+
+    /// What the calls have measured.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        self.session.metrics()
+    }
+
+    /// The state of each account.
+    pub fn accounts(&self) -> Vec<AccountSnapshot> {
+        let accounts = self.session.accounts();
+        accounts.iter().map(|account| account.snapshot()).collect()
+    }
+
+    /// The switch that drains the run.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+}
+
+impl PreparedRun {
+    /// Checks everything that can be checked without sending: input, output, templates, models, keys, ledger.
+    ///
+    /// # Errors
+    /// [`RunError`]; nothing was sent and nothing of the user's was changed.
+    pub fn new(options: RunOptions, config: Config, env: Lookup<'_>) -> Result<Self, RunError> {
+        plan::prepare(options, config, env)
+    }
+
+    /// A view of the run.
+    pub fn watch(&self) -> RunWatch {
+        self.watch.clone()
+    }
+
+    /// Runs to the end, or until it is drained.
+    pub async fn run(self) -> RunEnd {
+        let watch = RunWatch {
+            started: Instant::now(),
+            ..self.watch
+        };
+        let stop = watch.stop.clone();
+        let deadline = self.deadline.map(|deadline| tokio::spawn(drain_at_deadline(stop, deadline)));
+        self.job.run().await;
+        if let Some(deadline) = deadline {
+            deadline.abort();
+        }
+        let progress = watch.progress();
+        let mut notes: Vec<String> = self
+            .lines
+            .overridden()
+            .iter()
+            .map(|what| format!("flags took the place of `{what}` in lines of the input"))
+            .collect();
+        notes.extend(
+            progress
+                .dropped
+                .iter()
+                .map(|dropped| format!("parameter left out: {dropped}")),
+        );
+        RunEnd {
+            report: watch.report(),
+            stopped: watch.stop.reason(),
+            progress,
+            notes,
+        }
+    }
+}

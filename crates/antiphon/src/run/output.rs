@@ -1,0 +1,173 @@
+//! The output of a run and the state folder beside it.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use antiphon_core::job::{Order, Sink};
+use antiphon_store::{SqliteLedger, sinks::{FileSink, Standing, StreamSink}};
+
+use super::{Input, RunError};
+
+/// Where lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A file.
+    File(PathBuf),
+    /// The standard output.
+    Stdout,
+}
+
+impl Output {
+    /// The state folder that belongs to it, where it has a name.
+    pub fn state_folder(&self) -> Option<PathBuf> {
+        match self {
+            Self::Stdout => None,
+            Self::File(path) => {
+                let mut name = path.as_os_str().to_owned();
+                name.push(".antiphon");
+                Some(PathBuf::from(name))
+            }
+        }
+    }
+
+    /// Refuses an output that would destroy something.
+    pub(super) fn check(&self, input: &Input, state: Option<&Path>) -> Result<(), RunError> {
+        let Self::File(path) = self else {
+            return Ok(());
+        };
+        if path.is_dir() {
+            return Err(RunError::usage(format!("the output {} is a folder", path.display())));
+        }
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if !matches!(extension, Some("jsonl" | "ndjson")) && !is_special(path) {
+            return Err(RunError::usage(format!(
+                "the output {} does not end in .jsonl, the one format there is",
+                path.display()
+            )));
+        }
+        if let Input::File(input) = input
+            && same_file(input, path)
+        {
+            return Err(RunError::usage("input and output are the same file"));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            return Err(RunError::usage(format!(
+                "the output folder {} does not exist",
+                folder.display()
+            )));
+        }
+        let holds_something = fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
+        let has_state = state.is_some_and(|state| state.join(SqliteLedger::FILE).is_file());
+        if holds_something && !has_state {
+            return Err(RunError::usage(format!(
+                "{} is not empty and was not written by antiphon (its state folder {} is missing)",
+                path.display(),
+                state.map_or_else(String::new, |state| state.display().to_string())
+            ))
+            .with_hint("choose another output, or pass --fresh to move it aside"));
+        }
+        Ok(())
+    }
+
+    /// Moves earlier output and state aside; nothing is deleted. Says where they went.
+    pub(super) fn move_aside(&self, state: Option<&Path>) -> Result<Vec<String>, RunError> {
+        let mut told = Vec::new();
+        let output = match self {
+            Self::File(path) => Some(path.as_path()),
+            Self::Stdout => None,
+        };
+        for path in output.into_iter().chain(state) {
+            if !path.exists() {
+                continue;
+            }
+            let aside = (1..)
+                .map(|number| {
+                    let mut name = path.as_os_str().to_owned();
+                    name.push(format!(".old-{number}"));
+                    PathBuf::from(name)
+                })
+                .find(|aside| !aside.exists())
+                .unwrap_or_default();
+            fs::rename(path, &aside).map_err(|error| {
+                RunError::usage(format!("cannot move {} aside: {error}", path.display()))
+            })?;
+            told.push(format!("{} is now {}", path.display(), aside.display()));
+        }
+        Ok(told)
+    }
+
+    /// Opens it where the last run left off, or aside when it must be rebuilt.
+    pub(super) fn sink(
+        &self,
+        ledger: &SqliteLedger,
+        order: Order,
+        must_rebuild: bool,
+    ) -> Result<Box<dyn Sink>, RunError> {
+        let path = match self {
+            Self::Stdout => return Ok(Box::new(StreamSink::new(io::stdout()))),
+            // a pipe or device has no beginning to go back to
+            Self::File(path) if is_special(path) => {
+                let stream = fs::OpenOptions::new().write(true).open(path);
+                return stream
+                    .map(|stream| Box::new(StreamSink::new(stream)) as Box<dyn Sink>)
+                    .map_err(|error| unwritable(path, &error));
+            }
+            Self::File(path) => path,
+        };
+        let failed = |error: io::Error| unwritable(path, &error);
+        let checkpoint = ledger
+            .last_checkpoint()
+            .map_err(|error| RunError::usage(error.to_string()))?;
+        let lost = FileSink::standing(path, checkpoint).map_err(failed)? == Standing::Lost;
+        // lines in the order of completion cannot be continued at a row number
+        let unordered = order == Order::Completion && checkpoint.rows > 0;
+        if path.exists() && (must_rebuild || lost || unordered) {
+            return Ok(Box::new(FileSink::rebuild(path).map_err(failed)?));
+        }
+        let start = if must_rebuild || lost { antiphon_core::job::Checkpoint::default() } else { checkpoint };
+        Ok(Box::new(FileSink::resume(path, start).map_err(failed)?))
+    }
+
+    /// Proves that the output can be written before anything is paid for.
+    pub(super) fn try_writing(&self) -> Result<(), RunError> {
+        match self {
+            Self::Stdout => io::stdout().flush().map_err(|error| {
+                RunError::usage(format!("stdout cannot be written: {error}"))
+            }),
+            Self::File(path) => {
+                let existed = path.exists();
+                let opened = fs::OpenOptions::new().append(true).create(true).open(path);
+                opened.map_err(|error| unwritable(path, &error))?;
+                if !existed {
+                    // a run that is refused for another reason leaves nothing behind
+                    let _gone = fs::remove_file(path);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> RunError {
+    RunError::usage(format!("cannot write {}: {error}", path.display()))
+}
+
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (fs::canonicalize(a), fs::canonicalize(b)) {
+        (Ok(a), Ok(b)) if a == b => true,
+        _ => {
+            use std::os::unix::fs::MetadataExt;
+            let id = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+            matches!((id(a), id(b)), (Ok(a), Ok(b)) if a == b)
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The report of a run, and the numbers that progress shows on the way.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use antiphon_core::{MetricsSnapshot, Usage, job::ProgressSnapshot};
+use serde::Serialize;
+
+/// The report of a run as `--report` writes it. What is unknown is `null`, never 0.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Rows of the input, read so far or all of them.
+    pub total: u64,
+    /// Rows with an answer in the output.
+    pub succeeded: u64,
+    /// Rows with an error in the output.
+    pub failed: u64,
+    /// Rows without a line: the next run sends them.
+    pub pending: u64,
+    /// Rows whose outcome an earlier run had found.
+    pub resumed: u64,
+    /// Rows that were answered without a call of their own.
+    pub cached: u64,
+    /// `succeeded` of `total`; 1 for no rows.
+    pub success_rate: f64,
+    /// Duration of this run, seconds.
+    pub duration_s: f64,
+    /// Rows finished by this run a second.
+    pub requests_per_second: f64,
+    /// Attempts on the wire in this run.
+    pub attempts: u64,
+    /// Attempts that were answered with 429.
+    pub rate_limited: u64,
+    /// Retries of this run by the kind of error before them.
+    pub retries_by_kind: BTreeMap<&'static str, u64>,
+    /// The most calls in flight at once.
+    pub peak_in_flight: u64,
+    /// Tokens of this run.
+    pub usage: Usage,
+    /// Cost of this run in dollars: unknown without a price list.
+    pub cost_usd: Option<f64>,
+    /// Cost of all runs of the job.
+    pub job_cost_usd: Option<f64>,
+    /// Cost that answers at hand have saved.
+    pub cost_avoided_usd: Option<f64>,
+    /// Energy of this run.
+    pub energy_kwh: Option<f64>,
+    /// Greenhouse gases of this run.
+    pub gwp_kgco2eq: Option<f64>,
+    /// Abiotic resources used by this run.
+    pub adpe_kgsbeq: Option<f64>,
+    /// Primary energy of this run.
+    pub pe_mj: Option<f64>,
+    /// Time on the wire of answered attempts.
+    pub latency_ms: Latency,
+    /// Failed rows by code.
+    pub errors_by_code: BTreeMap<&'static str, u64>,
+}
+
+/// Latency in milliseconds; `null` where nothing was answered.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Latency {
+    /// Mean.
+    pub mean: Option<f64>,
+    /// Median.
+    pub p50: Option<f64>,
+    /// 90th percentile.
+    pub p90: Option<f64>,
+    /// 99th percentile.
+    pub p99: Option<f64>,
+}
+
+impl Report {
+    pub(super) fn new(
+        progress: &ProgressSnapshot,
+        metrics: &MetricsSnapshot,
+        duration: Duration,
+    ) -> Self {
+        let finished = &progress.finished;
+        let total = progress.planned.max(finished.total());
+        let seconds = duration.as_secs_f64();
+        let of_this_run = finished.total() - finished.resumed.min(finished.total());
+        let known = |value: f64| (metrics.latency.count > 0).then_some((value * 1e3).round() / 1e3);
+        Self {
+            total,
+            succeeded: finished.succeeded,
+            failed: finished.failed,
+            pending: total - finished.total(),
+            resumed: finished.resumed,
+            cached: finished.shared,
+            success_rate: if total == 0 {
+                1.0
+            } else {
+                finished.succeeded as f64 / total as f64
+            },
+            duration_s: (seconds * 1e3).round() / 1e3,
+            requests_per_second: if seconds > 0.0 {
+                (of_this_run as f64 / seconds * 1e3).round() / 1e3
+            } else {
+                0.0
+            },
+            attempts: metrics.attempts,
+            rate_limited: metrics.rate_limited,
+            retries_by_kind: metrics
+                .retries_by_kind
+                .iter()
+                .map(|(kind, count)| (kind.code(), *count))
+                .collect(),
+            peak_in_flight: metrics.peak_in_flight,
+            usage: finished.usage,
+            cost_usd: None,
+            job_cost_usd: None,
+            cost_avoided_usd: None,
+            energy_kwh: None,
+            gwp_kgco2eq: None,
+            adpe_kgsbeq: None,
+            pe_mj: None,
+            latency_ms: Latency {
+                mean: known(metrics.latency.mean_ms),
+                p50: known(metrics.latency.p50_ms),
+                p90: known(metrics.latency.p90_ms),
+                p99: known(metrics.latency.p99_ms),
+            },
+            errors_by_code: finished
+                .errors
+                .iter()
+                .map(|(kind, count)| (kind.code(), *count))
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! Names of models, and the models behind them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use antiphon_core::{
+    ChatRequest, Clock, Dice, Error, ErrorKind, Metrics, SharedModel, SystemClock,
+    layers::{
+        admit::{Account, AccountConfig, QuotaConfig},
+        timeout::TimeoutConfig,
+    },
+    stack::{self, StackConfig},
+};
+use antiphon_providers::{
+    dialects::{self, Dialect, WireRequest},
+    endpoint::{Endpoint, EndpointConfig},
+    transport::{HttpTransport, Target},
+};
+use antiphon_sim::{SimConfig, SimModel};
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Config, env::Lookup, nearest};
+
+/// The provider that lives in this process.
+const SIM: &str = "sim";
+
+/// The wire format a request came in, which decides the provider of a model name without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wire {
+    /// OpenAI chat completions.
+    OpenAi,
+    /// Anthropic messages.
+    Anthropic,
+}
+
+impl Wire {
+    fn provider(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+        }
+    }
+
+    /// Reads a request in this wire format.
+    ///
+    /// # Errors
+    /// The fields that every request needs are missing or of a wrong type.
+    pub fn parse(self, fields: Map<String, Value>) -> Result<WireRequest, Error> {
+        match dialects::dialect(self.provider()) {
+            Some(dialect) => dialect.parse_request(fields),
+            None => Err(Error::new(ErrorKind::InvalidLine, "no such wire format")),
+        }
+    }
+}
+
+/// Settings that flags lay over the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct SessionOptions {
+    /// Provider of names that are not configured.
+    pub provider: Option<String>,
+    /// Base URL in place of the provider's.
+    pub base_url: Option<String>,
+    /// Upper bound of calls in flight on each account.
+    pub concurrency: Option<u32>,
+    /// Requests per minute of each account.
+    pub rpm: Option<u64>,
+    /// Tokens per minute of each account.
+    pub tpm: Option<u64>,
+    /// Input tokens per minute of each account.
+    pub itpm: Option<u64>,
+    /// Output tokens per minute of each account.
+    pub otpm: Option<u64>,
+    /// Retries of a call.
+    pub max_retries: Option<u32>,
+    /// Limit of one attempt.
+    pub timeout: Option<Duration>,
+    /// Longest Retry-After that is obeyed.
+    pub max_wait: Option<Duration>,
+    /// Equal requests in flight share one call.
+    pub coalesce: bool,
+}
+
+/// Named models with their stacks, and the accounts they share.
+pub struct Session {
+    config: Config,
+    options: SessionOptions,
+    environment: BTreeMap<String, String>,
+    clock: Arc<dyn Clock>,
+    dice: Arc<Dice>,
+    metrics: Arc<Metrics>,
+    drain: CancellationToken,
+    transport: Mutex<Option<Arc<HttpTransport>>>,
+    accounts: Mutex<HashMap<[String; 4], Arc<Account>>>,
+    models: Mutex<HashMap<(String, Wire), Arc<Resolved>>>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // the environment holds keys
+        f.debug_struct("Session")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A model name's meaning.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The model with its whole stack.
+    pub model: SharedModel,
+    /// Parameters that the configuration gives it.
+    pub params: Map<String, Value>,
+    target: [String; 3],
+    endpoint: Option<Arc<Endpoint>>,
+}
+
+impl Resolved {
+    /// Provider, base URL and model: the part of a fingerprint that is not in the request.
+    pub fn target(&self) -> [&str; 3] {
+        [&self.target[0], &self.target[1], &self.target[2]]
+    }
+
+    /// Refuses a request of which a parameter would be left out.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadRequest`] that names the parameters.
+    pub fn refuse_dropped(&self, request: &ChatRequest) -> Result<(), Error> {
+        let Some(endpoint) = &self.endpoint else {
+            return Ok(());
+        };
+        let dropped = endpoint.dropped(request)?;
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::BadRequest,
+            format!("{} cannot take {}", self.model.name(), dropped.join(", ")),
+        ))
+    }
+}
+
+/// A name followed to its provider, with what configured names on the way said.
+struct Followed {
+    provider: String,
+    model: String,
+    params: Map<String, Value>,
+    timeout: Option<Duration>,
+    max_retries: Option<u32>,
+}
+
+impl Session {
+    /// A session over a configuration and environment. `drain` stops what has not been sent.
+    pub fn new(
+        config: Config,
+        options: SessionOptions,
+        env: Lookup<'_>,
+        drain: CancellationToken,
+    ) -> Self {
+        let mut names: Vec<String> = crate::env::VARIABLES
+            .iter()
+            .flat_map(|variable| [variable.name.to_owned(), variable.name.to_lowercase()])
+            .chain(["HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"].map(str::to_owned))
+            .collect();
+        let providers = config.settings.providers.values();
+        names.extend(providers.filter_map(|provider| provider.api_key_env.clone()));
+        let environment = names
+            .into_iter()
+            .filter_map(|name| Some((name.clone(), env(&name)?)))
+            .collect();
+        Self {
+            config,
+            options,
+            environment,
+            clock: SystemClock::shared(),
+            dice: Arc::new(Dice::new()),
+            metrics: Metrics::new(),
+            drain,
+            transport: Mutex::default(),
+            accounts: Mutex::default(),
+            models: Mutex::default(),
+        }
+    }
+
+    /// What the session's calls have measured.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The accounts in use.
+    pub fn accounts(&self) -> Vec<Arc<Account>> {
+        lock(&self.accounts).values().cloned().collect()
+    }
+
+    /// The model of rows that name none.
+    pub fn default_model(&self) -> Option<String> {
+        self.config.settings.default_model.clone()
+    }
+
+    /// The model behind a name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ModelNotFound`] for an unknown provider, with the nearest names; [`ErrorKind::Auth`] when its key is
+    /// missing; [`ErrorKind::BadRequest`] for a configuration that cannot work.
+    pub fn resolve(&self, name: &str, wire: Wire) -> Result<Arc<Resolved>, Error> {
+        let key = (name.to_owned(), wire);
+        if let Some(resolved) = lock(&self.models).get(&key) {
+            return Ok(resolved.clone());
+        }
+        let resolved = Arc::new(self.build(self.follow(name, wire)?)?);
+        lock(&self.models).insert(key, resolved.clone());
+        Ok(resolved)
+    }
+
+    fn follow(&self, name: &str, wire: Wire) -> Result<Followed, Error> {
+        let mut followed = Followed {
+            provider: String::new(),
+            model: name.to_owned(),
+            params: Map::new(),
+            timeout: None,
+            max_retries: None,
+        };
+        let mut path = vec![name.to_owned()];
+        while let Some(model) = self.config.settings.models.get(&followed.model) {
+            for (name, value) in &model.params {
+                followed.params.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+            followed.timeout = followed.timeout.or(model.timeout);
+            followed.max_retries = followed.max_retries.or(model.max_retries);
+            if path.contains(&model.target) {
+                path.push(model.target.clone());
+                return Err(Error::new(
+                    ErrorKind::BadRequest,
+                    format!("models point at each other: {}", path.join(" → ")),
+                ));
+            }
+            path.push(model.target.clone());
+            followed.model.clone_from(&model.target);
+        }
+        let pinned = self.options.provider.is_some() || self.options.base_url.is_some();
+        // what a configured name stands for is always provider/model
+        if pinned && path.len() == 1 {
+            let provider = self.options.provider.as_deref();
+            followed.provider = provider.unwrap_or(wire.provider()).to_owned();
+        } else if let Some((provider, model)) = followed.model.split_once('/') {
+            followed.provider = provider.to_owned();
+            followed.model = model.to_owned();
+        } else {
+            followed.provider = self
+                .default_provider()
+                .unwrap_or_else(|| wire.provider().to_owned());
+        }
+        Ok(followed)
+    }
+
+    /// The provider of `default_model`, through configured names.
+    fn default_provider(&self) -> Option<String> {
+        let mut name = self.config.settings.default_model.as_ref()?;
+        for _ in 0..self.config.settings.models.len() {
+            match self.config.settings.models.get(name) {
+                Some(model) => name = &model.target,
+                None => break,
+            }
+        }
+        name.split_once('/').map(|(provider, _)| provider.to_owned())
+    }
+
+    fn build(&self, followed: Followed) -> Result<Resolved, Error> {
+        if followed.model.is_empty() {
+            let message = format!("no model is named after {}/", followed.provider);
+            return Err(Error::new(ErrorKind::ModelNotFound, message));
+        }
+        let (leaf, target, key, endpoint) = if followed.provider == SIM {
+            let leaf: SharedModel = Arc::new(self.sim(&followed.model)?);
+            let target = [SIM.to_owned(), String::new(), followed.model.clone()];
+            (leaf, target, String::new(), None)
+        } else {
+            let (endpoint, base_url, key) = self.endpoint(&followed)?;
+            let endpoint = Arc::new(endpoint);
+            let target = [followed.provider.clone(), base_url, followed.model.clone()];
+            (endpoint.clone() as SharedModel, target, key, Some(endpoint))
+        };
+        let account = self.account(&target, &key, &followed.provider);
+        let mut config = StackConfig {
+            coalesce: self.options.coalesce,
+            ..StackConfig::default()
+        };
+        let timeout = self.options.timeout.or(followed.timeout);
+        if let Some(total) = timeout {
+            config.timeout = TimeoutConfig {
+                total,
+                ..TimeoutConfig::default()
+            };
+        }
+        let max_retries = self.options.max_retries.or(followed.max_retries);
+        if let Some(max_retries) = max_retries {
+            config.retry.max_retries = max_retries;
+        }
+        Ok(Resolved {
+            model: stack::stack(leaf, &config, account, self.metrics.clone(), self.drain.clone()),
+            params: followed.params,
+            target,
+            endpoint,
+        })
+    }
+
+    fn account(&self, target: &[String; 3], key: &str, provider: &str) -> Arc<Account> {
+        let [a, b, c] = target.clone();
+        let mut accounts = lock(&self.accounts);
+        let account = accounts.entry([a, b, c, key.to_owned()]).or_insert_with(|| {
+            let settings = self.config.settings.providers.get(provider).cloned().unwrap_or_default();
+            let options = &self.options;
+            let mut config = AccountConfig {
+                quota: QuotaConfig {
+                    rpm: options.rpm.or(settings.rpm),
+                    tpm: options.tpm.or(settings.tpm),
+                    itpm: options.itpm.or(settings.itpm),
+                    otpm: options.otpm.or(settings.otpm),
+                },
+                ..AccountConfig::default()
+            };
+            if let Some(concurrency) = options.concurrency.or(settings.concurrency) {
+                config.concurrency = concurrency;
+            }
+            if let Some(max_wait) = options.max_wait {
+                config.max_wait = max_wait;
+            }
+            Account::new(config, self.clock.clone(), self.dice.clone())
+        });
+        account.clone()
+    }
+
+    fn sim(&self, model: &str) -> Result<SimModel, Error> {
+        let settings = self.config.settings.providers.get(SIM).cloned().unwrap_or_default().sim;
+        let mut config = SimConfig::default();
+        for fault in &settings.fail {
+            let fault = fault.parse().map_err(|error| {
+                Error::new(ErrorKind::BadRequest, format!("providers.sim.fail: {error}"))
+            })?;
+            config.fail.push(fault);
+        }
+        config.latency = settings.latency.unwrap_or(config.latency);
+        config.jitter = settings.jitter.unwrap_or(config.jitter);
+        config.tail = settings.tail.unwrap_or(config.tail);
+        config.seed = settings.seed.unwrap_or(config.seed);
+        config.accuracy = settings.accuracy.unwrap_or(config.accuracy);
+        Ok(SimModel::new(model, config, self.clock.clone()))
+    }
+
+    fn env(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str)
+    }
+
+    /// The endpoint of a name, its base URL, and its key for telling accounts apart.
+    fn endpoint(&self, followed: &Followed) -> Result<(Endpoint, String, String), Error> {
+        let name = followed.provider.as_str();
+        let known = dialects::provider(name);
+        let settings = self.config.settings.providers.get(name).cloned();
+        if known.is_none() && settings.is_none() && self.options.base_url.is_none() {
+            return Err(self.unknown_provider(name));
+        }
+        let settings = settings.unwrap_or_default();
+        let refuse = |message: String| Error::new(ErrorKind::BadRequest, message);
+        let dialect: &'static dyn Dialect = match (&settings.dialect, known) {
+            (Some(dialect), _) => dialects::dialect(dialect).ok_or_else(|| {
+                refuse(format!("providers.{name}.dialect: no dialect is called {dialect:?}; there are openai and anthropic"))
+            })?,
+            (None, Some(provider)) => provider.dialect,
+            (None, None) => dialects::dialect("openai")
+                .ok_or_else(|| refuse("no dialect for openai".to_owned()))?,
+        };
+        let base_url = self
+            .options
+            .base_url
+            .as_deref()
+            .or_else(|| known.and_then(|provider| self.env(provider.base_url_env?)))
+            .or(settings.base_url.as_deref())
+            .or(known.map(|provider| provider.base_url))
+            .ok_or_else(|| refuse(format!("providers.{name} has no base_url")))?
+            .trim_end_matches('/')
+            .to_owned();
+        let target = Target::parse(&base_url)?;
+        let key_env = settings
+            .api_key_env
+            .as_deref()
+            .or(known.and_then(|provider| provider.key_env));
+        let key = key_env.and_then(|variable| self.env(variable)).map(str::to_owned);
+        if key.is_none() && !target.is_private() {
+            return Err(Error::new(
+                ErrorKind::Auth,
+                match key_env {
+                    Some(variable) => format!("no API key for {name}: set {variable}"),
+                    None => format!("no API key for {name}: name its variable as api_key_env in [providers.{name}]"),
+                },
+            ));
+        }
+        let mut headers = settings.headers;
+        for (variable, header) in known.map_or(&[][..], |provider| provider.header_envs) {
+            if let Some(value) = self.env(variable) {
+                headers.entry((*header).to_owned()).or_insert_with(|| value.to_owned());
+            }
+        }
+        let config = EndpointConfig {
+            provider: name.to_owned(),
+            model: followed.model.clone(),
+            dialect,
+            target,
+            key: key.clone().map(SecretString::from),
+            headers: headers.into_iter().collect(),
+            version: settings.version,
+            timeouts: TimeoutConfig::default(),
+        };
+        let endpoint = Endpoint::new(config, self.transport()?)?;
+        Ok((endpoint, base_url, key.unwrap_or_default()))
+    }
+
+    fn unknown_provider(&self, name: &str) -> Error {
+        let configured = self.config.settings.providers.keys().map(String::as_str);
+        let known: Vec<&str> = dialects::PROVIDERS
+            .iter()
+            .map(|provider| provider.name)
+            .chain([SIM])
+            .chain(configured)
+            .collect();
+        let hint = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!(
+                "known are {}; for a model name with a slash on a local server pass --base-url",
+                known.join(", ")
+            ),
+        };
+        Error::new(
+            ErrorKind::ModelNotFound,
+            format!("unknown provider {name:?}; {hint}"),
+        )
+    }
+
+    fn transport(&self) -> Result<Arc<HttpTransport>, Error> {
+        let mut transport = lock(&self.transport);
+        if let Some(transport) = &*transport {
+            return Ok(transport.clone());
+        }
+        let made = Arc::new(HttpTransport::from_env(&|name| {
+            self.env(name).map(str::to_owned)
+        })?);
+        *transport = Some(made.clone());
+        Ok(made)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
