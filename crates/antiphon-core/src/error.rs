@@ -7,6 +7,8 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
+use crate::Usage;
+
 /// What went wrong, in the words of the output file (`error.code`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -160,6 +162,8 @@ struct Inner {
     request_id: Option<String>,
     body: Option<Bytes>,
     attempts: u32,
+    usage: Option<Usage>,
+    stops_the_run: bool,
     source: Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -176,6 +180,8 @@ impl Error {
             request_id: None,
             body: None,
             attempts: 0,
+            usage: None,
+            stops_the_run: false,
             source: None,
         }))
     }
@@ -240,6 +246,18 @@ impl Error {
         self
     }
 
+    /// With the tokens that the call has used all the same: an answer that was paid for and not good enough.
+    pub fn with_usage(mut self, usage: Option<Usage>) -> Self {
+        self.0.usage = usage;
+        self
+    }
+
+    /// Marked as an error of the account: every further call would fail alike, so the run should stop.
+    pub fn stopping_the_run(mut self) -> Self {
+        self.0.stops_the_run = true;
+        self
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -278,6 +296,17 @@ impl Error {
     /// Attempts made on the wire before this error was final.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
+    }
+
+    /// Tokens of all answered attempts of the call, those in its journal included; `None` where none was answered.
+    pub fn usage(&self) -> Option<Usage> {
+        self.0.usage
+    }
+
+    /// Whether every further call would fail alike: a wrong key, an empty account, an endpoint that was given up, a
+    /// `Retry-After` beyond the longest wait. Rows that end in such an error stay pending.
+    pub fn stops_the_run(&self) -> bool {
+        self.0.stops_the_run || self.0.kind.stops_the_run()
     }
 
     /// What the caller can do.

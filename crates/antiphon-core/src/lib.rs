@@ -15,7 +15,9 @@ pub mod clock;
 mod error;
 mod fingerprint;
 pub mod job;
+pub mod layers;
 mod model;
+pub mod stack;
 
 pub use account::Usage;
 pub use chat::{Answer, Body, ChatDelta, ChatRequest, ChatResponse, FinishReason, Head, Message};
