@@ -7,6 +7,8 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
+use crate::Usage;
+
 /// What went wrong, in the words of the output file (`error.code`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -148,15 +150,6 @@ pub enum Phase {
     Total,
 }
 
-/// A verdict on the whole account that a failed call met. The request itself is not at fault: its row stays pending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccountVerdict {
-    /// The endpoint was never reachable, or was down for too long.
-    GivenUp,
-    /// The server asks for a longer wait than the caller allows.
-    WaitTooLong,
-}
-
 /// A failed call: small, boxed, cheap to move.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
@@ -172,8 +165,8 @@ struct Inner {
     request_id: Option<String>,
     body: Option<Bytes>,
     attempts: u32,
-    usage: crate::Usage,
-    verdict_on_account: Option<AccountVerdict>,
+    usage: Option<Usage>,
+    stops_the_run: bool,
     source: Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -190,8 +183,8 @@ impl Error {
             request_id: None,
             body: None,
             attempts: 0,
-            usage: crate::Usage::default(),
-            verdict_on_account: None,
+            usage: None,
+            stops_the_run: false,
             source: None,
         }))
     }
@@ -256,21 +249,16 @@ impl Error {
         self
     }
 
-    /// With the tokens of answers that were paid for and not good enough.
-    pub fn with_usage(mut self, usage: crate::Usage) -> Self {
+    /// With the tokens that the call has used all the same: an answer that was paid for and not good enough.
+    pub fn with_usage(mut self, usage: Option<Usage>) -> Self {
         self.0.usage = usage;
         self
     }
 
-    /// As a verdict on the whole account.
-    pub fn with_verdict_on_account(mut self, verdict: AccountVerdict) -> Self {
-        self.0.verdict_on_account = Some(verdict);
+    /// Marked as an error of the account: every further call would fail alike, so the run should stop.
+    pub fn stopping_the_run(mut self) -> Self {
+        self.0.stops_the_run = true;
         self
-    }
-
-    /// The verdict on the whole account, where the error is not the request's own.
-    pub fn verdict_on_account(&self) -> Option<AccountVerdict> {
-        self.0.verdict_on_account
     }
 
     /// What went wrong.
@@ -313,9 +301,15 @@ impl Error {
         self.0.attempts
     }
 
-    /// Tokens of answers that were paid for and not good enough.
-    pub fn usage(&self) -> crate::Usage {
+    /// Tokens of all answered attempts of the call, those in its journal included; `None` where none was answered.
+    pub fn usage(&self) -> Option<Usage> {
         self.0.usage
+    }
+
+    /// Whether every further call would fail alike: a wrong key, an empty account, an endpoint that was given up, a
+    /// `Retry-After` beyond the longest wait. Rows that end in such an error stay pending.
+    pub fn stops_the_run(&self) -> bool {
+        self.0.stops_the_run || self.0.kind.stops_the_run()
     }
 
     /// What the caller can do.

@@ -15,11 +15,13 @@ pub mod clock;
 mod error;
 mod fingerprint;
 pub mod job;
+pub mod layers;
 mod model;
+pub mod stack;
 
 pub use account::Usage;
 pub use chat::{Answer, Body, ChatDelta, ChatRequest, ChatResponse, FinishReason, Head, Message};
 pub use clock::{Clock, Dice, Moment, SystemClock};
-pub use error::{AccountVerdict, Advice, Error, ErrorKind, Phase};
+pub use error::{Advice, Error, ErrorKind, Phase};
 pub use fingerprint::Fingerprint;
 pub use model::{BoxFuture, Limits, Model, SharedModel};

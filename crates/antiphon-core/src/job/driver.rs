@@ -270,14 +270,15 @@ async fn answer_row(
 
 /// Errors that are not the row's own.
 fn stop_reason(error: &Error) -> Option<StopReason> {
-    if error.kind().stops_the_run() {
-        return Some(StopReason::Account(error.clone()));
+    if !error.stops_the_run() {
+        return None;
     }
-    match error.verdict_on_account() {
-        None => None,
-        Some(crate::AccountVerdict::GivenUp) => Some(StopReason::Unreachable(error.clone())),
-        Some(crate::AccountVerdict::WaitTooLong) => Some(StopReason::WaitTooLong(error.clone())),
-    }
+    let reason = match error.kind() {
+        ErrorKind::Auth | ErrorKind::QuotaExhausted => StopReason::Account,
+        ErrorKind::RateLimited => StopReason::WaitTooLong,
+        _ => StopReason::Unreachable,
+    };
+    Some(reason(error.clone()))
 }
 
 /// Records a row's answered attempts in the ledger.

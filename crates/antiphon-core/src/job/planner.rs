@@ -298,7 +298,7 @@ impl Planner<'_> {
                 });
             }
             // a key that is missing is not the row's fault: it stays pending
-            Err(error) if error.kind().stops_the_run() => {
+            Err(error) if error.stops_the_run() => {
                 self.stop.drain(StopReason::Account(error));
                 return;
             }

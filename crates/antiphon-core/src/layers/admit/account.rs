@@ -1,0 +1,269 @@
+//! [`Account`]: the async shell around the rules of admission: one lock, a channel for each waiting call, one timer.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, oneshot, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    admission::{AccountConfig, AccountSnapshot, Admission, Decided, Grant},
+    estimate::Demand,
+    line::Place,
+    passage::Passage,
+};
+use crate::{Clock, Dice, Error, Moment, layers::retry::Budget};
+
+/// Whoever waits is told through this.
+type Seat = oneshot::Sender<Result<Passage, Error>>;
+
+/// The shared state of one account (provider, base URL, key and model): gate, quota, pause, health, retry budget and
+/// what was learned about the size of its answers. Several stacks may share it.
+pub struct Account {
+    max_wait: Duration,
+    clock: Arc<dyn Clock>,
+    dice: Arc<Dice>,
+    budget: Budget,
+    state: Mutex<State>,
+    given_up: watch::Sender<Option<Error>>,
+    timer: Mutex<Option<JoinHandle<()>>>,
+    alarm_changed: Arc<Notify>,
+}
+
+struct State {
+    admission: Admission<Seat>,
+    /// When the timer will ring.
+    alarm: Option<Moment>,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Account").field(&self.snapshot()).finish()
+    }
+}
+
+impl Account {
+    /// An account that nobody has used yet.
+    pub fn new(config: AccountConfig, clock: Arc<dyn Clock>, dice: Arc<Dice>) -> Arc<Self> {
+        Arc::new(Self {
+            max_wait: config.max_wait,
+            budget: Budget::new(Arc::clone(&clock)),
+            clock,
+            dice,
+            state: Mutex::new(State {
+                admission: Admission::new(&config),
+                alarm: None,
+            }),
+            given_up: watch::Sender::new(None),
+            timer: Mutex::new(None),
+            alarm_changed: Arc::new(Notify::new()),
+        })
+    }
+
+    /// A picture of the state; cheap.
+    pub fn snapshot(&self) -> AccountSnapshot {
+        let now = self.clock.now();
+        self.lock().admission.snapshot(now)
+    }
+
+    /// The error for which the account was given up: its endpoint cannot be reached or was down for too long, its key
+    /// is wrong, it is empty. Every waiting and later call fails with it, so a job stops.
+    pub fn given_up(&self) -> Option<Error> {
+        self.given_up.borrow().clone()
+    }
+
+    /// Waits until the account is given up.
+    pub async fn until_given_up(&self) -> Error {
+        let mut given_up = self.given_up.subscribe();
+        loop {
+            if let Some(error) = given_up.borrow_and_update().clone() {
+                return error;
+            }
+            if given_up.changed().await.is_err() {
+                // the sender lives in `self`
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Tries an account again that was given up, as if nothing were known of its endpoint.
+    pub fn revive(self: &Arc<Self>) {
+        self.act(|admission, _| {
+            admission.revive();
+            self.given_up.send_replace(None);
+        });
+    }
+
+    /// The longest `Retry-After` that is obeyed.
+    pub fn max_wait(&self) -> Duration {
+        self.max_wait
+    }
+
+    /// The clock of the account, by which all layers above it count.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The dice that spread retries and probes.
+    pub fn dice(&self) -> &Arc<Dice> {
+        &self.dice
+    }
+
+    /// What retries are paid from.
+    pub(in crate::layers) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Whether a failure is the endpoint's outage and not to be counted against the call.
+    pub(in crate::layers) fn excuses(&self, error: &Error) -> bool {
+        self.lock().admission.excuses(error)
+    }
+
+    pub(super) fn most_calls(&self) -> u32 {
+        self.snapshot().most
+    }
+
+    /// Waits for permit and ticket. Dropping the future leaves the line.
+    ///
+    /// # Errors
+    /// The account was given up, or `drain` was cancelled before the call could start.
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        demand: Demand,
+        drain: &CancellationToken,
+    ) -> Result<Passage, Error> {
+        let stopped = || Error::stopped("stopped before the call was sent");
+        if drain.is_cancelled() {
+            return Err(stopped());
+        }
+        let (seat, mut verdict) = oneshot::channel();
+        let place = self.act(|admission, _| admission.join(demand, seat));
+        // most calls need not wait, and then neither timer nor guard is needed
+        if let Ok(decided) = verdict.try_recv() {
+            return decided;
+        }
+        self.keep_time();
+        let mut leaving = Leaving {
+            account: self,
+            place: Some(place),
+        };
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => Err(stopped()),
+            decided = &mut verdict => {
+                leaving.place = None;
+                // a seat is dropped only after it was told, or with the account
+                decided.unwrap_or_else(|_| Err(stopped()))
+            }
+        }
+    }
+
+    /// Reports an event, then lets through whoever may pass because of it.
+    pub(super) fn act<R>(
+        self: &Arc<Self>,
+        event: impl FnOnce(&mut Admission<Seat>, Moment) -> R,
+    ) -> R {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let result = event(&mut state.admission, now);
+        self.settle(state, now);
+        result
+    }
+
+    fn settle(self: &Arc<Self>, mut state: MutexGuard<'_, State>, now: Moment) {
+        let mut decided = Vec::new();
+        let next = state.admission.poll(now, &mut decided);
+        let sooner = next.is_some_and(|next| state.alarm.is_none_or(|alarm| next < alarm));
+        if sooner {
+            state.alarm = next;
+        }
+        if let Some(error) = state.admission.given_up()
+            && self.given_up.borrow().is_none()
+        {
+            self.given_up.send_replace(Some(error.clone()));
+        }
+        drop(state);
+        if sooner {
+            self.alarm_changed.notify_one();
+        }
+        self.deliver(decided);
+    }
+
+    /// Outside the lock: a caller that has just hung up drops its passage here, which takes the lock again.
+    fn deliver(self: &Arc<Self>, decided: Decided<Seat>) {
+        for (seat, verdict) in decided {
+            let verdict = verdict.map(|grant: Grant| Passage::new(Arc::clone(self), grant));
+            drop(seat.send(verdict));
+        }
+    }
+
+    /// Sees to it that the one timer task runs. It ends with the account, and with its runtime: then the next waiting
+    /// call starts another.
+    fn keep_time(self: &Arc<Self>) {
+        let mut timer = self.timer.lock().unwrap_or_else(PoisonError::into_inner);
+        if timer.as_ref().is_none_or(JoinHandle::is_finished) {
+            let changed = Arc::clone(&self.alarm_changed);
+            *timer = Some(tokio::spawn(keep_time(Arc::downgrade(self), changed)));
+        }
+    }
+
+    fn ring(self: &Arc<Self>) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.alarm = None;
+        self.settle(state, now);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.alarm_changed.notify_one();
+    }
+}
+
+async fn keep_time(account: Weak<Account>, changed: Arc<Notify>) {
+    loop {
+        let Some(alarm) = account.upgrade().map(|account| {
+            let alarm = account.lock().alarm;
+            alarm.map(|moment| account.clock.sleep_until(moment))
+        }) else {
+            return;
+        };
+        let Some(alarm) = alarm else {
+            changed.notified().await;
+            continue;
+        };
+        tokio::select! {
+            () = changed.notified() => {}
+            () = alarm => {
+                if let Some(account) = account.upgrade() {
+                    account.ring();
+                }
+            }
+        }
+    }
+}
+
+/// Leaves the line when the waiting future is dropped.
+struct Leaving<'a> {
+    account: &'a Arc<Account>,
+    place: Option<Place>,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.account.act(|admission, _| admission.leave(place));
+        }
+    }
+}

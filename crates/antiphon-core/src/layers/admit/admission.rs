@@ -1,0 +1,302 @@
+//! The rules of admission without clock, tasks or locks: events and moments go in, decisions come out.
+//!
+//! Every event may let somebody through, so whoever reports one calls [`Admission::poll`] afterwards.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use super::{
+    estimate::{Demand, Estimate},
+    gate::Gate,
+    health::{Door, Failure, Health, Trouble},
+    line::{Line, Place},
+    pause::Pause,
+    quota::{Quota, QuotaConfig, Settled, Ticket, Tokens},
+};
+use crate::{Error, ErrorKind, Moment, Usage, chat::RateLimits};
+
+/// How calls to an account are admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountConfig {
+    /// Upper bound of the calls in flight. `None`: up to 256. In both cases at most 8 go out before the first success.
+    pub concurrency: Option<NonZeroU32>,
+    /// Limits per minute that the user names.
+    pub quota: QuotaConfig,
+    /// The longest `Retry-After` that is obeyed.
+    pub max_wait: Duration,
+    /// An endpoint that is down for so long is given up, and so is one that is never reached. `None`: never, as a
+    /// gateway wants it.
+    pub give_up_after: Option<Duration>,
+}
+
+impl Default for AccountConfig {
+    fn default() -> Self {
+        Self {
+            concurrency: None,
+            quota: QuotaConfig::default(),
+            max_wait: Duration::from_secs(300),
+            give_up_after: Some(Duration::from_secs(300)),
+        }
+    }
+}
+
+/// A call that was let through.
+#[derive(Debug)]
+pub(super) struct Grant {
+    /// Calls are numbered in the order in which they are let through.
+    number: u64,
+    demand: Demand,
+    ticket: Ticket,
+}
+
+/// The state of an account's admission; `T` stands for a waiting call.
+#[derive(Debug)]
+pub(super) struct Admission<T> {
+    max_wait: Duration,
+    line: Line<(Demand, T)>,
+    gate: Gate,
+    quota: Quota,
+    estimate: Estimate,
+    pause: Pause,
+    health: Health,
+    next_number: u64,
+}
+
+/// Those who need not wait any longer, each with a grant or the error for which the account was given up.
+pub(super) type Decided<T> = Vec<(T, Result<Grant, Error>)>;
+
+impl<T> Admission<T> {
+    pub(super) fn new(config: &AccountConfig) -> Self {
+        Self {
+            max_wait: config.max_wait,
+            line: Line::new(),
+            gate: Gate::new(config.concurrency),
+            quota: Quota::new(config.quota),
+            estimate: Estimate::new(),
+            pause: Pause::default(),
+            health: Health::new(config.give_up_after),
+            next_number: 0,
+        }
+    }
+
+    pub(super) fn join(&mut self, demand: Demand, who: T) -> Place {
+        self.line.join((demand, who))
+    }
+
+    pub(super) fn leave(&mut self, place: Place) -> Option<T> {
+        self.line.leave(place).map(|(_, who)| who)
+    }
+
+    /// Lets through whoever may pass now, and says when to ask again if nothing happens before.
+    pub(super) fn poll(&mut self, now: Moment, decided: &mut Decided<T>) -> Option<Moment> {
+        self.health.judge(now);
+        loop {
+            if let Some(error) = self.health.given_up() {
+                let error = error.clone();
+                while let Some((_, who)) = self.line.serve() {
+                    decided.push((who, Err(error.clone())));
+                }
+                return None;
+            }
+            let Some((demand, _)) = self.line.front() else {
+                break;
+            };
+            let tokens = self.estimate.tokens(demand);
+            match self.wait(tokens, now) {
+                Wait::No => {}
+                Wait::Until(moment) => return earliest(moment, self.health.gives_up_at()),
+            }
+            if let Some((demand, who)) = self.line.serve() {
+                let grant = self.let_through(demand, tokens, now);
+                decided.push((who, Ok(grant)));
+            }
+        }
+        self.health.gives_up_at()
+    }
+
+    /// Whether the first in the line must wait. Nothing is taken before everything is free.
+    fn wait(&mut self, tokens: Tokens, now: Moment) -> Wait {
+        if let Some(until) = self.pause.until(now) {
+            return Wait::Until(Some(until));
+        }
+        if let Door::Closed(until) = self.health.door(now) {
+            return Wait::Until(until);
+        }
+        if !self.gate.has_room() {
+            return Wait::Until(None);
+        }
+        match self.quota.wait(tokens, now) {
+            None => Wait::No,
+            until => Wait::Until(until),
+        }
+    }
+
+    fn let_through(&mut self, demand: Demand, tokens: Tokens, now: Moment) -> Grant {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.gate.enter();
+        self.health.sent(number, now);
+        Grant {
+            number,
+            demand,
+            ticket: self.quota.take(tokens, now),
+        }
+    }
+
+    /// The permit came back.
+    pub(super) fn free(&mut self) {
+        self.gate.leave();
+    }
+
+    /// The call was given up before it was sent.
+    pub(super) fn withdrawn(&mut self, grant: Grant, now: Moment) {
+        self.health.abandoned(grant.number);
+        self.quota.settle(grant.ticket, Settled::Unsent, now);
+    }
+
+    /// The caller hung up after sending: what the provider counts is unknown.
+    pub(super) fn abandoned(&mut self, grant: Grant, now: Moment) {
+        self.health.abandoned(grant.number);
+        self.quota.settle(grant.ticket, Settled::AsReserved, now);
+    }
+
+    /// An answer's head has come.
+    pub(super) fn told(&mut self, limits: &RateLimits, now: Moment) {
+        self.quota.learn(limits, now);
+    }
+
+    /// An answer is good: whole, or its first delta.
+    pub(super) fn succeeded(&mut self, grant: &Grant) {
+        self.gate.succeeded();
+        self.pause.succeeded();
+        self.health.answered(grant.number);
+    }
+
+    /// An answer that was good has ended.
+    pub(super) fn ended(&mut self, grant: Grant, usage: Option<Usage>, now: Moment) {
+        let settled = match usage {
+            None => Settled::AsReserved,
+            Some(usage) => {
+                self.estimate.learn(&grant.demand, usage);
+                Settled::Real(usage.into())
+            }
+        };
+        self.quota.settle(grant.ticket, settled, now);
+    }
+
+    /// The call failed; `chance` is from 0 to 1.
+    pub(super) fn failed(&mut self, grant: Grant, error: &Error, now: Moment, chance: f64) {
+        match Trouble::of(error) {
+            Some(trouble) => {
+                let failure = Failure {
+                    trouble,
+                    error,
+                    number: grant.number,
+                    next: self.next_number,
+                    call: grant.demand.call,
+                };
+                if self.health.failed(&failure, now, chance) {
+                    self.gate.start_over();
+                }
+            }
+            None if error.kind() == ErrorKind::Stopped => self.health.abandoned(grant.number),
+            None => self.health.answered(grant.number),
+        }
+        if error.kind().stops_the_run() {
+            self.health.give_up(error);
+        }
+        let settled = if error.kind() == ErrorKind::RateLimited {
+            self.rate_limited(grant.number, error.retry_after(), now);
+            Settled::Refused
+        } else if error.phase() == Some(crate::Phase::Connect) {
+            Settled::Unsent
+        } else {
+            error
+                .usage()
+                .map_or(Settled::AsReserved, |usage| Settled::Real(usage.into()))
+        };
+        self.quota.settle(grant.ticket, settled, now);
+    }
+
+    fn rate_limited(&mut self, number: u64, delay: Option<Duration>, now: Moment) {
+        let new_burst = self.gate.rate_limited(number, self.next_number);
+        match delay.filter(|delay| !delay.is_zero()) {
+            Some(delay) => self.pause.told(delay.min(self.max_wait), now),
+            None if new_burst => self.pause.burst(now),
+            None => {}
+        }
+    }
+
+    /// Whether a failure says nothing about its request, because the endpoint is down or was never there.
+    pub(super) fn excuses(&self, error: &Error) -> bool {
+        self.health.down_since().is_some() && Trouble::of(error).is_some()
+    }
+
+    pub(super) fn revive(&mut self) {
+        self.health.revive();
+    }
+
+    pub(super) fn given_up(&self) -> Option<&Error> {
+        self.health.given_up()
+    }
+
+    /// A picture of the state, for people.
+    pub(super) fn snapshot(&self, now: Moment) -> AccountSnapshot {
+        let endpoint = match (self.health.given_up(), self.health.down_since()) {
+            (Some(_), _) => EndpointState::GivenUp,
+            (None, Some(since)) => EndpointState::Down { since },
+            (None, None) => EndpointState::Up,
+        };
+        AccountSnapshot {
+            in_flight: self.gate.in_flight(),
+            waiting: self.line.waiting(),
+            limit: self.gate.limit(),
+            most: self.gate.most(),
+            paused_until: self.pause.until(now),
+            endpoint,
+        }
+    }
+}
+
+enum Wait {
+    No,
+    /// Until this moment, or until something happens.
+    Until(Option<Moment>),
+}
+
+fn earliest(a: Option<Moment>, b: Option<Moment>) -> Option<Moment> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The state of an account, for progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountSnapshot {
+    /// Calls whose permit is out: on the wire, or answered and not yet committed.
+    pub in_flight: u32,
+    /// Calls that wait for a permit or the quota.
+    pub waiting: usize,
+    /// Calls that may be in flight now.
+    pub limit: u32,
+    /// Calls that may ever be in flight.
+    pub most: u32,
+    /// Nobody is admitted before this moment of the account's clock, because the provider asked for it.
+    pub paused_until: Option<Moment>,
+    /// Whether the endpoint answers.
+    pub endpoint: EndpointState,
+}
+
+/// Whether an endpoint answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointState {
+    /// As far as is known.
+    Up,
+    /// Nothing but probes is sent.
+    Down {
+        /// Its first failure, by the account's clock.
+        since: Moment,
+    },
+    /// Nothing is sent any more.
+    GivenUp,
+}

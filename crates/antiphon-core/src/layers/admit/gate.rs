@@ -1,0 +1,88 @@
+//! The gate: how many calls may be out at once.
+//!
+//! Without a word from the user the right number is unknown, so it is looked for as TCP looks for its window
+//! (RFC 5681): a small start, one more for each success, half of it when the provider says "too many", then fast back
+//! to nine tenths of where that happened and slowly beyond.
+
+use std::num::NonZeroU32;
+
+/// Calls out before the first success: a wrong key or a wrong address burns no more than these.
+const FIRST_CALLS: u32 = 8;
+/// The most without a word from the user.
+const MOST_CALLS: u32 = 256;
+/// Part of the number at which the provider last said "too many" that is regained quickly.
+const REGAINED: f64 = 0.9;
+
+#[derive(Debug)]
+pub(super) struct Gate {
+    most: u32,
+    limit: f64,
+    /// Up to here each success adds a call; above, a whole round of successes does.
+    quick_until: f64,
+    in_flight: u32,
+    /// Calls with a lower number were sent before the last halving and do not halve again.
+    halved_before: u64,
+}
+
+impl Gate {
+    pub(super) fn new(most: Option<NonZeroU32>) -> Self {
+        let most = most.map_or(MOST_CALLS, NonZeroU32::get);
+        Self {
+            most,
+            limit: f64::from(most.min(FIRST_CALLS)),
+            quick_until: f64::from(most),
+            in_flight: 0,
+            halved_before: 0,
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.in_flight < self.limit()
+    }
+
+    pub(super) fn enter(&mut self) {
+        self.in_flight += 1;
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        let step = if self.limit < self.quick_until {
+            1.0
+        } else {
+            1.0 / self.limit
+        };
+        self.limit = (self.limit + step).min(f64::from(self.most));
+    }
+
+    /// Call number `call` met a rate limit, `next` being the number of the next call. True if that begins a new burst.
+    pub(super) fn rate_limited(&mut self, call: u64, next: u64) -> bool {
+        if call < self.halved_before {
+            return false;
+        }
+        self.halved_before = next;
+        self.quick_until = (self.limit * REGAINED).floor();
+        self.limit = (self.limit / 2.0).floor().max(1.0);
+        true
+    }
+
+    /// After an outage the calls of thousands of rows would come back at once: begin small again.
+    pub(super) fn start_over(&mut self) {
+        self.limit = self.limit.min(f64::from(FIRST_CALLS));
+    }
+
+    /// Calls that may be out at once now.
+    pub(super) fn limit(&self) -> u32 {
+        self.limit as u32
+    }
+
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    pub(super) fn most(&self) -> u32 {
+        self.most
+    }
+}

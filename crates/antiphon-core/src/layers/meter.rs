@@ -1,0 +1,294 @@
+//! [`Meter`]: counts attempts and times them, from inside retry and admission.
+
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures_util::Stream;
+use hdrhistogram::Histogram;
+
+use crate::{
+    Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits, Model,
+    Moment, SharedModel, chat::DeltaStream,
+};
+
+/// Latencies beyond this are counted as this. The histogram is allocated once.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// What was measured, shared by all stacks of a job or a gateway.
+#[derive(Debug)]
+pub struct Metrics {
+    attempts: AtomicU64,
+    successes: AtomicU64,
+    in_flight: AtomicU64,
+    peak_in_flight: AtomicU64,
+    rare: Mutex<Rare>,
+    latency: Mutex<Histogram<u64>>,
+}
+
+/// What happens seldom enough for a lock.
+#[derive(Debug, Default)]
+struct Rare {
+    failures: BTreeMap<ErrorKind, u64>,
+    retries: BTreeMap<ErrorKind, u64>,
+}
+
+/// The metrics at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetricsSnapshot {
+    /// Attempts begun on the wire.
+    pub attempts: u64,
+    /// Attempts that ended in a complete answer.
+    pub successes: u64,
+    /// Attempts on the wire now.
+    pub in_flight: u64,
+    /// The most attempts that were ever on the wire at once.
+    pub peak_in_flight: u64,
+    /// Attempts that met a rate limit.
+    pub rate_limited: u64,
+    /// Failed attempts by kind.
+    pub failures: BTreeMap<ErrorKind, u64>,
+    /// Retries by the kind of error that made them necessary.
+    pub retries: BTreeMap<ErrorKind, u64>,
+    /// Time on the wire of the successes.
+    pub latency: LatencySnapshot,
+}
+
+/// Milliseconds on the wire, from sending to the end of the body; waiting for limits and back-off is not in them.
+/// Exact to three digits, 0 before the first success.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LatencySnapshot {
+    /// The mean.
+    pub mean_ms: f64,
+    /// The median.
+    pub p50_ms: f64,
+    /// Nine of ten are faster.
+    pub p90_ms: f64,
+    /// Ninety-nine of a hundred are faster.
+    pub p99_ms: f64,
+}
+
+impl Metrics {
+    /// Nothing measured yet.
+    pub fn new() -> Arc<Self> {
+        let most = LONGEST.as_micros() as u64;
+        Arc::new(Self {
+            attempts: AtomicU64::new(0),
+            successes: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            peak_in_flight: AtomicU64::new(0),
+            rare: Mutex::default(),
+            latency: Mutex::new(
+                Histogram::new_with_bounds(1, most, 3).expect("constant bounds are valid"),
+            ),
+        })
+    }
+
+    /// The metrics now.
+    pub fn snapshot(&self) -> MetricsSnapshot {
+        let latency = {
+            let histogram = lock(&self.latency);
+            let quantile = |q| histogram.value_at_quantile(q) as f64 / 1000.0;
+            if histogram.is_empty() {
+                LatencySnapshot::default()
+            } else {
+                LatencySnapshot {
+                    mean_ms: histogram.mean() / 1000.0,
+                    p50_ms: quantile(0.5),
+                    p90_ms: quantile(0.9),
+                    p99_ms: quantile(0.99),
+                }
+            }
+        };
+        let rare = lock(&self.rare);
+        MetricsSnapshot {
+            attempts: self.attempts.load(Relaxed),
+            successes: self.successes.load(Relaxed),
+            in_flight: self.in_flight.load(Relaxed),
+            peak_in_flight: self.peak_in_flight.load(Relaxed),
+            rate_limited: rare
+                .failures
+                .get(&ErrorKind::RateLimited)
+                .copied()
+                .unwrap_or(0),
+            failures: rare.failures.clone(),
+            retries: rare.retries.clone(),
+            latency,
+        }
+    }
+
+    /// A retry is about to be made because of such an error.
+    pub(super) fn retried(&self, kind: ErrorKind) {
+        *lock(&self.rare).retries.entry(kind).or_default() += 1;
+    }
+
+    fn begun(&self) {
+        self.attempts.fetch_add(1, Relaxed);
+        let now = self.in_flight.fetch_add(1, Relaxed) + 1;
+        self.peak_in_flight.fetch_max(now, Relaxed);
+    }
+
+    fn succeeded(&self, latency: Duration) {
+        self.successes.fetch_add(1, Relaxed);
+        let micros = latency.min(LONGEST).as_micros() as u64;
+        lock(&self.latency).saturating_record(micros.max(1));
+    }
+
+    fn failed(&self, kind: ErrorKind) {
+        *lock(&self.rare).failures.entry(kind).or_default() += 1;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The layer: begins to count when the call is passed on, ends when its body does.
+///
+/// It also stamps what it passes up: an answer has its [`latency`](crate::Answer::latency), head and error have at least
+/// one attempt. An error without attempts therefore never reached the wire.
+#[derive(Debug)]
+pub struct Meter {
+    inner: SharedModel,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Meter {
+    /// Measures `inner` into `metrics`.
+    pub fn new(inner: SharedModel, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            inner,
+            metrics,
+            clock,
+        }
+    }
+}
+
+impl Model for Meter {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn limits(&self) -> Limits {
+        self.inner.limits()
+    }
+
+    fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
+        Box::pin(async move {
+            let measured = Measured::begin(&self.metrics, &self.clock);
+            let mut response = match self.inner.call(request).await {
+                Ok(response) => response,
+                Err(error) => return Err(measured.failed(error)),
+            };
+            response.head.attempts = response.head.attempts.max(1);
+            response.body = match response.body {
+                Body::Ready(mut answer) => {
+                    answer.latency = measured.succeeded();
+                    Body::Ready(answer)
+                }
+                Body::Whole(answer) => Body::Whole(Box::pin(async move {
+                    match answer.await {
+                        Ok(mut answer) => {
+                            answer.latency = measured.succeeded();
+                            Ok(answer)
+                        }
+                        Err(error) => Err(measured.failed(error)),
+                    }
+                })),
+                Body::Stream(deltas) => Body::Stream(Box::pin(MeasuredStream {
+                    deltas,
+                    measured: Some(measured),
+                    complete: false,
+                })),
+            };
+            Ok(response)
+        })
+    }
+}
+
+/// An attempt on the wire; on drop it is not on the wire any more.
+struct Measured {
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    begun: Moment,
+}
+
+impl Measured {
+    fn begin(metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> Self {
+        metrics.begun();
+        Self {
+            metrics: Arc::clone(metrics),
+            clock: Arc::clone(clock),
+            begun: clock.now(),
+        }
+    }
+
+    fn succeeded(self) -> Duration {
+        let latency = self.clock.now().since(self.begun);
+        self.metrics.succeeded(latency);
+        latency
+    }
+
+    fn failed(self, error: Error) -> Error {
+        self.metrics.failed(error.kind());
+        let attempts = error.attempts().max(1);
+        error.with_attempts(attempts)
+    }
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        self.metrics.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+struct MeasuredStream {
+    deltas: DeltaStream,
+    measured: Option<Measured>,
+    complete: bool,
+}
+
+impl Stream for MeasuredStream {
+    type Item = Result<ChatDelta, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let next = ready!(this.deltas.as_mut().poll_next(cx));
+        Poll::Ready(match next {
+            Some(Ok(delta)) => {
+                this.complete |= delta.finish_reason.is_some();
+                Some(Ok(delta))
+            }
+            Some(Err(error)) => Some(Err(match this.measured.take() {
+                Some(measured) => measured.failed(error),
+                None => error,
+            })),
+            None => {
+                if let Some(measured) = this.measured.take() {
+                    if this.complete {
+                        measured.succeeded();
+                    } else {
+                        measured.metrics.failed(ErrorKind::BadResponse);
+                    }
+                }
+                None
+            }
+        })
+    }
+}
+
+impl Drop for MeasuredStream {
+    fn drop(&mut self) {
+        if let Some(measured) = self.measured.take_if(|_| self.complete) {
+            measured.succeeded();
+        }
+    }
+}

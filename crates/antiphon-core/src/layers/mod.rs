@@ -1,0 +1,9 @@
+//! Layers: each wraps a [`Model`](crate::Model) and is one. Their order, and why, is in [`stack`](crate::stack).
+
+pub mod admit;
+pub mod coalesce;
+pub mod deadline;
+pub mod meter;
+pub mod retry;
+pub mod timeout;
+pub mod validate;

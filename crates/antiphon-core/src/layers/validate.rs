@@ -1,0 +1,213 @@
+//! [`Validate`]: an answer that must fit a schema does, or is asked for again.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{
+    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, FinishReason, Head,
+    Limits, Message, Model, SharedModel, Usage,
+    chat::{Delivery, Role, Schema},
+    job::AnsweredAttempt,
+};
+
+/// How often an answer is asked for again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValidateConfig {
+    /// Asks after the first.
+    pub max_reasks: u32,
+}
+
+impl Default for ValidateConfig {
+    fn default() -> Self {
+        Self { max_reasks: 2 }
+    }
+}
+
+/// The layer. Requests without a schema pass untouched, and so do answers that call tools.
+///
+/// An answer that does not fit is put into the conversation with what is wrong with it, and asked for again; each was
+/// paid for, so each is recorded in the request's journal first, and a run that was killed goes on where it stood. A
+/// refusal or an answer that was cut off would come out the same again, so those are final at once.
+///
+/// With a schema there is nothing to show before the end, so the answer is asked for and given whole. Its head counts the
+/// attempts of all asks of this run, and in [`Head::earlier_usage`] (or [`Error::usage`]) the tokens of all earlier ones,
+/// those of earlier runs included.
+#[derive(Debug)]
+pub struct Validate {
+    inner: SharedModel,
+    config: ValidateConfig,
+}
+
+impl Validate {
+    /// Checks the answers of `inner`.
+    pub fn new(inner: SharedModel, config: ValidateConfig) -> Self {
+        Self { inner, config }
+    }
+
+    async fn ask(&self, mut request: ChatRequest, schema: Schema) -> Result<ChatResponse, Error> {
+        request.delivery = Delivery::Whole;
+        let question = Arc::clone(&request.messages);
+        let journal = request.journal.clone();
+        let mut faulty = journal.as_ref().map_or(Vec::new(), |j| j.earlier());
+        let mut attempts = 0;
+        loop {
+            let used = usage_of(&faulty);
+            if let Some(last) = faulty.last()
+                && faulty.len() > self.config.max_reasks as usize
+            {
+                // the run was killed between the last answer and its outcome
+                return Err(off_schema(&last.fault).with_usage(used));
+            }
+            request.messages = conversation(&question, &faulty);
+            let response = self.inner.call(request.clone()).await;
+            let whole = match response {
+                Ok(response) => response.whole().await,
+                Err(error) => Err(error),
+            };
+            let (mut head, answer) = whole.map_err(|error| {
+                let total = attempts + error.attempts();
+                let usage = sum(used, error.usage());
+                error.with_attempts(total).with_usage(usage)
+            })?;
+            attempts += head.attempts;
+            let fault = match judge(&schema, &answer) {
+                Judged::Fits => {
+                    head.attempts = attempts;
+                    head.earlier_usage += used.unwrap_or_default();
+                    let body = Body::Ready(answer);
+                    return Ok(ChatResponse { head, body });
+                }
+                Judged::Final(error) => return Err(paid(error, &head, answer, attempts, used)),
+                Judged::Off(fault) => fault,
+            };
+            if faulty.len() >= self.config.max_reasks as usize {
+                return Err(paid(off_schema(&fault), &head, answer, attempts, used));
+            }
+            let usage = sum(answer.usage, Some(head.earlier_usage).filter(has_any));
+            let attempt = AnsweredAttempt {
+                text: answer.text,
+                fault,
+                usage,
+            };
+            if let Some(journal) = &journal {
+                let recorded = journal.record(attempt.clone()).await;
+                recorded
+                    .map_err(|error| error.with_attempts(attempts).with_usage(sum(used, usage)))?;
+            }
+            // only now that the answer is durable may its receipt go
+            drop(head);
+            faulty.push(attempt);
+        }
+    }
+}
+
+impl Model for Validate {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn limits(&self) -> Limits {
+        self.inner.limits()
+    }
+
+    fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
+        match request.schema.clone() {
+            None => self.inner.call(request),
+            Some(schema) => Box::pin(self.ask(request, schema)),
+        }
+    }
+}
+
+/// The JSON of an answer: its text without surrounding white space and, if there is one, its Markdown fence.
+///
+/// # Errors
+/// What is wrong with it, in words that a model can act on.
+pub fn parse(text: &str) -> Result<Value, String> {
+    let text = text.trim();
+    let inner = text
+        .strip_prefix("```")
+        .and_then(|rest| rest.strip_suffix("```"))
+        .and_then(|fenced| fenced.split_once('\n'))
+        .filter(|(language, _)| matches!(language.trim(), "" | "json" | "JSON"))
+        .map_or(text, |(_, inner)| inner);
+    serde_json::from_str(inner).map_err(|error| format!("it is not valid JSON: {error}"))
+}
+
+enum Judged {
+    Fits,
+    /// What is wrong with it.
+    Off(String),
+    Final(Error),
+}
+
+fn judge(schema: &Schema, answer: &Answer) -> Judged {
+    if answer.is_refusal() {
+        let words = answer.refusal.as_deref().unwrap_or("its filter");
+        let message = format!("the model declined to answer: {words}");
+        return Judged::Final(Error::new(ErrorKind::Refused, message));
+    }
+    if answer.finish_reason == FinishReason::Length {
+        let message = "the answer was cut off at its length limit";
+        return Judged::Final(Error::new(ErrorKind::CutOff, message));
+    }
+    if !answer.tool_calls.is_empty() {
+        return Judged::Fits;
+    }
+    let checked = parse(&answer.text)
+        .and_then(|value| schema.validate(&value).map_err(|off_schema| off_schema.0));
+    match checked {
+        Ok(()) => Judged::Fits,
+        Err(fault) => Judged::Off(fault),
+    }
+}
+
+fn off_schema(fault: &str) -> Error {
+    let message = format!("the answer does not fit its schema: {fault}");
+    Error::new(ErrorKind::OffSchema, message)
+}
+
+/// An error in spite of an answer: what came and what it used is kept.
+fn paid(error: Error, head: &Head, answer: Answer, attempts: u32, used: Option<Usage>) -> Error {
+    let below = Some(head.earlier_usage).filter(has_any);
+    error
+        .with_status(head.status)
+        .with_request_id(head.request_id.clone())
+        .with_body(answer.body)
+        .with_attempts(attempts)
+        .with_usage(sum(sum(used, below), answer.usage))
+}
+
+/// The question, then each faulty answer with what is wrong with it.
+fn conversation(question: &Arc<Vec<Message>>, faulty: &[AnsweredAttempt]) -> Arc<Vec<Message>> {
+    if faulty.is_empty() {
+        return Arc::clone(question);
+    }
+    let mut messages = Vec::clone(question);
+    for AnsweredAttempt { text, fault, .. } in faulty {
+        let correction = format!(
+            "Your answer does not fit the JSON Schema: {fault}\nAnswer again, with the corrected JSON only."
+        );
+        messages.push(Message::text(Role::Assistant, text.clone()));
+        messages.push(Message::text(Role::User, correction));
+    }
+    Arc::new(messages)
+}
+
+fn usage_of(faulty: &[AnsweredAttempt]) -> Option<Usage> {
+    faulty.iter().fold(None, |all, one| sum(all, one.usage))
+}
+
+fn sum(a: Option<Usage>, b: Option<Usage>) -> Option<Usage> {
+    match (a, b) {
+        (Some(mut a), Some(b)) => {
+            a += b;
+            Some(a)
+        }
+        (one, other) => one.or(other),
+    }
+}
+
+fn has_any(usage: &Usage) -> bool {
+    *usage != Usage::default()
+}

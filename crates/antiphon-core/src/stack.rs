@@ -1,0 +1,70 @@
+//! The one order of layers.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    SharedModel,
+    layers::{
+        admit::{Account, Admit},
+        coalesce::{Coalesce, CoalesceConfig},
+        deadline::Deadline,
+        meter::{Meter, Metrics},
+        retry::{Retry, RetryConfig},
+        timeout::{Timeout, TimeoutConfig},
+        validate::{Validate, ValidateConfig},
+    },
+};
+
+/// What the layers of a stack are told; each piece belongs to the layer of its name.
+#[derive(Clone, Debug, Default)]
+pub struct StackConfig {
+    /// The longest that a call may take, waiting included. `None`: as long as it takes.
+    pub deadline: Option<Duration>,
+    /// Whether and how equal requests in flight share a call.
+    pub coalesce: Option<CoalesceConfig>,
+    /// Answers that must fit a schema.
+    pub validate: ValidateConfig,
+    /// Failed attempts.
+    pub retry: RetryConfig,
+    /// Slow attempts.
+    pub timeout: TimeoutConfig,
+    /// Once cancelled, nothing more is sent: calls that wait or would be made again end in
+    /// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), calls on the wire are answered.
+    pub drain: CancellationToken,
+}
+
+/// Puts the layers around a leaf that belongs to `account`. Read from the innermost to the outermost:
+///
+/// - **timeout** holds the leaf alone, so that a limit is always about one attempt;
+/// - **meter** begins when an attempt is let out, so that waiting never counts as latency;
+/// - **admit** holds permit and ticket for one attempt, so that a call in back-off holds neither;
+/// - **retry** is around admission, so that an attempt made again waits its turn like any other;
+/// - **validate** is around retry, so that an answer asked for again may be retried like a first one;
+/// - **coalesce** is around everything that costs, so that one call serves all who asked the same;
+/// - **deadline** is outermost: whoever is impatient does not mind what the call is waiting for, and in front of coalesce
+///   one impatient caller does not end the call for the others.
+pub fn stack(
+    leaf: SharedModel,
+    config: &StackConfig,
+    account: &Arc<Account>,
+    metrics: &Arc<Metrics>,
+) -> SharedModel {
+    let clock = account.clock();
+    let drain = || config.drain.clone();
+    let (account, metrics) = (|| Arc::clone(account), || Arc::clone(metrics));
+
+    let timeout = Timeout::new(leaf, config.timeout, Arc::clone(clock));
+    let meter = Meter::new(Arc::new(timeout), metrics(), Arc::clone(clock));
+    let admit = Admit::new(Arc::new(meter), account(), drain());
+    let retry = Retry::new(Arc::new(admit), config.retry, account(), metrics(), drain());
+    let mut model: SharedModel = Arc::new(Validate::new(Arc::new(retry), config.validate));
+    if let Some(coalesce) = &config.coalesce {
+        model = Arc::new(Coalesce::new(model, coalesce.clone()));
+    }
+    if let Some(limit) = config.deadline {
+        model = Arc::new(Deadline::new(model, limit, Arc::clone(clock)));
+    }
+    model
+}
