@@ -309,7 +309,7 @@ mod tests {
             ("http://:80/", "names no host"),
             ("http://x.test:99999/", "port"),
             ("http://x.test:0/", "port"),
-            ("http://x.test:eighty/", "cannot be read"),
+            ("http://x.test:eighty/", "port"),
             ("http://[::1/", "cannot be read"),
             ("http://a b/", "cannot be read"),
         ] {
