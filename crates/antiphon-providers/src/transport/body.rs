@@ -14,8 +14,8 @@ use tokio::time::{Instant, Sleep};
 
 use super::{http1::Http1Body, http2::Http2Body};
 
-/// Memory set aside on the word of a `content-length` alone.
-const TRUSTED_LENGTH: usize = 64 << 10;
+/// Room set aside for an answer that comes in several pieces, in bytes.
+const FIRST_ROOM: usize = 64 << 10;
 
 /// The body of a response.
 ///
@@ -81,7 +81,7 @@ impl WireBody {
         let Some(second) = self.next().await else {
             return Ok(first);
         };
-        let mut all = BytesMut::with_capacity(TRUSTED_LENGTH.max(first.len() * 2));
+        let mut all = BytesMut::with_capacity(FIRST_ROOM.max(first.len() * 2));
         all.extend_from_slice(&first);
         all.extend_from_slice(&second?);
         while let Some(chunk) = self.next().await {

@@ -3,21 +3,21 @@
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use antiphon_core::{BoxFuture, Error, ErrorKind};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header, response::Parts};
 use http_body_util::Full;
-use hyper::body::Incoming;
 
 use super::{
     Target, Transport, TransportConfig, WireBody, WireRequest, WireResponse,
     body::too_large,
     dial::Dialer,
     failure,
-    http1::{Broken, Http1Body, Message},
+    http1::{Broken, Http1, Http1Body, Message},
     http2::{self, Http2Body},
-    pool::{Lease, Pool},
+    pool::{Lease, Pool, Slot},
     target::Origin,
     tls::Tls,
 };
@@ -94,63 +94,37 @@ impl HttpTransport {
     }
 
     async fn exchange(&self, request: WireRequest) -> Result<WireResponse, Error> {
-        let WireRequest {
-            method,
-            target,
-            headers,
-            body,
-            connect_timeout,
-            idle_timeout,
-        } = request;
-        let pool = self.pool(&target);
-        let limit = self.shared.config.body_limit;
-        let mut message = Request::new(Full::new(body));
-        *message.method_mut() = method;
-        *message.headers_mut() = clean(headers);
+        let mut message = Request::new(Full::new(request.body));
+        *message.method_mut() = request.method;
+        *message.headers_mut() = clean(request.headers);
+        let exchange = Exchange {
+            pool: self.pool(&request.target),
+            target: request.target,
+            body_limit: self.shared.config.body_limit,
+            idle_timeout: request.idle_timeout,
+        };
         for resend in 0..=MOST_RESENDS {
-            let broken = match pool.lease(connect_timeout, resend > 0).await? {
-                Lease::Http1(connection) => {
-                    address_http1(&mut message, &target, &pool);
-                    match connection.exchange(message).await {
-                        Ok((connection, response)) => {
-                            let (head, incoming) = response.into_parts();
-                            let body = Http1Body::new(incoming, connection, pool);
-                            return respond(head, limit, |limit| {
-                                WireBody::http1(body, limit, idle_timeout)
-                            });
-                        }
-                        Err(broken) => broken,
-                    }
-                }
-                Lease::Http2(mut slot) => {
-                    address_http2(&mut message, &target);
-                    match http2::exchange(&mut slot, message).await {
-                        Ok(response) => {
-                            let (head, incoming): (Parts, Incoming) = response.into_parts();
-                            let body = Http2Body::new(incoming, slot);
-                            return respond(head, limit, |limit| {
-                                WireBody::http2(body, limit, idle_timeout)
-                            });
-                        }
-                        Err(broken) => {
-                            if matches!(broken, Broken::Unsent(_)) {
-                                slot.close();
-                            }
-                            broken
-                        }
-                    }
-                }
+            let lease = exchange
+                .pool
+                .lease(request.connect_timeout, resend > 0)
+                .await?;
+            let outcome = match lease {
+                Lease::Http1(connection) => exchange.over_http1(connection, message).await,
+                Lease::Http2(slot) => exchange.over_http2(slot, message).await,
             };
-            match broken {
-                Broken::Unsent(unsent) => message = *unsent,
-                Broken::Failed(error) => return Err(failure::exchange(error, pool.origin())),
+            match outcome {
+                Ok((head, body)) => return exchange.respond(head, body),
+                Err(Broken::Unsent(unsent)) => message = *unsent,
+                Err(Broken::Failed(error)) => {
+                    return Err(failure::exchange(error, exchange.pool.origin()));
+                }
             }
         }
         Err(Error::new(
             ErrorKind::Connection,
             format!(
                 "{} closes every connection before a request is sent",
-                pool.origin()
+                exchange.target.origin()
             ),
         ))
     }
@@ -170,51 +144,85 @@ fn clean(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-fn address_http1(message: &mut Message, target: &Target, pool: &Pool) {
-    let headers = message.headers_mut();
-    headers.insert(header::HOST, pool.origin().host_header());
-    let Some(proxy) = pool.forwarder() else {
-        *message.uri_mut() = target.origin_form();
-        return;
-    };
-    if let Some(login) = &proxy.login {
-        headers.insert(header::PROXY_AUTHORIZATION, login.clone());
-    }
-    *message.uri_mut() = target.absolute_form();
+/// What one request needs on whatever connection it gets.
+struct Exchange {
+    pool: Arc<Pool>,
+    target: Target,
+    body_limit: usize,
+    idle_timeout: Duration,
 }
 
-fn address_http2(message: &mut Message, target: &Target) {
-    // the pseudo header :authority takes its place
-    message.headers_mut().remove(header::HOST);
-    *message.uri_mut() = target.absolute_form();
-}
+impl Exchange {
+    async fn over_http1(
+        &self,
+        connection: Box<Http1>,
+        mut message: Message,
+    ) -> Result<(Parts, WireBody), Broken> {
+        let headers = message.headers_mut();
+        headers.insert(header::HOST, self.pool.origin().host_header());
+        if let Some(proxy) = self.pool.forwarder() {
+            if let Some(login) = &proxy.login {
+                headers.insert(header::PROXY_AUTHORIZATION, login.clone());
+            }
+            *message.uri_mut() = self.target.absolute_form();
+        } else {
+            *message.uri_mut() = self.target.origin_form();
+        }
+        let (connection, response) = connection.exchange(message).await?;
+        let (head, incoming) = response.into_parts();
+        let body = Http1Body::new(incoming, connection, Arc::clone(&self.pool));
+        Ok((
+            head,
+            WireBody::http1(body, self.body_limit, self.idle_timeout),
+        ))
+    }
 
-/// Checks the head before anybody reads the body.
-fn respond(
-    head: Parts,
-    limit: usize,
-    body: impl FnOnce(usize) -> WireBody,
-) -> Result<WireResponse, Error> {
-    let status = head.status.as_u16();
-    let refuse = |error: Error| Err(error.with_status(status));
-    if let Some(encoding) = head.headers.get(header::CONTENT_ENCODING)
-        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
-    {
-        return refuse(Error::new(
-            ErrorKind::BadResponse,
-            "the response is compressed, which was not asked for",
-        ));
+    async fn over_http2(
+        &self,
+        mut slot: Slot,
+        mut message: Message,
+    ) -> Result<(Parts, WireBody), Broken> {
+        // the pseudo header :authority takes its place
+        message.headers_mut().remove(header::HOST);
+        *message.uri_mut() = self.target.absolute_form();
+        match http2::exchange(&mut slot, message).await {
+            Ok(response) => {
+                let (head, incoming) = response.into_parts();
+                let body = Http2Body::new(incoming, slot);
+                Ok((
+                    head,
+                    WireBody::http2(body, self.body_limit, self.idle_timeout),
+                ))
+            }
+            Err(broken) => {
+                if matches!(broken, Broken::Unsent(_)) {
+                    slot.close();
+                }
+                Err(broken)
+            }
+        }
     }
-    let announced = head
-        .headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return refuse(too_large(limit));
+
+    /// Checks the head before anybody reads the body.
+    fn respond(&self, head: Parts, body: WireBody) -> Result<WireResponse, Error> {
+        let status = head.status.as_u16();
+        if let Some(encoding) = head.headers.get(header::CONTENT_ENCODING)
+            && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+        {
+            let message = "the response is compressed, which was not asked for";
+            return Err(Error::new(ErrorKind::BadResponse, message).with_status(status));
+        }
+        let announced = head
+            .headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|length| length > self.body_limit) {
+            return Err(too_large(self.body_limit).with_status(status));
+        }
+        Ok(WireResponse {
+            status,
+            headers: head.headers,
+            body,
+        })
     }
-    Ok(WireResponse {
-        status,
-        headers: head.headers,
-        body: body(limit),
-    })
 }

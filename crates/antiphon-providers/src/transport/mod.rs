@@ -23,7 +23,6 @@ mod http1;
 mod http2;
 mod pool;
 mod proxy;
-mod shards;
 mod stream;
 mod target;
 mod tls;

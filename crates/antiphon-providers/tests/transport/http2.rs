@@ -14,10 +14,16 @@ use bytes::Bytes;
 use futures_util::{StreamExt, future::join_all};
 use http::{Request, Response};
 use http_body_util::{Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::{
+    body::{Frame, Incoming},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::{Barrier, Notify};
 
-use crate::server::{Identity, Server, ask, send, serve_http2, text};
+use crate::server::{
+    Identity, Server, ask, send, serve_http1, serve_http2, settle, text, transport,
+};
 
 /// A server of HTTP/2 over TLS, and a transport that trusts it.
 async fn http2_server<F, B>(
@@ -185,8 +191,97 @@ async fn a_connection_that_goes_away_is_replaced() {
             );
         }
         leave.notify_one();
-        crate::server::settle().await;
+        settle().await;
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_takes_no_new_streams_finishes_those_it_has() {
+    let identity = Identity::new("localhost");
+    let acceptor = identity.acceptor(&["h2"]);
+    let (arrived, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (seen, may_finish) = (Arc::clone(&arrived), Arc::clone(&finish));
+    let server = Server::raw(move |stream, number| {
+        let (acceptor, seen, may_finish) =
+            (acceptor.clone(), Arc::clone(&seen), Arc::clone(&may_finish));
+        async move {
+            let Ok(stream) = acceptor.accept(stream).await else {
+                return;
+            };
+            let has_request = Arc::new(Notify::new());
+            let tell = Arc::clone(&has_request);
+            let service = service_fn(move |_| {
+                let may_finish = Arc::clone(&may_finish);
+                tell.notify_one();
+                async move {
+                    if number == 0 {
+                        may_finish.notified().await;
+                    }
+                    Ok::<_, Infallible>(text(number.to_string()))
+                }
+            });
+            let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), service);
+            let mut serving = std::pin::pin!(serving);
+            if number == 0 {
+                tokio::select! {
+                    _ = serving.as_mut() => return,
+                    () = has_request.notified() => serving.as_mut().graceful_shutdown(),
+                }
+                seen.notify_one();
+            }
+            let _ = serving.await;
+        }
+    })
+    .await;
+    let (transport, target) = (identity.transport(), server.tls_target());
+    let old = ask(&transport, &target);
+    let new = async {
+        arrived.notified().await;
+        settle().await;
+        let answer = ask(&transport, &target).await;
+        finish.notify_one();
+        answer
+    };
+    let (old, new) = tokio::join!(old, new);
+    assert_eq!(
+        (old.unwrap().1, new.unwrap().1),
+        ("0".to_owned(), "1".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn who_asked_first_may_give_up_without_harm_to_the_others() {
+    let identity = Identity::new("localhost");
+    let acceptor = identity.acceptor(&["h2"]);
+    let (arrived, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (seen, may_go_on) = (Arc::clone(&arrived), Arc::clone(&go_on));
+    let server = Server::raw(move |stream, _| {
+        let (acceptor, seen, may_go_on) =
+            (acceptor.clone(), Arc::clone(&seen), Arc::clone(&may_go_on));
+        async move {
+            seen.notify_one();
+            may_go_on.notified().await;
+            let Ok(stream) = acceptor.accept(stream).await else {
+                return;
+            };
+            serve_http2(stream, 100, |_| async { text("ok") }).await;
+        }
+    })
+    .await;
+    let (transport, target) = (identity.transport(), server.tls_target());
+    let mut first = Box::pin(ask(&transport, &target));
+    tokio::select! {
+        _ = &mut first => panic!("nobody answers yet"),
+        () = arrived.notified() => {}
+    }
+    let second = async {
+        drop(first);
+        go_on.notify_one();
+        ask(&transport, &target).await
+    };
+    assert_eq!(second.await.unwrap().1, "ok");
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
@@ -239,7 +334,7 @@ async fn everybody_who_waits_learns_that_nobody_answers() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let target = Target::parse(&format!("https://127.0.0.1:{port}/")).unwrap();
-    let transport = crate::server::transport();
+    let transport = transport();
     for answer in join_all((0..100).map(|_| send(&transport, &target))).await {
         assert_eq!(
             answer.unwrap_err().message(),
@@ -259,7 +354,7 @@ async fn a_server_that_speaks_http1_over_tls_gives_each_its_own_connection() {
             let Ok(stream) = acceptor.accept(stream).await else {
                 return;
             };
-            crate::server::serve_http1(stream, |_| async {
+            serve_http1(stream, |_| async {
                 barrier.wait().await;
                 text("ok")
             })

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http2::SendRequest;
 
-use super::http2::Http2;
+use crate::transport::http2::Http2;
 
 /// Streams that a connection is expected to carry before the first one has told its limit (RFC 9113, section 6.5.2
 /// recommends no less).
