@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Provider dialects as pure translation, and the one HTTP transport.
+
+pub mod transport;
