@@ -1,3 +1,12 @@
 //! Provider dialects as pure translation, and the one HTTP transport.
+//!
+//! A dialect turns a chat request into bytes and bytes into answers, deltas, limits and classified errors. It never
+//! talks: sockets, TLS, proxies and time limits belong to the transport.
 
+pub mod dialects;
+pub mod limits;
+mod redact;
+pub mod sse;
 pub mod transport;
+
+pub use redact::redact;

@@ -1,0 +1,247 @@
+//! Whole answers of the Anthropic wire.
+
+use std::time::Duration;
+
+use antiphon_core::{Answer, Error, ErrorKind, FinishReason, Usage, chat::ToolCall};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+
+use crate::dialects::{
+    ResponseHead, errors,
+    lenient::{Count, JsonText, List, Text},
+    wire::on_one_line,
+};
+
+#[derive(Deserialize)]
+struct Reply<'a> {
+    #[serde(default)]
+    model: Text,
+    #[serde(default)]
+    content: Option<List<Block>>,
+    #[serde(default)]
+    stop_reason: Text,
+    #[serde(default)]
+    stop_details: Option<StopDetails>,
+    #[serde(default)]
+    usage: Option<WireUsage>,
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// A content block of any type; of types that are not read the fields stay empty.
+#[derive(Default, Deserialize)]
+pub(super) struct Block {
+    #[serde(default, rename = "type")]
+    pub(super) kind: Text,
+    #[serde(default)]
+    pub(super) text: Text,
+    #[serde(default)]
+    pub(super) id: Text,
+    #[serde(default)]
+    pub(super) name: Text,
+    #[serde(default)]
+    pub(super) input: JsonText,
+}
+
+impl Block {
+    pub(super) fn is(&self, kind: &str) -> bool {
+        self.kind.0.as_deref() == Some(kind)
+    }
+}
+
+/// Why an answer was refused.
+#[derive(Default, Deserialize)]
+pub(super) struct StopDetails {
+    #[serde(default)]
+    category: Text,
+    #[serde(default)]
+    explanation: Text,
+}
+
+impl StopDetails {
+    pub(super) fn words(self) -> Option<String> {
+        self.explanation.0.or(self.category.0)
+    }
+}
+
+/// Token counts so far. In a stream they are cumulative and partial: see [`WireUsage::overlay`].
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(super) struct WireUsage {
+    #[serde(default)]
+    input_tokens: Count,
+    #[serde(default)]
+    cache_creation_input_tokens: Count,
+    #[serde(default)]
+    cache_read_input_tokens: Count,
+    #[serde(default)]
+    output_tokens: Count,
+    #[serde(default)]
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct OutputDetails {
+    #[serde(default)]
+    thinking_tokens: Count,
+}
+
+impl WireUsage {
+    /// Takes the fields that a later event tells. They replace the earlier ones: adding is a widespread bug.
+    pub(super) fn overlay(&mut self, later: Self) {
+        let newer = |old: &mut Count, new: Count| old.0 = new.0.or(old.0);
+        newer(&mut self.input_tokens, later.input_tokens);
+        newer(
+            &mut self.cache_creation_input_tokens,
+            later.cache_creation_input_tokens,
+        );
+        newer(
+            &mut self.cache_read_input_tokens,
+            later.cache_read_input_tokens,
+        );
+        newer(&mut self.output_tokens, later.output_tokens);
+        self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
+    }
+
+    /// `None` where neither total is told. Cached tokens stand beside the input on the wire, inside it here.
+    pub(super) fn usage(self) -> Option<Usage> {
+        let (input, output) = (self.input_tokens.0, self.output_tokens.0);
+        if input.is_none() && output.is_none() {
+            return None;
+        }
+        let written = self.cache_creation_input_tokens.0.unwrap_or_default();
+        let read = self.cache_read_input_tokens.0.unwrap_or_default();
+        let details = self.output_tokens_details.unwrap_or_default();
+        Some(Usage {
+            input_tokens: input
+                .unwrap_or_default()
+                .saturating_add(written)
+                .saturating_add(read),
+            output_tokens: output.unwrap_or_default(),
+            cached_input_tokens: read,
+            reasoning_tokens: details.thinking_tokens.0.unwrap_or_default(),
+            cache_write_tokens: written,
+        })
+    }
+}
+
+/// Reads a whole answer.
+pub(super) fn decode(head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Error> {
+    let unreadable = |why: String| {
+        let error = Error::new(ErrorKind::BadResponse, why).with_body(body.clone());
+        head.stamp(error)
+    };
+    let reply: Reply<'_> = std::str::from_utf8(&body)
+        .ok()
+        .and_then(|text| serde_json::from_str(text).ok())
+        .ok_or_else(|| unreadable(errors::not_an_answer(&body)))?;
+    if reply.error.is_some_and(|error| error.get() != "null") {
+        return Err(errors::classify(head, &body));
+    }
+    let (model, usage) = (reply.model.0, reply.usage);
+    let Some(List(blocks)) = reply.content else {
+        return Err(unreadable("the answer has no content".to_owned()));
+    };
+    let mut text = String::new();
+    let mut tool_calls = Vec::new();
+    for block in blocks {
+        if block.is("text") {
+            text.push_str(block.text.0.as_deref().unwrap_or_default());
+        } else if block.is("tool_use") {
+            tool_calls.push(tool_call(block));
+        }
+    }
+    let finish_reason = match reply.stop_reason.0.as_deref().and_then(finish_reason) {
+        Some(reason) => reason,
+        None if !tool_calls.is_empty() => FinishReason::ToolCalls,
+        None if !text.is_empty() => FinishReason::Stop,
+        None => {
+            let why = "the answer has neither text nor a stop reason";
+            return Err(unreadable(why.to_owned()));
+        }
+    };
+    let refusal = (finish_reason == FinishReason::ContentFilter).then(|| {
+        let details = reply.stop_details.and_then(StopDetails::words);
+        details.unwrap_or_else(|| text.clone())
+    });
+    Ok(Answer {
+        text,
+        finish_reason,
+        refusal,
+        tool_calls,
+        model,
+        usage: usage.and_then(WireUsage::usage),
+        body: on_one_line(body),
+        latency: Duration::ZERO,
+    })
+}
+
+fn tool_call(block: Block) -> ToolCall {
+    ToolCall {
+        id: block.id.0.unwrap_or_default(),
+        name: block.name.0.unwrap_or_default(),
+        arguments: block.input.0.unwrap_or_else(|| "{}".to_owned()),
+    }
+}
+
+pub(super) fn finish_reason(word: &str) -> Option<FinishReason> {
+    Some(match word {
+        "" => return None,
+        "end_turn" | "stop_sequence" => FinishReason::Stop,
+        "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
+        "tool_use" => FinishReason::ToolCalls,
+        "refusal" => FinishReason::ContentFilter,
+        other => FinishReason::Other(other.to_owned()),
+    })
+}
+
+/// A message for an answer that came from elsewhere. Its `id` says so.
+pub(super) fn whole_body(answer: &Answer) -> Bytes {
+    let mut content = Vec::new();
+    if !answer.text.is_empty() {
+        content.push(json!({"type": "text", "text": answer.text}));
+    }
+    for call in &answer.tool_calls {
+        // arguments that are no JSON object cannot be an input; the text is kept where it can be seen
+        let input = match serde_json::from_str(&call.arguments) {
+            Ok(Value::Object(input)) => Value::Object(input),
+            _ if call.arguments.trim().is_empty() => json!({}),
+            _ => json!({"arguments": call.arguments}),
+        };
+        content.push(json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input}));
+    }
+    let stop_reason = match &answer.finish_reason {
+        FinishReason::Stop => "end_turn",
+        FinishReason::Length => "max_tokens",
+        FinishReason::ToolCalls => "tool_use",
+        FinishReason::ContentFilter => "refusal",
+        FinishReason::Other(reason) => reason,
+    };
+    let mut body = json!({
+        "id": "antiphon",
+        "type": "message",
+        "role": "assistant",
+        "model": answer.model.as_deref().unwrap_or_default(),
+        "content": content,
+        "stop_reason": stop_reason,
+        "stop_sequence": null,
+        "usage": answer.usage.as_ref().map(wire_usage),
+    });
+    if let Some(refusal) = answer.refusal.as_ref().filter(|words| !words.is_empty()) {
+        body["stop_details"] = json!({"explanation": refusal});
+    }
+    Bytes::from(body.to_string())
+}
+
+fn wire_usage(usage: &Usage) -> Value {
+    let cached = usage
+        .cached_input_tokens
+        .saturating_add(usage.cache_write_tokens);
+    json!({
+        "input_tokens": usage.input_tokens.saturating_sub(cached),
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "cache_read_input_tokens": usage.cached_input_tokens,
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"thinking_tokens": usage.reasoning_tokens},
+    })
+}

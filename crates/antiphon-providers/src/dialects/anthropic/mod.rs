@@ -1,0 +1,62 @@
+//! Anthropic's messages.
+//!
+//! Source: wire-formats.md, section 4.
+
+mod answer;
+mod assemble;
+mod blocks;
+mod messages;
+mod params;
+mod request;
+mod stream;
+
+use std::time::SystemTime;
+
+use antiphon_core::{
+    Answer, ChatRequest, Error,
+    chat::{Delivery, RateLimits},
+};
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::{Map, Value};
+
+use super::{Auth, Dialect, Encoded, ResponseHead, StreamDecoder, Target, WireRequest};
+use crate::limits;
+
+/// The dialect `anthropic`.
+#[derive(Debug)]
+pub(super) struct Anthropic;
+
+impl Dialect for Anthropic {
+    fn name(&self) -> &'static str {
+        "anthropic"
+    }
+
+    fn auth(&self) -> Auth {
+        Auth::Header("x-api-key")
+    }
+
+    fn encode(&self, request: &ChatRequest, target: &Target<'_>) -> Result<Encoded, Error> {
+        request::encode(request, target)
+    }
+
+    fn decode_whole(&self, head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Error> {
+        answer::decode(head, body)
+    }
+
+    fn stream_decoder(&self, wanted: Delivery) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::new(wanted))
+    }
+
+    fn whole_body(&self, answer: &Answer) -> Bytes {
+        answer::whole_body(answer)
+    }
+
+    fn limits(&self, headers: &HeaderMap, received: SystemTime) -> RateLimits {
+        limits::rate_limits(headers, received, &limits::ANTHROPIC)
+    }
+
+    fn parse_request(&self, wire: Map<String, Value>) -> Result<WireRequest, Error> {
+        request::parse(wire)
+    }
+}

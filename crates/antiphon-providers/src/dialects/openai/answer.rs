@@ -1,0 +1,242 @@
+//! Whole answers of the OpenAI wire.
+
+use std::time::Duration;
+
+use antiphon_core::{Answer, Error, ErrorKind, FinishReason, Usage, chat::ToolCall};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{json, value::RawValue};
+
+use crate::dialects::{
+    ResponseHead, errors,
+    lenient::{Count, JsonText, List, Text},
+    wire::on_one_line,
+};
+
+#[derive(Deserialize)]
+struct Completion<'a> {
+    #[serde(default)]
+    model: Text,
+    #[serde(default)]
+    choices: List<Choice>,
+    #[serde(default)]
+    usage: Option<WireUsage>,
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(default)]
+    index: Count,
+    #[serde(default)]
+    message: Option<WireMessage>,
+    #[serde(default)]
+    finish_reason: Text,
+}
+
+#[derive(Default, Deserialize)]
+struct WireMessage {
+    #[serde(default)]
+    content: Text,
+    #[serde(default)]
+    refusal: Text,
+    #[serde(default)]
+    tool_calls: List<WireToolCall>,
+    /// The form before tools.
+    #[serde(default)]
+    function_call: Option<WireFunction>,
+}
+
+#[derive(Deserialize)]
+struct WireToolCall {
+    #[serde(default)]
+    id: Text,
+    #[serde(default)]
+    function: Option<WireFunction>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct WireFunction {
+    #[serde(default)]
+    pub(super) name: Text,
+    #[serde(default)]
+    pub(super) arguments: JsonText,
+}
+
+/// Token counts; any of them can be missing.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(super) struct WireUsage {
+    #[serde(default)]
+    prompt_tokens: Count,
+    #[serde(default)]
+    completion_tokens: Count,
+    #[serde(default)]
+    prompt_tokens_details: Option<InputDetails>,
+    #[serde(default)]
+    completion_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct InputDetails {
+    #[serde(default)]
+    cached_tokens: Count,
+    #[serde(default)]
+    cache_write_tokens: Count,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct OutputDetails {
+    #[serde(default)]
+    reasoning_tokens: Count,
+}
+
+impl WireUsage {
+    /// `None` where neither total is told: unknown is not zero.
+    pub(super) fn usage(self) -> Option<Usage> {
+        let (input, output) = (self.prompt_tokens.0, self.completion_tokens.0);
+        if input.is_none() && output.is_none() {
+            return None;
+        }
+        let read = self.prompt_tokens_details.unwrap_or_default();
+        let written = self.completion_tokens_details.unwrap_or_default();
+        Some(Usage {
+            input_tokens: input.unwrap_or_default(),
+            output_tokens: output.unwrap_or_default(),
+            cached_input_tokens: read.cached_tokens.0.unwrap_or_default(),
+            reasoning_tokens: written.reasoning_tokens.0.unwrap_or_default(),
+            cache_write_tokens: read.cache_write_tokens.0.unwrap_or_default(),
+        })
+    }
+}
+
+/// Reads a whole answer.
+pub(super) fn decode(head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Error> {
+    let unreadable = |why: String| {
+        let error = Error::new(ErrorKind::BadResponse, why).with_body(body.clone());
+        head.stamp(error)
+    };
+    let completion: Completion<'_> = std::str::from_utf8(&body)
+        .ok()
+        .and_then(|text| serde_json::from_str(text).ok())
+        .ok_or_else(|| unreadable(errors::not_an_answer(&body)))?;
+    if completion.error.is_some_and(|error| error.get() != "null") {
+        return Err(errors::classify(head, &body));
+    }
+    let (model, usage) = (completion.model.0, completion.usage);
+    let choice = first_choice(completion.choices.0)
+        .ok_or_else(|| unreadable("the answer has no choices".to_owned()))?;
+    let message = choice.message.unwrap_or_default();
+    let tool_calls = tool_calls(message.tool_calls.0, message.function_call);
+    let text = message.content.0.unwrap_or_default();
+    // an empty refusal is no refusal: some servers always send the field
+    let refusal = message.refusal.0.filter(|refusal| !refusal.is_empty());
+    let told = choice.finish_reason.0.as_deref().and_then(finish_reason);
+    let finish_reason = match told {
+        Some(reason) => reason,
+        None if !tool_calls.is_empty() => FinishReason::ToolCalls,
+        None if !text.is_empty() || refusal.is_some() => FinishReason::Stop,
+        None => {
+            return Err(unreadable(
+                "the answer has neither text nor a finish reason".to_owned(),
+            ));
+        }
+    };
+    Ok(Answer {
+        text,
+        finish_reason,
+        refusal,
+        tool_calls,
+        model,
+        usage: usage.and_then(WireUsage::usage),
+        body: on_one_line(body),
+        latency: Duration::ZERO,
+    })
+}
+
+/// With several answers the first counts; servers need not send them in order.
+fn first_choice(choices: Vec<Choice>) -> Option<Choice> {
+    choices
+        .into_iter()
+        .min_by_key(|choice| choice.index.0.unwrap_or_default())
+}
+
+fn tool_calls(calls: Vec<WireToolCall>, legacy: Option<WireFunction>) -> Vec<ToolCall> {
+    let legacy = legacy.filter(|function| function.name.0.is_some());
+    let legacy = legacy.map(|function| WireToolCall {
+        id: Text::default(),
+        function: Some(function),
+    });
+    let read = |call: WireToolCall| {
+        let function = call.function?;
+        Some(ToolCall {
+            id: call.id.0.unwrap_or_default(),
+            name: function.name.0.unwrap_or_default(),
+            arguments: function.arguments.0.unwrap_or_default(),
+        })
+    };
+    calls.into_iter().chain(legacy).filter_map(read).collect()
+}
+
+/// `None` for the empty word, which some servers send until the end comes.
+pub(super) fn finish_reason(word: &str) -> Option<FinishReason> {
+    Some(match word {
+        "" => return None,
+        // "eos" is what older text-generation servers say
+        "stop" | "eos" => FinishReason::Stop,
+        "length" => FinishReason::Length,
+        "tool_calls" | "function_call" => FinishReason::ToolCalls,
+        "content_filter" => FinishReason::ContentFilter,
+        other => FinishReason::Other(other.to_owned()),
+    })
+}
+
+/// A chat completion for an answer that came from elsewhere. Its `id` says so.
+pub(super) fn whole_body(answer: &Answer) -> Bytes {
+    let calls: Vec<_> = answer.tool_calls.iter().map(wire_call).collect();
+    let content = (!answer.text.is_empty() || calls.is_empty()).then_some(&answer.text);
+    let mut message = json!({
+        "role": "assistant",
+        "content": content,
+        "refusal": answer.refusal,
+    });
+    if !calls.is_empty() {
+        message["tool_calls"] = json!(calls);
+    }
+    let body = json!({
+        "id": "antiphon",
+        "object": "chat.completion",
+        "created": 0,
+        "model": answer.model.as_deref().unwrap_or_default(),
+        "choices": [{
+            "index": 0,
+            "message": message,
+            "finish_reason": answer.finish_reason.as_str(),
+            "logprobs": null,
+        }],
+        "usage": answer.usage.as_ref().map(wire_usage),
+    });
+    Bytes::from(body.to_string())
+}
+
+fn wire_call(call: &ToolCall) -> serde_json::Value {
+    json!({
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+    })
+}
+
+fn wire_usage(usage: &Usage) -> serde_json::Value {
+    let mut read = json!({"cached_tokens": usage.cached_input_tokens});
+    if usage.cache_write_tokens > 0 {
+        read["cache_write_tokens"] = json!(usage.cache_write_tokens);
+    }
+    json!({
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total(),
+        "prompt_tokens_details": read,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    })
+}

@@ -1,0 +1,60 @@
+//! OpenAI's chat completions, and everyone who speaks them: vLLM, llama.cpp, Ollama's `/v1`, most vendors.
+//!
+//! Source: wire-formats.md, sections 1 and 7.
+
+mod answer;
+mod capability;
+mod messages;
+mod request;
+mod stream;
+
+use std::time::SystemTime;
+
+use antiphon_core::{
+    Answer, ChatRequest, Error,
+    chat::{Delivery, RateLimits},
+};
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::{Map, Value};
+
+use super::{Auth, Dialect, Encoded, ResponseHead, StreamDecoder, Target, WireRequest};
+use crate::limits;
+
+/// The dialect `openai`.
+#[derive(Debug)]
+pub(super) struct OpenAi;
+
+impl Dialect for OpenAi {
+    fn name(&self) -> &'static str {
+        "openai"
+    }
+
+    fn auth(&self) -> Auth {
+        Auth::Bearer
+    }
+
+    fn encode(&self, request: &ChatRequest, target: &Target<'_>) -> Result<Encoded, Error> {
+        request::encode(request, target)
+    }
+
+    fn decode_whole(&self, head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Error> {
+        answer::decode(head, body)
+    }
+
+    fn stream_decoder(&self, _: Delivery) -> Box<dyn StreamDecoder> {
+        Box::<stream::Decoder>::default()
+    }
+
+    fn whole_body(&self, answer: &Answer) -> Bytes {
+        answer::whole_body(answer)
+    }
+
+    fn limits(&self, headers: &HeaderMap, received: SystemTime) -> RateLimits {
+        limits::rate_limits(headers, received, &limits::OPENAI)
+    }
+
+    fn parse_request(&self, wire: Map<String, Value>) -> Result<WireRequest, Error> {
+        request::parse(wire)
+    }
+}
