@@ -1,2 +1,46 @@
-//! Placeholder.
-fn main() {}
+//! The `antiphon` command: parse, resolve, dispatch, exit code.
+
+mod args;
+mod commands;
+mod printer;
+mod progress;
+mod signals;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Antiphon, Command};
+use printer::Printer;
+
+/// What the exit code says about the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    /// All rows succeeded.
+    Success = 0,
+    /// Some rows failed.
+    SomeFailed = 1,
+    /// The command, the configuration or the input is wrong; nothing was sent.
+    Usage = 2,
+    /// Stopped before the last row.
+    StoppedEarly = 3,
+    /// Interrupted by a signal.
+    Interrupted = 130,
+}
+
+fn main() -> ExitCode {
+    let printer = Printer::new();
+    let outcome = match Antiphon::parse().command {
+        Command::Run(run) => commands::run::run(*run, &printer),
+        Command::Sim(sim) => commands::sim::run(sim, &printer),
+        Command::Config(config) => commands::config::run(&config, &printer),
+        Command::Completions { shell } => commands::pages::completions(shell, &printer),
+        Command::Man => commands::pages::man(&printer),
+    };
+    let exit = outcome.unwrap_or_else(|error| {
+        printer.error(&error);
+        Exit::Usage
+    });
+    ExitCode::from(exit as u8)
+}

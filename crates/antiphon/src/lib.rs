@@ -6,9 +6,9 @@
 
 pub mod config;
 pub mod env;
-pub mod schema;
 mod lines;
 pub mod run;
+pub mod schema;
 pub mod session;
 mod template;
 mod words;

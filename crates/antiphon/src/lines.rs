@@ -1,6 +1,9 @@
 //! Lines of input: the shapes they come in, and the calls they become.
 
-use std::{collections::BTreeSet, sync::{Arc, Mutex, PoisonError}};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use antiphon_core::{
     ChatRequest, Error, ErrorKind, Fingerprint, Message,
@@ -116,7 +119,10 @@ impl Lines {
         let (wire, asked) = if let Some(body) = fields.remove("body") {
             (Wire::OpenAi, openai_batch(&fields, body)?)
         } else if let Some(params) = fields.remove("params") {
-            (Wire::Anthropic, Wire::Anthropic.parse(object(params, "params")?)?)
+            (
+                Wire::Anthropic,
+                Wire::Anthropic.parse(object(params, "params")?)?,
+            )
         } else if fields.contains_key("messages") {
             (Wire::OpenAi, Wire::OpenAi.parse(fields.clone())?)
         } else if let Some(prompt) = fields.get("prompt") {
@@ -136,8 +142,7 @@ impl Lines {
         };
         if let Some(system) = &self.config.system {
             let text = system.render(&fields).map_err(template_error(&fields))?;
-            Arc::make_mut(&mut asked.request.messages)
-                .insert(0, Message::text(Role::System, text));
+            Arc::make_mut(&mut asked.request.messages).insert(0, Message::text(Role::System, text));
         }
         Ok(asked)
     }
@@ -203,7 +208,9 @@ impl Lines {
         let mut request = asked.request;
         let params = Arc::make_mut(&mut request.params);
         if params.remove("stream") == Some(Value::Bool(true)) {
-            return Err(invalid("`stream: true` makes no sense in a file; leave it out"));
+            return Err(invalid(
+                "`stream: true` makes no sense in a file; leave it out",
+            ));
         }
         for (name, value) in &resolved.params {
             params.entry(name.clone()).or_insert_with(|| value.clone());
@@ -391,7 +398,11 @@ fn template_error(fields: &Map<String, Value>) -> impl FnOnce(TemplateError) -> 
                 ErrorKind::MissingField,
                 format!(
                     "the row has no field `{field}`; it has {}",
-                    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+                    if names.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        names.join(", ")
+                    }
                 ),
             )
         }

@@ -227,7 +227,10 @@ impl Session {
         let mut path = vec![name.to_owned()];
         while let Some(model) = self.config.settings.models.get(&followed.model) {
             for (name, value) in &model.params {
-                followed.params.entry(name.clone()).or_insert_with(|| value.clone());
+                followed
+                    .params
+                    .entry(name.clone())
+                    .or_insert_with(|| value.clone());
             }
             followed.timeout = followed.timeout.or(model.timeout);
             followed.max_retries = followed.max_retries.or(model.max_retries);
@@ -266,7 +269,8 @@ impl Session {
                 None => break,
             }
         }
-        name.split_once('/').map(|(provider, _)| provider.to_owned())
+        name.split_once('/')
+            .map(|(provider, _)| provider.to_owned())
     }
 
     fn build(&self, followed: Followed) -> Result<Resolved, Error> {
@@ -301,7 +305,13 @@ impl Session {
             config.retry.max_retries = max_retries;
         }
         Ok(Resolved {
-            model: stack::stack(leaf, &config, account, self.metrics.clone(), self.drain.clone()),
+            model: stack::stack(
+                leaf,
+                &config,
+                account,
+                self.metrics.clone(),
+                self.drain.clone(),
+            ),
             params: followed.params,
             target,
             endpoint,
@@ -311,35 +321,53 @@ impl Session {
     fn account(&self, target: &[String; 3], key: &str, provider: &str) -> Arc<Account> {
         let [a, b, c] = target.clone();
         let mut accounts = lock(&self.accounts);
-        let account = accounts.entry([a, b, c, key.to_owned()]).or_insert_with(|| {
-            let settings = self.config.settings.providers.get(provider).cloned().unwrap_or_default();
-            let options = &self.options;
-            let mut config = AccountConfig {
-                quota: QuotaConfig {
-                    rpm: options.rpm.or(settings.rpm),
-                    tpm: options.tpm.or(settings.tpm),
-                    itpm: options.itpm.or(settings.itpm),
-                    otpm: options.otpm.or(settings.otpm),
-                },
-                ..AccountConfig::default()
-            };
-            if let Some(concurrency) = options.concurrency.or(settings.concurrency) {
-                config.concurrency = concurrency;
-            }
-            if let Some(max_wait) = options.max_wait {
-                config.max_wait = max_wait;
-            }
-            Account::new(config, self.clock.clone(), self.dice.clone())
-        });
+        let account = accounts
+            .entry([a, b, c, key.to_owned()])
+            .or_insert_with(|| {
+                let settings = self
+                    .config
+                    .settings
+                    .providers
+                    .get(provider)
+                    .cloned()
+                    .unwrap_or_default();
+                let options = &self.options;
+                let mut config = AccountConfig {
+                    quota: QuotaConfig {
+                        rpm: options.rpm.or(settings.rpm),
+                        tpm: options.tpm.or(settings.tpm),
+                        itpm: options.itpm.or(settings.itpm),
+                        otpm: options.otpm.or(settings.otpm),
+                    },
+                    ..AccountConfig::default()
+                };
+                if let Some(concurrency) = options.concurrency.or(settings.concurrency) {
+                    config.concurrency = concurrency;
+                }
+                if let Some(max_wait) = options.max_wait {
+                    config.max_wait = max_wait;
+                }
+                Account::new(config, self.clock.clone(), self.dice.clone())
+            });
         account.clone()
     }
 
     fn sim(&self, model: &str) -> Result<SimModel, Error> {
-        let settings = self.config.settings.providers.get(SIM).cloned().unwrap_or_default().sim;
+        let settings = self
+            .config
+            .settings
+            .providers
+            .get(SIM)
+            .cloned()
+            .unwrap_or_default()
+            .sim;
         let mut config = SimConfig::default();
         for fault in &settings.fail {
             let fault = fault.parse().map_err(|error| {
-                Error::new(ErrorKind::BadRequest, format!("providers.sim.fail: {error}"))
+                Error::new(
+                    ErrorKind::BadRequest,
+                    format!("providers.sim.fail: {error}"),
+                )
             })?;
             config.fail.push(fault);
         }
@@ -388,20 +416,26 @@ impl Session {
             .api_key_env
             .as_deref()
             .or(known.and_then(|provider| provider.key_env));
-        let key = key_env.and_then(|variable| self.env(variable)).map(str::to_owned);
+        let key = key_env
+            .and_then(|variable| self.env(variable))
+            .map(str::to_owned);
         if key.is_none() && !target.is_private() {
             return Err(Error::new(
                 ErrorKind::Auth,
                 match key_env {
                     Some(variable) => format!("no API key for {name}: set {variable}"),
-                    None => format!("no API key for {name}: name its variable as api_key_env in [providers.{name}]"),
+                    None => format!(
+                        "no API key for {name}: name its variable as api_key_env in [providers.{name}]"
+                    ),
                 },
             ));
         }
         let mut headers = settings.headers;
         for (variable, header) in known.map_or(&[][..], |provider| provider.header_envs) {
             if let Some(value) = self.env(variable) {
-                headers.entry((*header).to_owned()).or_insert_with(|| value.to_owned());
+                headers
+                    .entry((*header).to_owned())
+                    .or_insert_with(|| value.to_owned());
             }
         }
         let config = EndpointConfig {

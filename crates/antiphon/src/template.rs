@@ -1,6 +1,9 @@
 //! Templates over a row's fields: minijinja, with a missing field as an error that names it.
 
-use minijinja::{Environment, UndefinedBehavior, Value, value::{Serde, ValueKind}};
+use minijinja::{
+    Environment, UndefinedBehavior, Value,
+    value::{Serde, ValueKind},
+};
 use serde_json::{Map, Value as Json};
 
 /// Steps that one rendering may take: a loop in a template must end.

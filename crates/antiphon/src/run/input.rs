@@ -31,11 +31,17 @@ impl Input {
         };
         match (asked, extension) {
             (Some(name), _) => sources::format(name).ok_or_else(|| {
-                RunError::usage(format!("no input format is called {name:?}; there are {known}"))
+                RunError::usage(format!(
+                    "no input format is called {name:?}; there are {known}"
+                ))
             }),
             (None, Some(extension)) => {
                 // .ndjson is the same thing under its other name
-                let name = if extension == "ndjson" { "jsonl" } else { extension };
+                let name = if extension == "ndjson" {
+                    "jsonl"
+                } else {
+                    extension
+                };
                 sources::format(name).ok_or_else(|| {
                     RunError::usage(format!(
                         "cannot tell the format of {} by .{extension}; pass --input-format ({known})",
@@ -76,7 +82,10 @@ impl Input {
                 if meta.is_dir() {
                     return Err(RunError::usage(format!("{} is a folder", path.display())));
                 }
-                Ok(Box::new(LineSource::new(file, meta.is_file().then_some(meta.len()))))
+                Ok(Box::new(LineSource::new(
+                    file,
+                    meta.is_file().then_some(meta.len()),
+                )))
             }
         }
     }
@@ -110,7 +119,9 @@ impl Input {
 
 /// `; did you mean …?` for a file of nearly this name in the same folder.
 fn similar_file(path: &Path) -> String {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let names: Vec<String> = std::fs::read_dir(folder.unwrap_or(Path::new(".")))
         .into_iter()
         .flatten()

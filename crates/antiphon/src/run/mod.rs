@@ -18,7 +18,11 @@ use antiphon_core::{
 };
 use serde_json::{Map, Value};
 
-use crate::{Config, env::Lookup, session::{Session, SessionOptions}};
+use crate::{
+    Config,
+    env::Lookup,
+    session::{Session, SessionOptions},
+};
 
 pub use input::Input;
 pub use output::Output;
@@ -184,7 +188,9 @@ impl PreparedRun {
             ..self.watch
         };
         let stop = watch.stop.clone();
-        let deadline = self.deadline.map(|deadline| tokio::spawn(drain_at_deadline(stop, deadline)));
+        let deadline = self
+            .deadline
+            .map(|deadline| tokio::spawn(drain_at_deadline(stop, deadline)));
         self.job.run().await;
         if let Some(deadline) = deadline {
             deadline.abort();

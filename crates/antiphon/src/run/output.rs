@@ -7,7 +7,10 @@ use std::{
 };
 
 use antiphon_core::job::{Order, Sink};
-use antiphon_store::{SqliteLedger, sinks::{FileSink, Standing, StreamSink}};
+use antiphon_store::{
+    SqliteLedger,
+    sinks::{FileSink, Standing, StreamSink},
+};
 
 use super::{Input, RunError};
 
@@ -39,7 +42,10 @@ impl Output {
             return Ok(());
         };
         if path.is_dir() {
-            return Err(RunError::usage(format!("the output {} is a folder", path.display())));
+            return Err(RunError::usage(format!(
+                "the output {} is a folder",
+                path.display()
+            )));
         }
         let extension = path.extension().and_then(|extension| extension.to_str());
         if !matches!(extension, Some("jsonl" | "ndjson")) && !is_special(path) {
@@ -53,7 +59,9 @@ impl Output {
         {
             return Err(RunError::usage("input and output are the same file"));
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         if !folder.is_dir() {
             return Err(RunError::usage(format!(
@@ -129,16 +137,20 @@ impl Output {
         if path.exists() && (must_rebuild || lost || unordered) {
             return Ok(Box::new(FileSink::rebuild(path).map_err(failed)?));
         }
-        let start = if must_rebuild || lost { antiphon_core::job::Checkpoint::default() } else { checkpoint };
+        let start = if must_rebuild || lost {
+            antiphon_core::job::Checkpoint::default()
+        } else {
+            checkpoint
+        };
         Ok(Box::new(FileSink::resume(path, start).map_err(failed)?))
     }
 
     /// Proves that the output can be written before anything is paid for.
     pub(super) fn try_writing(&self) -> Result<(), RunError> {
         match self {
-            Self::Stdout => io::stdout().flush().map_err(|error| {
-                RunError::usage(format!("stdout cannot be written: {error}"))
-            }),
+            Self::Stdout => io::stdout()
+                .flush()
+                .map_err(|error| RunError::usage(format!("stdout cannot be written: {error}"))),
             Self::File(path) => {
                 let existed = path.exists();
                 let opened = fs::OpenOptions::new().append(true).create(true).open(path);

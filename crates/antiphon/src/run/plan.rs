@@ -56,7 +56,10 @@ pub(super) fn prepare(
         lines_config(&options, format.rows)?,
         session.clone(),
     ));
-    let state_folder = options.state.clone().or_else(|| options.output.state_folder());
+    let state_folder = options
+        .state
+        .clone()
+        .or_else(|| options.output.state_folder());
     // before anything is made: is there an input, and does the plan fit its first row?
     let mut source = None;
     if options.input.reads_once() {
@@ -69,7 +72,9 @@ pub(super) fn prepare(
     if options.fresh {
         notes.extend(options.output.move_aside(state_folder.as_deref())?);
     }
-    options.output.check(&options.input, state_folder.as_deref())?;
+    options
+        .output
+        .check(&options.input, state_folder.as_deref())?;
     options.output.try_writing()?;
     let state = open_state(state_folder.as_deref())?;
     let (ledger, told) = open_or_salvage(state.dir.path()).map_err(ledger_error)?;
@@ -85,12 +90,23 @@ pub(super) fn prepare(
     if options.strict {
         refuse_bad_lines(&options.input, &lines, state.dir.path(), &config)?;
     }
-    let resumed = compare(&options, &ledger, &config, old_plan.as_deref(), &plan, &mut notes)?;
-    ledger.write_note(PLAN_NOTE, plan_text(&plan)).map_err(ledger_error)?;
+    let resumed = compare(
+        &options,
+        &ledger,
+        &config,
+        old_plan.as_deref(),
+        &plan,
+        &mut notes,
+    )?;
+    ledger
+        .write_note(PLAN_NOTE, plan_text(&plan))
+        .map_err(ledger_error)?;
     if let Comparison::Changed { .. } = resumed.comparison {
         ledger.begin_changed_input().map_err(ledger_error)?;
     }
-    let sink = options.output.sink(&ledger, options.order, resumed.rebuild)?;
+    let sink = options
+        .output
+        .sink(&ledger, options.order, resumed.rebuild)?;
     let source = match source {
         Some(source) => source,
         None => options.input.open()?,
@@ -129,12 +145,13 @@ fn lines_config(options: &RunOptions, rows: Rows) -> Result<LinesConfig, RunErro
             .map(Some)
             .map_err(RunError::usage),
     };
-    let schema = match &options.schema {
-        None => None,
-        Some(json) => Some(schema::compile(json.clone()).map_err(|error| {
-            RunError::usage(format!("--schema is not a JSON Schema: {error}"))
-        })?),
-    };
+    let schema =
+        match &options.schema {
+            None => None,
+            Some(json) => Some(schema::compile(json.clone()).map_err(|error| {
+                RunError::usage(format!("--schema is not a JSON Schema: {error}"))
+            })?),
+        };
     Ok(LinesConfig {
         rows,
         model: options.model.clone(),
@@ -177,7 +194,9 @@ fn open_state(folder: Option<&Path>) -> Result<State, RunError> {
             let made = tempfile::Builder::new()
                 .prefix("antiphon-")
                 .tempdir()
-                .map_err(|error| RunError::usage(format!("cannot make a temporary folder: {error}")))?;
+                .map_err(|error| {
+                    RunError::usage(format!("cannot make a temporary folder: {error}"))
+                })?;
             (made.path().to_owned(), Some(made))
         }
     };
@@ -246,9 +265,13 @@ fn refuse_bad_lines(
         let prepared = lines.prepare(&row);
         let mut fault = prepared.call.err().map(|error| error.to_string());
         if fault.is_none() && prepared.owns_custom_id {
-            let key = antiphon_core::Fingerprint::of_bytes("custom_id", prepared.custom_id.as_bytes());
+            let key =
+                antiphon_core::Fingerprint::of_bytes("custom_id", prepared.custom_id.as_bytes());
             if seen.note(*key.as_bytes()).map_err(ledger_error)? > 0 {
-                fault = Some(format!("custom_id {:?} stands on an earlier line", prepared.custom_id));
+                fault = Some(format!(
+                    "custom_id {:?} stands on an earlier line",
+                    prepared.custom_id
+                ));
             }
         }
         if let Some(fault) = fault {
@@ -265,8 +288,11 @@ fn refuse_bad_lines(
     if more > 0 {
         bad.push(format!("and {more} more"));
     }
-    Err(RunError::usage(format!("{count} bad lines:\n  {}", bad.join("\n  ")))
-        .with_hint("without --strict each becomes an error line in its place, and the run goes on"))
+    Err(
+        RunError::usage(format!("{count} bad lines:\n  {}", bad.join("\n  "))).with_hint(
+            "without --strict each becomes an error line in its place, and the run goes on",
+        ),
+    )
 }
 
 /// What decides about answers, part by part, so that a change can be named.
@@ -285,7 +311,10 @@ fn plan_parts(
         ("--param", json(&options.params)),
         ("--provider", text(&options.session.provider)),
         ("--base-url", text(&options.session.base_url)),
-        ("the configuration of models and providers", session.meaning_of_names()),
+        (
+            "the configuration of models and providers",
+            session.meaning_of_names(),
+        ),
         ("--include-input", options.include_input.to_string()),
         ("--order", format!("{:?}", options.order)),
     ];
@@ -355,7 +384,9 @@ fn compare(
         });
     }
     if !ledger.layout_is_whole().map_err(ledger_error)? {
-        notes.push("the last run over a changed input was cut short; it goes on by content".to_owned());
+        notes.push(
+            "the last run over a changed input was cut short; it goes on by content".to_owned(),
+        );
         return Ok(Resumed {
             comparison: Comparison::Changed { first: 0 },
             rebuild: true,
@@ -371,7 +402,9 @@ fn compare(
             ));
             true
         }
-        _ => survey.first_to_do.is_some_and(|first| first < checkpoint.rows),
+        _ => survey
+            .first_to_do
+            .is_some_and(|first| first < checkpoint.rows),
     };
     Ok(Resumed {
         comparison: survey.comparison,

@@ -1,0 +1,284 @@
+//! Arguments as typed.
+
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+const EXAMPLES: &str = "\
+Examples:
+  Ask a simulated model every question of a file:
+    antiphon run questions.jsonl --prompt '{{ question }}' -m sim/demo -o answers.jsonl
+  The same with OpenAI (OPENAI_API_KEY is set), within 500 requests a minute:
+    antiphon run questions.jsonl --prompt '{{ question }}' -m openai/gpt-4o-mini --rpm 500 -o answers.jsonl
+  Go on after a crash, Ctrl-C or an empty account: the same command again.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  antiphon run batch.jsonl -m openai/gpt-4o-mini -o out.jsonl
+  antiphon run rows.jsonl --prompt 'Translate to French: {{ text }}' -m anthropic/claude-sonnet-4-5 -o out.jsonl
+  antiphon run prompts.txt --base-url http://127.0.0.1:8000/v1 -m meta-llama/Llama-3.1-8B -o out.jsonl
+  antiphon run rows.jsonl --prompt-file ask.txt --schema answer.json -m sim/demo -o out.jsonl --report report.json
+  cat prompts.jsonl | antiphon run - -m sim/demo | jq -r .antiphon.text
+
+The same command again goes on where the last one stopped. Rows that have an answer are never sent again.
+
+Exit codes: 0 all rows succeeded, 1 some failed, 2 nothing was sent (usage, configuration, input),
+3 stopped early (key, account, unreachable, error rate, deadline, disk), 130 interrupted.";
+
+/// Run large numbers of LLM requests in parallel: as fast as the limits allow, paying for each answer once, losing none
+#[derive(Debug, Parser)]
+#[command(name = "antiphon", version, after_help = EXAMPLES, max_term_width = 110)]
+pub(crate) struct Antiphon {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Send a file of requests, get one line for each
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Box<RunArgs>),
+    /// Serve a simulated provider over HTTP, in OpenAI's and Anthropic's wire formats
+    Sim(SimArgs),
+    /// Show the configuration
+    Config(ConfigArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// Arguments of `antiphon run`.
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// File of requests, .jsonl or .txt; - reads stdin
+    pub(crate) input: String,
+    /// Output file, .jsonl; - or nothing writes to stdout
+    #[arg(short, long)]
+    pub(crate) output: Option<String>,
+    /// Format of the input, where its name does not tell: jsonl, txt
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) input_format: Option<String>,
+
+    /// Model of every row, provider/model or a configured name
+    #[arg(short, long, help_heading = "Model")]
+    pub(crate) model: Option<String>,
+    /// Provider of model names, which are then never split at a slash
+    #[arg(long, help_heading = "Model")]
+    pub(crate) provider: Option<String>,
+    /// Base URL of the provider, for instance http://127.0.0.1:8000/v1
+    #[arg(long, value_name = "URL", help_heading = "Model")]
+    pub(crate) base_url: Option<String>,
+    /// Parameter of every request, for instance temperature=0 (repeatable)
+    #[arg(long = "param", value_name = "KEY=JSON", help_heading = "Model")]
+    pub(crate) params: Vec<String>,
+
+    /// Template of the prompt over a row's fields, for instance '{{ question }}'; every line is then data
+    #[arg(long, value_name = "TEMPLATE", help_heading = "Prompt")]
+    pub(crate) prompt: Option<String>,
+    /// The same from a file
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "prompt",
+        help_heading = "Prompt"
+    )]
+    pub(crate) prompt_file: Option<PathBuf>,
+    /// Template of a system message
+    #[arg(long, value_name = "TEMPLATE", help_heading = "Prompt")]
+    pub(crate) system: Option<String>,
+    /// JSON Schema that every answer must fit; answers that do not are asked for again
+    #[arg(long, value_name = "FILE", help_heading = "Prompt")]
+    pub(crate) schema: Option<PathBuf>,
+
+    /// Most calls in flight at once [default: adapts, up to 256]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(crate) concurrency: Option<NonZeroU32>,
+    /// Requests per minute [default: what the provider's headers say]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
+    pub(crate) rpm: Option<u64>,
+    /// Tokens per minute, input and output together
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
+    pub(crate) tpm: Option<u64>,
+    /// Input tokens per minute
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
+    pub(crate) itpm: Option<u64>,
+    /// Output tokens per minute
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
+    pub(crate) otpm: Option<u64>,
+    /// Retries of a row after transient failures
+    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Limits")]
+    pub(crate) max_retries: u32,
+    /// Limit of one attempt [default: 600s]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
+    pub(crate) timeout: Option<Duration>,
+    /// Limit of the whole run; what is in flight is waited for
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
+    pub(crate) deadline: Option<Duration>,
+    /// Longest Retry-After that is obeyed; beyond it the run stops [default: 300s]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
+    pub(crate) max_wait: Option<Duration>,
+    /// Stop when a larger share of rows fails, 0 to 1 (judged from 100 finished rows on)
+    #[arg(long, value_name = "SHARE", value_parser = share, help_heading = "Limits")]
+    pub(crate) max_error_rate: Option<f64>,
+    /// Equal requests in flight share one call
+    #[arg(long, help_heading = "Limits")]
+    pub(crate) coalesce: bool,
+
+    /// Order of the output lines
+    #[arg(long, value_enum, default_value_t = OrderArg::Input, help_heading = "Rows")]
+    pub(crate) order: OrderArg,
+    /// Read only the first N rows
+    #[arg(long, value_name = "N", help_heading = "Rows")]
+    pub(crate) limit: Option<u64>,
+    /// Carry the input line in each output line
+    #[arg(long, help_heading = "Rows")]
+    pub(crate) include_input: bool,
+    /// Read all of the input first and refuse it when a line is bad; refuse parameters the model cannot take
+    #[arg(long, help_heading = "Rows")]
+    pub(crate) strict: bool,
+    /// Send rows again that failed for good
+    #[arg(long, help_heading = "Rows")]
+    pub(crate) retry_failed: bool,
+    /// Move earlier output and answers aside and begin anew
+    #[arg(long, help_heading = "Rows")]
+    pub(crate) fresh: bool,
+    /// Folder for the ledger of answers [default: OUTPUT.antiphon; for stdout a temporary one]
+    #[arg(long, value_name = "DIR", help_heading = "Rows")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// Write a report, FILE.json
+    #[arg(long, value_name = "FILE", help_heading = "Talk")]
+    pub(crate) report: Option<PathBuf>,
+    /// How progress is shown on stderr
+    #[arg(long, value_enum, default_value_t = ProgressArg::Auto, help_heading = "Talk")]
+    pub(crate) progress: ProgressArg,
+    /// Say nothing but errors
+    #[arg(short, long, help_heading = "Talk")]
+    pub(crate) quiet: bool,
+    /// Print the report as JSON on stderr at the end, in place of the summary
+    #[arg(long, help_heading = "Talk")]
+    pub(crate) json: bool,
+    /// Configuration file [default: antiphon.toml, over the user's]
+    #[arg(long, value_name = "FILE", help_heading = "Talk")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Order of the output.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OrderArg {
+    /// That of the input
+    Input,
+    /// As rows finish
+    Completion,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressArg {
+    /// A bar on a terminal, else a line each 10 s
+    Auto,
+    /// A line each 10 s
+    Plain,
+    /// A JSON object each second
+    Json,
+    /// Nothing until the end
+    None,
+}
+
+/// Arguments of `antiphon sim`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  antiphon sim --latency 300ms --jitter 0.5
+  antiphon sim --rpm 6000 --fail 429=0.05 --fail reset=0.02 --fail truncate=0.01
+
+GET /sim/ledger tells how often each distinct prompt was answered.")]
+pub(crate) struct SimArgs {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8089")]
+    pub(crate) listen: SocketAddr,
+    /// Mean time to an answer
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "0ms")]
+    pub(crate) latency: Duration,
+    /// Spread of the latency, as a share of it
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(crate) jitter: f64,
+    /// Share of calls that take ten times as long
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(crate) tail: f64,
+    /// Requests per minute that are allowed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rpm: Option<u64>,
+    /// Tokens per minute that are allowed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) tpm: Option<u64>,
+    /// How limits are enforced: bucket (refills evenly) or minute (any 60 s)
+    #[arg(long, default_value = "bucket")]
+    pub(crate) window: antiphon_sim::Window,
+    /// Make a share of the attempts fail (repeatable); KIND is an HTTP status or a name from --list-kinds
+    #[arg(long, value_name = "KIND=P")]
+    pub(crate) fail: Vec<antiphon_sim::Fault>,
+    /// List the kinds of faults
+    #[arg(long)]
+    pub(crate) list_kinds: bool,
+    /// Seed of answers and faults
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Serve TLS (HTTP/2 and HTTP/1.1) and write the certificate here, for SSL_CERT_FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls: Option<PathBuf>,
+    /// Streams that one HTTP/2 connection may have open
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "tls")]
+    pub(crate) max_streams: u32,
+    /// Print the address as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `antiphon config`.
+#[derive(Args, Debug)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+/// What can be done with the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the effective values and where each came from
+    Show {
+        /// Configuration file [default: antiphon.toml, over the user's]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    antiphon::parse_duration(text)
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err(format!("{text:?} is not a share from 0 to 1")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Antiphon::command().debug_assert();
+    }
+}

@@ -1,0 +1,6 @@
+//! One file a command.
+
+pub(crate) mod config;
+pub(crate) mod pages;
+pub(crate) mod run;
+pub(crate) mod sim;

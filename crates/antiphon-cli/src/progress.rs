@@ -1,0 +1,173 @@
+//! Progress on stderr: a bar, lines, or JSON, made from snapshots; rows never pay for it.
+
+use std::{
+    io::{self, IsTerminal},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use antiphon::{
+    core::layers::admit::EndpointState,
+    run::{Report, RunWatch},
+};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{args::ProgressArg, printer::Printer, words};
+
+const BAR_EVERY: Duration = Duration::from_millis(100);
+const LINE_EVERY: Duration = Duration::from_secs(10);
+const JSON_EVERY: Duration = Duration::from_secs(1);
+/// Time over which the shown rate is measured.
+const RATE_OVER: Duration = Duration::from_secs(5);
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Bar,
+    Lines,
+    Json,
+    Nothing,
+}
+
+impl Style {
+    pub(crate) fn choose(asked: ProgressArg, quiet: bool) -> Self {
+        match asked {
+            _ if quiet => Self::Nothing,
+            ProgressArg::Auto if io::stderr().is_terminal() => Self::Bar,
+            ProgressArg::Auto | ProgressArg::Plain => Self::Lines,
+            ProgressArg::Json => Self::Json,
+            ProgressArg::None => Self::Nothing,
+        }
+    }
+
+    /// The bar, where one is shown.
+    pub(crate) fn bar(self) -> ProgressBar {
+        if self != Self::Bar {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent:>3}% {msg}") {
+            bar.set_style(style.progress_chars("━╸ "));
+        }
+        bar
+    }
+}
+
+/// Shows progress until it is dropped.
+pub(crate) async fn show(style: Style, watch: RunWatch, printer: Arc<Printer>, bar: ProgressBar) {
+    let every = match style {
+        Style::Bar => BAR_EVERY,
+        Style::Lines => LINE_EVERY,
+        Style::Json => JSON_EVERY,
+        Style::Nothing => return,
+    };
+    let mut rate = Rate::default();
+    let mut ticks = tokio::time::interval(every);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let report = watch.report();
+        match style {
+            Style::Json => {
+                if let Ok(json) = serde_json::to_string(&report) {
+                    printer.say(&json);
+                }
+            }
+            _ => {
+                let line = line(&watch, &report, &mut rate, style == Style::Bar, &bar);
+                if style == Style::Bar {
+                    bar.set_message(line);
+                } else {
+                    printer.say(&line);
+                }
+            }
+        }
+    }
+}
+
+/// Rows a second over the last moments.
+#[derive(Default)]
+struct Rate(std::collections::VecDeque<(Instant, u64)>);
+
+impl Rate {
+    fn push(&mut self, finished: u64) -> f64 {
+        let now = Instant::now();
+        self.0.push_back((now, finished));
+        while self.0.len() > 2 && now.duration_since(self.0[1].0) > RATE_OVER {
+            self.0.pop_front();
+        }
+        let Some((then, before)) = self.0.front().copied() else {
+            return 0.0;
+        };
+        let seconds = now.duration_since(then).as_secs_f64();
+        if seconds > 0.0 {
+            finished.saturating_sub(before) as f64 / seconds
+        } else {
+            0.0
+        }
+    }
+}
+
+fn line(
+    watch: &RunWatch,
+    report: &Report,
+    rate: &mut Rate,
+    has_bar: bool,
+    bar: &ProgressBar,
+) -> String {
+    let progress = watch.progress();
+    let finished = progress.finished.total();
+    let per_second = rate.push(finished - progress.finished.resumed.min(finished));
+    let expected = progress.expected.unwrap_or(0).max(finished);
+    bar.set_length(expected);
+    bar.set_position(finished);
+    let about = if progress.planned_all { "" } else { "~" };
+    let mut parts = vec![match progress.expected {
+        Some(_) => format!(
+            "{}/{about}{}",
+            words::count(finished),
+            words::count(expected)
+        ),
+        None => words::rows(finished),
+    }];
+    if !has_bar && expected > 0 {
+        parts[0].push_str(&format!(" ({}%)", finished * 100 / expected));
+    }
+    parts.push(format!("{per_second:.0}/s"));
+    if per_second > 0.0 && expected > finished {
+        let left = Duration::from_secs_f64((expected - finished) as f64 / per_second);
+        parts.push(format!("ETA {}", words::duration(left)));
+    }
+    parts.push(match report.cost_usd {
+        Some(cost) => format!("${cost:.4}"),
+        None => "cost unknown".to_owned(),
+    });
+    parts.push(format!(
+        "{} in flight",
+        watch.metrics().snapshot().in_flight
+    ));
+    let retries: u64 = report.retries_by_kind.values().sum();
+    if retries > 0 {
+        parts.push(format!("{} retries", words::count(retries)));
+    }
+    if report.failed > 0 {
+        parts.push(format!("{} failed", words::count(report.failed)));
+    }
+    parts.extend(trouble(watch));
+    parts.join(" · ")
+}
+
+/// Why it is slow just now.
+fn trouble(watch: &RunWatch) -> Option<String> {
+    if watch.stop().reason().is_some() {
+        return Some("stopping".to_owned());
+    }
+    watch.accounts().iter().find_map(|account| {
+        if let EndpointState::Down { .. } = account.endpoint {
+            return Some("the endpoint is down, probing".to_owned());
+        }
+        account
+            .paused_until
+            .map(|_| "waiting as the provider asked".to_owned())
+    })
+}

@@ -1,0 +1,61 @@
+//! Numbers as people read them.
+
+use std::{fmt::Write, time::Duration};
+
+/// `1319` as `1,319`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 row`, `2 rows`.
+pub(crate) fn rows(number: u64) -> String {
+    let noun = if number == 1 { "row" } else { "rows" };
+    format!("{} {noun}", count(number))
+}
+
+/// A duration in its two largest units.
+pub(crate) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{} ms", duration.as_millis()),
+        1..60 => format!("{:.1} s", duration.as_secs_f64()),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// `rate_limited 3, timeout 1`.
+pub(crate) fn tally<'a>(counts: impl IntoIterator<Item = (&'a &'static str, &'a u64)>) -> String {
+    let mut text = String::new();
+    for (name, number) in counts {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        // writing to a string cannot fail
+        let _ok = write!(text, "{name} {}", count(*number));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_units_fit() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(rows(1), "1 row");
+        assert_eq!(duration(Duration::from_millis(12)), "12 ms");
+        assert_eq!(duration(Duration::from_secs(75)), "1 min 15 s");
+        assert_eq!(duration(Duration::from_secs(7_260)), "2 h 1 min");
+    }
+}
