@@ -1,1 +1,53 @@
-//! Placeholder.
+//! The simulated provider: what a newcomer's first command runs against, and what the tests prove things with.
+//!
+//! It answers in both wire formats, over HTTP or in this process, and every text says that it is simulated. Equal
+//! requests get equal answers on every run, in either dialect and in process; faults are drawn for each attempt from a
+//! seed, so the same prompt asked again can succeed. Its ledger shows what was asked and what was answered: anyone can
+//! prove with it that nothing was paid twice.
+//!
+//! ```
+//! use antiphon_core::{ChatRequest, Model, SystemClock};
+//! use antiphon_sim::{SimConfig, SimModel};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let config = SimConfig { fail: vec!["429=10%".parse().unwrap()], seed: 3, ..SimConfig::default() };
+//! let model = SimModel::new("sim/small", config, SystemClock::shared());
+//! let response = model.call(ChatRequest::prompt("What is 17 + 25?")).await.unwrap();
+//! let (_, answer) = response.whole().await.unwrap();
+//! assert!(answer.text.starts_with("(simulated)"));
+//! assert_eq!(model.ledger().report().answered, 1);
+//! # });
+//! ```
+//!
+//! ```text
+//! ChatRequest ─> SimModel ─┐                     ┌─ answer/   what is said: prose, sums, instances of schemas
+//!                          ├─> ask ─> Simulator ─┼─ limits    requests and tokens per minute
+//! HTTP ──> SimServer ──────┘       (judges)      ├─ kind      the table of faults
+//!            wire/ writes JSON, SSE, headers     └─ ledger    the books
+//! ```
+//!
+//! Tokens are counted as one for each four bytes begun, over texts, tools and schema; 85 for any part that is not
+//! text. Both dialects count alike.
+
+mod answer;
+mod ask;
+mod body;
+mod config;
+mod dice;
+mod kind;
+mod ledger;
+mod limits;
+mod model;
+mod pace;
+mod rejection;
+mod server;
+mod simulator;
+mod tokens;
+mod wire;
+
+pub use config::{Fault, InvalidSetting, Outage, SimConfig, Window};
+pub use kind::{Fate, FaultKind};
+pub use ledger::{LedgerReport, PromptCount, SimLedger};
+pub use model::SimModel;
+pub use server::{RunningSim, SimServer};
+pub use simulator::Simulator;

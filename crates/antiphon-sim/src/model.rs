@@ -1,0 +1,314 @@
+//! The simulated provider in this process: a [`Model`] that meets the same fates as the wire.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use antiphon_core::{
+    Answer, Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Clock, Error, ErrorKind,
+    FinishReason, Head, Model,
+    chat::{DeltaStream, ToolCall, ToolCallDelta},
+};
+use bytes::Bytes;
+use futures_util::stream;
+
+use crate::{
+    FaultKind, Outage, SimConfig, SimLedger, Simulator,
+    answer::{Choice, Finish, Reply, UsageForm},
+    ask::{Ask, Dialect},
+    body::{BYTE_BY_BYTE, FIRST_BYTE},
+    rejection::Rejection,
+    simulator::{Attempt, Outcome},
+    wire::{self, headers::told_limits, openai, pieces::Piece},
+};
+
+/// A model of the simulated provider, named `sim/…`.
+///
+/// Faults are what a client would make of them: statuses become classified errors, a broken body becomes
+/// [`ErrorKind::BadResponse`], `hang` and `stall` never end. Kinds that only change how bytes look (`crlf`, `split`)
+/// change nothing here.
+pub struct SimModel {
+    name: String,
+    simulator: Simulator,
+}
+
+impl SimModel {
+    /// A model of a provider of its own; `sim/` is put before a name without it.
+    pub fn new(name: &str, config: SimConfig, clock: Arc<dyn Clock>) -> Self {
+        Self::of(Simulator::new(config, clock), name)
+    }
+
+    pub(crate) fn of(simulator: Simulator, name: &str) -> Self {
+        let bare = name.strip_prefix("sim/").unwrap_or(name);
+        Self {
+            name: format!("sim/{bare}"),
+            simulator,
+        }
+    }
+
+    /// The provider that the model belongs to.
+    pub fn simulator(&self) -> &Simulator {
+        &self.simulator
+    }
+
+    /// The provider's books.
+    pub fn ledger(&self) -> Arc<SimLedger> {
+        self.simulator.ledger()
+    }
+
+    async fn answer(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
+        let simulator = &self.simulator;
+        let state = simulator.state();
+        if let Some(outage) = state.outage {
+            simulator.ledger().met_outage();
+            return Err(match outage {
+                Outage::Close => closed("the connection was closed"),
+                Outage::Unavailable => self.error(Rejection::injected(503)),
+            });
+        }
+        let bare = self.name.trim_start_matches("sim/");
+        let ask = Ask::of_request(bare, &request).map_err(|rejection| {
+            simulator.ledger().rejected();
+            self.error(rejection)
+        })?;
+        let attempt = simulator.judge(&ask, "", &state);
+        let latency = attempt.latency;
+        match attempt.outcome {
+            Outcome::Rejected(rejection) => {
+                simulator.wait(latency).await;
+                attempt.flight.finish();
+                Err(self.error(rejection))
+            }
+            Outcome::Silence => {
+                if attempt.fault == Some(FaultKind::Hang) {
+                    std::future::pending::<()>().await;
+                }
+                simulator.wait(latency).await;
+                attempt.flight.finish();
+                Err(closed("the connection was reset"))
+            }
+            Outcome::Reply(ref reply) => {
+                let head = Head {
+                    model: self.name.clone(),
+                    status: 200,
+                    request_id: Some(simulator.request_id()),
+                    limits: told_limits(attempt.limits, attempt.fault),
+                    attempts: 1,
+                    ..Head::default()
+                };
+                let reply = reply.clone();
+                let body = match ask.stream {
+                    true => Body::Stream(streamed(simulator.clone(), attempt, &reply)),
+                    false => Body::Whole(Box::pin(whole(simulator.clone(), attempt, reply))),
+                };
+                Ok(ChatResponse { head, body })
+            }
+        }
+    }
+
+    fn error(&self, rejection: Rejection) -> Error {
+        rejection.into_error(self.simulator.clock().wall(), self.simulator.request_id())
+    }
+}
+
+impl fmt::Debug for SimModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimModel")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Model for SimModel {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
+        Box::pin(self.answer(request))
+    }
+}
+
+fn closed(why: &str) -> Error {
+    Error::new(ErrorKind::Connection, why).with_attempts(1)
+}
+
+/// What a client makes of an answer that is broken in this way; `None` where it can read it.
+fn unreadable(fault: Option<FaultKind>) -> Option<Error> {
+    let (kind, why) = match fault? {
+        FaultKind::Truncate | FaultKind::EarlyEnd => {
+            (ErrorKind::BadResponse, "the answer was cut short")
+        }
+        FaultKind::Garbage | FaultKind::Html | FaultKind::WrongType => {
+            (ErrorKind::BadResponse, "the answer is not JSON")
+        }
+        FaultKind::Empty => (ErrorKind::BadResponse, "the answer is empty"),
+        FaultKind::Huge => (ErrorKind::BadResponse, "the answer is too large"),
+        FaultKind::Headers => (ErrorKind::BadResponse, "the answer has too many headers"),
+        FaultKind::ErrorEvent => (
+            ErrorKind::ServerError,
+            "the provider failed in the middle of its answer",
+        ),
+        _ => return None,
+    };
+    Some(Error::new(kind, why).with_status(200).with_attempts(1))
+}
+
+async fn whole(simulator: Simulator, attempt: Attempt, reply: Reply) -> Result<Answer, Error> {
+    simulator.wait(attempt.latency).await;
+    let body = Bytes::from(wire::whole(Dialect::OpenAi, &reply));
+    match attempt.fault {
+        Some(FaultKind::Stall) => std::future::pending::<()>().await,
+        Some(FaultKind::Drip) => {
+            simulator
+                .wait(BYTE_BY_BYTE.saturating_mul(body.len() as u32))
+                .await
+        }
+        _ => {}
+    }
+    // a whole answer has no end that could come early
+    let fault = attempt.fault.filter(|kind| *kind != FaultKind::EarlyEnd);
+    attempt.flight.finish();
+    match unreadable(fault) {
+        Some(error) => Err(error),
+        None => Ok(answer(&reply, body)),
+    }
+}
+
+fn answer(reply: &Reply, body: Bytes) -> Answer {
+    let silent = Choice {
+        text: String::new(),
+        refusal: None,
+        calls: Vec::new(),
+        finish: Finish::Stop,
+    };
+    let choice = reply.choices.first().unwrap_or(&silent);
+    let calls = choice.calls.iter().map(|call| ToolCall {
+        id: call.id.clone(),
+        name: call.name.clone(),
+        arguments: call.arguments.clone(),
+    });
+    Answer {
+        text: choice.text.clone(),
+        finish_reason: finish_reason(&choice.finish),
+        refusal: choice.refusal.clone(),
+        tool_calls: calls.collect(),
+        model: Some(reply.model.clone()),
+        usage: told_usage(reply),
+        body,
+        latency: Duration::ZERO,
+    }
+}
+
+fn told_usage(reply: &Reply) -> Option<antiphon_core::Usage> {
+    matches!(reply.usage_form, UsageForm::Full | UsageForm::NoDetails).then_some(reply.usage)
+}
+
+fn finish_reason(finish: &Finish) -> FinishReason {
+    match finish {
+        Finish::Stop | Finish::StopSequence(_) | Finish::Refusal => FinishReason::Stop,
+        Finish::Length => FinishReason::Length,
+        Finish::ToolCalls => FinishReason::ToolCalls,
+        Finish::ContentFilter => FinishReason::ContentFilter,
+    }
+}
+
+/// The answer as deltas, paced over its latency.
+fn streamed(simulator: Simulator, attempt: Attempt, reply: &Reply) -> DeltaStream {
+    let mut deltas: Vec<ChatDelta> = openai::chunks(reply, true)
+        .into_iter()
+        .map(|(piece, chunk)| delta(reply, piece, Bytes::from(chunk.to_string())))
+        .collect();
+    let error = unreadable(attempt.fault);
+    let stalls = attempt.fault == Some(FaultKind::Stall);
+    let stays_whole = error.is_none() && !stalls;
+    if !stays_whole {
+        deltas.truncate(kept(attempt.fault, deltas.len(), attempt.breaks_at));
+    }
+    let first = attempt.latency.mul_f64(FIRST_BYTE);
+    let later = (attempt.latency - first) / (deltas.len().max(2) as u32 - 1);
+    let mut waits = first;
+    let mut deltas = deltas.into_iter();
+    let mut flight = Some(attempt.flight);
+    let mut error = error;
+    let drips = attempt.fault == Some(FaultKind::Drip);
+    Box::pin(stream::unfold((), move |()| {
+        let next = deltas.next();
+        let is_last = deltas.len() == 0;
+        let drip = next
+            .as_ref()
+            .filter(|_| drips)
+            .map_or(Duration::ZERO, |delta| {
+                BYTE_BY_BYTE.saturating_mul(delta.raw.len() as u32)
+            });
+        let wait = std::mem::replace(&mut waits, later).saturating_add(drip);
+        let ended = if next.is_none() || (is_last && stays_whole) {
+            flight.take()
+        } else {
+            None
+        };
+        let error = if next.is_none() { error.take() } else { None };
+        let simulator = simulator.clone();
+        async move {
+            if next.is_none() && stalls {
+                // holds the attempt open for as long as the caller waits
+                let _open = ended;
+                return std::future::pending().await;
+            }
+            if next.is_some() {
+                simulator.wait(wait).await;
+            }
+            if let Some(flight) = ended {
+                flight.finish();
+            }
+            match (next, error) {
+                (Some(delta), _) => Some((Ok(delta), ())),
+                (None, Some(error)) => Some((Err(error), ())),
+                (None, None) => None,
+            }
+        }
+    }))
+}
+
+/// How many deltas come before a stream breaks: at least one, never the finish reason; none where the wire would
+/// bring no stream at all.
+fn kept(fault: Option<FaultKind>, all: usize, breaks_at: f64) -> usize {
+    match fault {
+        Some(
+            FaultKind::Truncate
+            | FaultKind::EarlyEnd
+            | FaultKind::Garbage
+            | FaultKind::ErrorEvent
+            | FaultKind::Stall,
+        ) => crate::body::broken_off(all, breaks_at),
+        _ => 0,
+    }
+}
+
+fn delta(reply: &Reply, piece: Option<(usize, Piece<'_>)>, raw: Bytes) -> ChatDelta {
+    let mut delta = ChatDelta {
+        raw,
+        ..ChatDelta::default()
+    };
+    match piece {
+        None => delta.usage = told_usage(reply),
+        // a delta tells of the first answer; the others are in its raw form
+        Some((0, piece)) => match piece {
+            Piece::Begin => delta.model = Some(reply.model.clone()),
+            Piece::Text(text) => delta.text = text.to_owned(),
+            Piece::Refusal(text) => delta.refusal = Some(text.to_owned()),
+            Piece::Call(index, call) => delta.tool_calls.push(ToolCallDelta {
+                index,
+                id: Some(call.id.clone()),
+                name: Some(call.name.clone()),
+                arguments: String::new(),
+            }),
+            Piece::Arguments(index, text) => delta.tool_calls.push(ToolCallDelta {
+                index,
+                arguments: text.to_owned(),
+                ..ToolCallDelta::default()
+            }),
+            Piece::Finish(finish) => delta.finish_reason = Some(finish_reason(finish)),
+        },
+        Some(_) => {}
+    }
+    delta
+}
