@@ -2,25 +2,30 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use antiphon_core::{
-    ChatRequest, Clock, Dice, Error, ErrorKind, Metrics, SharedModel, SystemClock,
+    ChatRequest, Clock, Dice, Error, ErrorKind, SharedModel, SystemClock,
     layers::{
         admit::{Account, AccountConfig, QuotaConfig},
+        coalesce::CoalesceConfig,
+        meter::Metrics,
         timeout::TimeoutConfig,
     },
     stack::{self, StackConfig},
 };
 use antiphon_providers::{
-    dialects::{self, Dialect, WireRequest},
+    dialects::{self, Dialect, EncodeTarget, WireRequest},
     endpoint::{Endpoint, EndpointConfig},
-    transport::{HttpTransport, Target},
+    transport::{HttpTransport, Misconfigured, ProxyConfig, Target, TransportConfig},
 };
 use antiphon_sim::{SimConfig, SimModel};
-use secrecy::SecretString;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -66,7 +71,7 @@ pub struct SessionOptions {
     /// Base URL in place of the provider's.
     pub base_url: Option<String>,
     /// Upper bound of calls in flight on each account.
-    pub concurrency: Option<u32>,
+    pub concurrency: Option<NonZeroU32>,
     /// Requests per minute of each account.
     pub rpm: Option<u64>,
     /// Tokens per minute of each account.
@@ -116,7 +121,7 @@ pub struct Resolved {
     /// Parameters that the configuration gives it.
     pub params: Map<String, Value>,
     target: [String; 3],
-    endpoint: Option<Arc<Endpoint>>,
+    wire: Option<(&'static dyn Dialect, Option<String>)>,
 }
 
 impl Resolved {
@@ -130,10 +135,15 @@ impl Resolved {
     /// # Errors
     /// [`ErrorKind::BadRequest`] that names the parameters.
     pub fn refuse_dropped(&self, request: &ChatRequest) -> Result<(), Error> {
-        let Some(endpoint) = &self.endpoint else {
+        let Some((dialect, version)) = &self.wire else {
             return Ok(());
         };
-        let dropped = endpoint.dropped(request)?;
+        let target = EncodeTarget {
+            provider: &self.target[0],
+            model: &self.target[2],
+            version: version.as_deref(),
+        };
+        let dropped = dialect.encode(request, &target)?.dropped;
         if dropped.is_empty() {
             return Ok(());
         }
@@ -194,6 +204,29 @@ impl Session {
     /// The accounts in use.
     pub fn accounts(&self) -> Vec<Arc<Account>> {
         lock(&self.accounts).values().cloned().collect()
+    }
+
+    /// Everything that decides which model a name means, as text: two runs with the same text mean the same by a name.
+    pub fn meaning_of_names(&self) -> String {
+        let settings = &self.config.settings;
+        let base_urls = dialects::PROVIDERS
+            .iter()
+            .filter_map(|provider| Some((provider.name, self.env(provider.base_url_env?)?)));
+        format!(
+            "{:?} {:?} {:?} {:?}",
+            settings.default_model,
+            settings
+                .models
+                .iter()
+                .map(|(name, model)| (name, &model.target, &model.params))
+                .collect::<Vec<_>>(),
+            settings
+                .providers
+                .iter()
+                .map(|(name, provider)| (name, &provider.dialect, &provider.base_url))
+                .collect::<Vec<_>>(),
+            base_urls.collect::<Vec<_>>(),
+        )
     }
 
     /// The model of rows that name none.
@@ -278,19 +311,24 @@ impl Session {
             let message = format!("no model is named after {}/", followed.provider);
             return Err(Error::new(ErrorKind::ModelNotFound, message));
         }
-        let (leaf, target, key, endpoint) = if followed.provider == SIM {
-            let leaf: SharedModel = Arc::new(self.sim(&followed.model)?);
-            let target = [SIM.to_owned(), String::new(), followed.model.clone()];
-            (leaf, target, String::new(), None)
+        let provider = followed.provider.as_str();
+        let (leaf, base_url, key, wire): (SharedModel, _, _, _) = if provider == SIM {
+            let leaf = Arc::new(self.sim(&followed.model)?);
+            (leaf, String::new(), String::new(), None)
         } else {
-            let (endpoint, base_url, key) = self.endpoint(&followed)?;
-            let endpoint = Arc::new(endpoint);
-            let target = [followed.provider.clone(), base_url, followed.model.clone()];
-            (endpoint.clone() as SharedModel, target, key, Some(endpoint))
+            let config = self.endpoint(&followed)?;
+            let wire = Some((config.dialect, config.version.clone()));
+            let base_url = config.base_url.clone();
+            let key = config.key.as_ref().map_or("", |key| key.expose_secret());
+            let key = key.to_owned();
+            let leaf = Endpoint::new(config, self.transport()?, self.clock.clone())?;
+            (Arc::new(leaf), base_url, key, wire)
         };
+        let target = [followed.provider.clone(), base_url, followed.model.clone()];
         let account = self.account(&target, &key, &followed.provider);
         let mut config = StackConfig {
-            coalesce: self.options.coalesce,
+            coalesce: self.options.coalesce.then(CoalesceConfig::default),
+            drain: self.drain.clone(),
             ..StackConfig::default()
         };
         let timeout = self.options.timeout.or(followed.timeout);
@@ -314,7 +352,7 @@ impl Session {
             ),
             params: followed.params,
             target,
-            endpoint,
+            wire,
         })
     }
 
@@ -383,8 +421,8 @@ impl Session {
         self.environment.get(name).map(String::as_str)
     }
 
-    /// The endpoint of a name, its base URL, and its key for telling accounts apart.
-    fn endpoint(&self, followed: &Followed) -> Result<(Endpoint, String, String), Error> {
+    /// The endpoint of a name, from the provider's row, the configuration, the environment and the flags.
+    fn endpoint(&self, followed: &Followed) -> Result<EndpointConfig, Error> {
         let name = followed.provider.as_str();
         let known = dialects::provider(name);
         let settings = self.config.settings.providers.get(name).cloned();
@@ -411,7 +449,7 @@ impl Session {
             .ok_or_else(|| refuse(format!("providers.{name} has no base_url")))?
             .trim_end_matches('/')
             .to_owned();
-        let target = Target::parse(&base_url)?;
+        let target = Target::parse(&base_url).map_err(|error| refuse(error.to_string()))?;
         let key_env = settings
             .api_key_env
             .as_deref()
@@ -419,7 +457,7 @@ impl Session {
         let key = key_env
             .and_then(|variable| self.env(variable))
             .map(str::to_owned);
-        if key.is_none() && !target.is_private() {
+        if key.is_none() && !is_private(target.host()) {
             return Err(Error::new(
                 ErrorKind::Auth,
                 match key_env {
@@ -430,26 +468,27 @@ impl Session {
                 },
             ));
         }
-        let mut headers = settings.headers;
-        for (variable, header) in known.map_or(&[][..], |provider| provider.header_envs) {
-            if let Some(value) = self.env(variable) {
-                headers
-                    .entry((*header).to_owned())
-                    .or_insert_with(|| value.to_owned());
-            }
+        let mut headers = HeaderMap::new();
+        let named = known.map_or(&[][..], |provider| provider.header_envs);
+        let from_env = named
+            .iter()
+            .filter_map(|(variable, header)| Some(((*header).to_owned(), self.env(variable)?.to_owned())));
+        for (name, value) in from_env.chain(settings.headers) {
+            let wrong = |_| refuse(format!("the header {name:?} of {} cannot be sent", followed.provider));
+            let header = HeaderName::try_from(&name).map_err(|_| wrong(()))?;
+            headers.insert(header, HeaderValue::try_from(value).map_err(|_| wrong(()))?);
         }
-        let config = EndpointConfig {
+        Ok(EndpointConfig {
             provider: name.to_owned(),
             model: followed.model.clone(),
             dialect,
-            target,
-            key: key.clone().map(SecretString::from),
-            headers: headers.into_iter().collect(),
+            base_url,
+            key: key.map(SecretString::from),
+            headers,
             version: settings.version,
-            timeouts: TimeoutConfig::default(),
-        };
-        let endpoint = Endpoint::new(config, self.transport()?)?;
-        Ok((endpoint, base_url, key.unwrap_or_default()))
+            connect_timeout: None,
+            idle_timeout: None,
+        })
     }
 
     fn unknown_provider(&self, name: &str) -> Error {
@@ -478,11 +517,20 @@ impl Session {
         if let Some(transport) = &*transport {
             return Ok(transport.clone());
         }
-        let made = Arc::new(HttpTransport::from_env(&|name| {
-            self.env(name).map(str::to_owned)
-        })?);
+        let refuse = |error: Misconfigured| Error::new(ErrorKind::BadRequest, error.to_string());
+        let proxy = ProxyConfig::from_lookup(|name| self.env(name).map(str::to_owned)).map_err(refuse)?;
+        let made = Arc::new(HttpTransport::new(TransportConfig::default().with_proxy(proxy)));
         *transport = Some(made.clone());
         Ok(made)
+    }
+}
+
+/// Whether a host is this machine or a private network, where servers without keys are usual.
+fn is_private(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        Err(_) => host == "localhost" || !host.contains('.') || host.ends_with(".local"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `antiphon sim`: the simulated provider as a server.
 
 use antiphon::core::SystemClock;
-use antiphon_sim::{FaultKind, SimConfig, SimServer, Simulator, TlsConfig};
+use antiphon_sim::{FaultKind, SimConfig, SimServer, Simulator};
 use anyhow::{Context, Result};
 
 use crate::{Exit, args::SimArgs, printer::Printer};
@@ -31,10 +31,8 @@ async fn serve(args: SimArgs, printer: &Printer) -> Result<Exit> {
         window: args.window,
         fail: args.fail,
         seed: args.seed,
-        tls: args.tls.clone().map(|certificate| TlsConfig {
-            certificate,
-            max_streams: args.max_streams,
-        }),
+        tls_certificate: args.tls.clone(),
+        max_streams: args.max_streams,
         ..SimConfig::default()
     };
     config.check()?;

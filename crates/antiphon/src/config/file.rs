@@ -42,7 +42,7 @@ pub struct ProviderConfig {
     /// Output tokens per minute.
     pub otpm: Option<u64>,
     /// Upper bound of calls in flight.
-    pub concurrency: Option<u32>,
+    pub concurrency: Option<std::num::NonZeroU32>,
     /// Version of the wire format (`anthropic-version`).
     pub version: Option<String>,
     /// Settings of the simulated provider.

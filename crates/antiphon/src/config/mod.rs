@@ -54,6 +54,35 @@ impl Config {
         Ok(config)
     }
 
+    /// The values as they take effect: environment variables stand over the files' values. Keys are named, never shown.
+    pub fn effective(&self, env: Lookup<'_>) -> Vec<Origin> {
+        let mut origins = self.origins.clone();
+        for provider in &antiphon_providers::dialects::PROVIDERS {
+            let key = |field: &str| format!("providers.{}.{field}", provider.name);
+            let mut put = |field: &str, value: String, from: String| {
+                origins.retain(|origin| origin.key != key(field));
+                origins.push(Origin {
+                    key: key(field),
+                    value,
+                    from,
+                });
+            };
+            if let Some(variable) = provider.base_url_env
+                && let Some(url) = env(variable)
+            {
+                put("base_url", format!("{url:?}"), variable.to_owned());
+            }
+            let named = self.settings.providers.get(provider.name);
+            let named = named.and_then(|provider| provider.api_key_env.as_deref());
+            if let Some(variable) = named.or(provider.key_env) {
+                let state = if env(variable).is_some() { "set" } else { "not set" };
+                put("api_key", format!("\"({state})\""), variable.to_owned());
+            }
+        }
+        origins.sort_by(|a, b| a.key.cmp(&b.key));
+        origins
+    }
+
     fn merge(&mut self, path: &Path) -> Result<(), ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError(format!("cannot read {}: {error}", path.display())))?;

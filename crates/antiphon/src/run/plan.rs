@@ -13,7 +13,9 @@ use antiphon_core::{
 };
 use antiphon_store::{DiskSeen, SqliteLedger, StateDir, open_or_salvage, sources::Rows};
 
-use super::{Input, Output, PreparedRun, RunError, RunOptions, RunWatch, input::Peeked};
+use serde_json::Value;
+
+use super::{Input, PreparedRun, RunError, RunOptions, RunWatch, input::Peeked};
 use crate::{
     Config, Template,
     env::Lookup,
@@ -81,7 +83,7 @@ pub(super) fn prepare(
     notes.extend(told);
 
     let config = job_config(&options, format.rows);
-    let plan = plan_parts(&options, &session)?;
+    let plan = plan_parts(&options, &session);
     let old_plan = ledger.note(PLAN_NOTE).map_err(ledger_error)?;
     // what can be read only once is copied where it must be read twice
     if source.is_some() && (options.strict || !ledger.is_new()) {
@@ -164,7 +166,10 @@ fn lines_config(options: &RunOptions, rows: Rows) -> Result<LinesConfig, RunErro
 }
 
 fn job_config(options: &RunOptions, rows: Rows) -> JobConfig {
-    let concurrency = options.session.concurrency.unwrap_or(ADAPTIVE_CONCURRENCY);
+    let concurrency = options
+        .session
+        .concurrency
+        .map_or(ADAPTIVE_CONCURRENCY, u32::from);
     JobConfig {
         order: options.order,
         limit: options.limit,
@@ -299,16 +304,17 @@ fn refuse_bad_lines(
 fn plan_parts(
     options: &RunOptions,
     session: &Session,
-) -> Result<BTreeMap<&'static str, String>, RunError> {
+) -> BTreeMap<&'static str, String> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let json = |value: &dyn erased::Json| value.text();
+    let schema = options.schema.as_ref().map(Value::to_string);
+    let params = Value::Object(options.params.clone()).to_string();
     let parts = [
         ("the input format", text(&options.input_format)),
         ("--model", text(&options.model)),
         ("--prompt", text(&options.prompt)),
         ("--system", text(&options.system)),
-        ("--schema", json(&options.schema)),
-        ("--param", json(&options.params)),
+        ("--schema", text(&schema)),
+        ("--param", params),
         ("--provider", text(&options.session.provider)),
         ("--base-url", text(&options.session.base_url)),
         (
@@ -318,23 +324,10 @@ fn plan_parts(
         ("--include-input", options.include_input.to_string()),
         ("--order", format!("{:?}", options.order)),
     ];
-    Ok(parts
+    parts
         .into_iter()
         .map(|(name, value)| (name, short_hash(&value)))
-        .collect())
-}
-
-mod erased {
-    /// A value as JSON text, for hashing.
-    pub(super) trait Json {
-        fn text(&self) -> String;
-    }
-
-    impl<T: serde::Serialize> Json for T {
-        fn text(&self) -> String {
-            serde_json::to_string(self).unwrap_or_default()
-        }
-    }
+        .collect()
 }
 
 fn short_hash(text: &str) -> String {
