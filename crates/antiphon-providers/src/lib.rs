@@ -7,5 +7,6 @@ pub mod dialects;
 pub mod limits;
 mod redact;
 pub mod sse;
+pub mod transport;
 
 pub use redact::redact;
