@@ -4,9 +4,11 @@
 //! talks: sockets, TLS, proxies and time limits belong to the transport.
 
 pub mod dialects;
+mod endpoint;
 pub mod limits;
 mod redact;
 pub mod sse;
 pub mod transport;
 
+pub use endpoint::{Endpoint, EndpointConfig};
 pub use redact::redact;

@@ -10,6 +10,7 @@ use antiphon_core::{
     chat::{Role, Schema},
     job::{Call, Prepare, PreparedRow, RawRow},
 };
+use antiphon_providers::dialects::ParsedRequest;
 use antiphon_store::sources::Rows;
 use serde_json::{Map, Value};
 
@@ -48,26 +49,26 @@ const PROMPT_PARAMS: &[&str] = &[
 
 /// How lines become calls.
 #[derive(Debug)]
-pub struct LinesConfig {
+pub(crate) struct LinesConfig {
     /// What lines hold.
-    pub rows: Rows,
+    pub(crate) rows: Rows,
     /// The model of every row, in place of what lines say.
-    pub model: Option<String>,
+    pub(crate) model: Option<String>,
     /// Makes the user message from a row's fields; then every line is data.
-    pub prompt: Option<Template>,
+    pub(crate) prompt: Option<Template>,
     /// Makes a system message from a row's fields.
-    pub system: Option<Template>,
+    pub(crate) system: Option<Template>,
     /// Parameters of every request, in place of what lines say.
-    pub params: Map<String, Value>,
+    pub(crate) params: Map<String, Value>,
     /// The shape of every answer.
-    pub schema: Option<Schema>,
+    pub(crate) schema: Option<Schema>,
     /// Parameters that the target cannot take are errors.
-    pub strict: bool,
+    pub(crate) strict: bool,
 }
 
 /// Prepares rows for a job.
 #[derive(Debug)]
-pub struct Lines {
+pub(crate) struct Lines {
     config: LinesConfig,
     session: Arc<Session>,
     overridden: Mutex<BTreeSet<String>>,
@@ -84,7 +85,7 @@ struct Asked {
 
 impl Lines {
     /// Prepares rows with the models of a session.
-    pub fn new(config: LinesConfig, session: Arc<Session>) -> Self {
+    pub(crate) fn new(config: LinesConfig, session: Arc<Session>) -> Self {
         Self {
             config,
             session,
@@ -93,7 +94,7 @@ impl Lines {
     }
 
     /// What flags have taken the place of in lines: to be told once.
-    pub fn overridden(&self) -> Vec<String> {
+    pub(crate) fn overridden(&self) -> Vec<String> {
         let overridden = self
             .overridden
             .lock()
@@ -336,10 +337,7 @@ fn custom_id_of(text: &str) -> Option<String> {
     id_text(line.get("custom_id")?)
 }
 
-fn openai_batch(
-    fields: &Map<String, Value>,
-    body: Value,
-) -> Result<antiphon_providers::dialects::WireRequest, Error> {
+fn openai_batch(fields: &Map<String, Value>, body: Value) -> Result<ParsedRequest, Error> {
     if let Some(url) = fields.get("url").and_then(Value::as_str)
         && !url.ends_with("/chat/completions")
     {
@@ -355,10 +353,7 @@ fn openai_batch(
     Wire::OpenAi.parse(object(body, "body")?)
 }
 
-fn from_prompt(
-    prompt: &str,
-    fields: &Map<String, Value>,
-) -> Result<antiphon_providers::dialects::WireRequest, Error> {
+fn from_prompt(prompt: &str, fields: &Map<String, Value>) -> Result<ParsedRequest, Error> {
     let mut messages = Vec::new();
     if let Some(system) = fields.get("system").and_then(Value::as_str) {
         messages.push(serde_json::json!({"role": "system", "content": system}));

@@ -19,8 +19,8 @@ use antiphon_core::{
     stack::{self, StackConfig},
 };
 use antiphon_providers::{
-    dialects::{self, Dialect, EncodeTarget, WireRequest},
-    endpoint::{Endpoint, EndpointConfig},
+    Endpoint, EndpointConfig,
+    dialects::{self, Dialect, EncodeTarget, ParsedRequest},
     transport::{HttpTransport, Misconfigured, ProxyConfig, Target, TransportConfig},
 };
 use antiphon_sim::{SimConfig, SimModel};
@@ -55,7 +55,7 @@ impl Wire {
     ///
     /// # Errors
     /// The fields that every request needs are missing or of a wrong type.
-    pub fn parse(self, fields: Map<String, Value>) -> Result<WireRequest, Error> {
+    pub fn parse(self, fields: Map<String, Value>) -> Result<ParsedRequest, Error> {
         match dialects::dialect(self.provider()) {
             Some(dialect) => dialect.parse_request(fields),
             None => Err(Error::new(ErrorKind::InvalidLine, "no such wire format")),
@@ -343,13 +343,7 @@ impl Session {
             config.retry.max_retries = max_retries;
         }
         Ok(Resolved {
-            model: stack::stack(
-                leaf,
-                &config,
-                account,
-                self.metrics.clone(),
-                self.drain.clone(),
-            ),
+            model: stack::stack(leaf, &config, &account, &self.metrics),
             params: followed.params,
             target,
             wire,
@@ -379,9 +373,7 @@ impl Session {
                     },
                     ..AccountConfig::default()
                 };
-                if let Some(concurrency) = options.concurrency.or(settings.concurrency) {
-                    config.concurrency = concurrency;
-                }
+                config.concurrency = options.concurrency.or(settings.concurrency);
                 if let Some(max_wait) = options.max_wait {
                     config.max_wait = max_wait;
                 }
@@ -470,11 +462,16 @@ impl Session {
         }
         let mut headers = HeaderMap::new();
         let named = known.map_or(&[][..], |provider| provider.header_envs);
-        let from_env = named
-            .iter()
-            .filter_map(|(variable, header)| Some(((*header).to_owned(), self.env(variable)?.to_owned())));
+        let from_env = named.iter().filter_map(|(variable, header)| {
+            Some(((*header).to_owned(), self.env(variable)?.to_owned()))
+        });
         for (name, value) in from_env.chain(settings.headers) {
-            let wrong = |_| refuse(format!("the header {name:?} of {} cannot be sent", followed.provider));
+            let wrong = |_| {
+                refuse(format!(
+                    "the header {name:?} of {} cannot be sent",
+                    followed.provider
+                ))
+            };
             let header = HeaderName::try_from(&name).map_err(|_| wrong(()))?;
             headers.insert(header, HeaderValue::try_from(value).map_err(|_| wrong(()))?);
         }
@@ -518,8 +515,11 @@ impl Session {
             return Ok(transport.clone());
         }
         let refuse = |error: Misconfigured| Error::new(ErrorKind::BadRequest, error.to_string());
-        let proxy = ProxyConfig::from_lookup(|name| self.env(name).map(str::to_owned)).map_err(refuse)?;
-        let made = Arc::new(HttpTransport::new(TransportConfig::default().with_proxy(proxy)));
+        let proxy =
+            ProxyConfig::from_lookup(|name| self.env(name).map(str::to_owned)).map_err(refuse)?;
+        let made = Arc::new(HttpTransport::new(
+            TransportConfig::default().with_proxy(proxy),
+        ));
         *transport = Some(made.clone());
         Ok(made)
     }
@@ -529,7 +529,9 @@ impl Session {
 fn is_private(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        Ok(IpAddr::V6(ip)) => {
+            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
+        }
         Err(_) => host == "localhost" || !host.contains('.') || host.ends_with(".local"),
     }
 }

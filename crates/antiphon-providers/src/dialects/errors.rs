@@ -2,6 +2,8 @@
 //!
 //! One table serves every dialect: the words do not collide, and proxies answer in words of vendors they stand before.
 
+mod excerpt;
+
 use std::{borrow::Cow, time::SystemTime};
 
 use antiphon_core::{Error, ErrorKind};
@@ -10,6 +12,9 @@ use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use crate::{limits, redact::redact};
+
+pub use excerpt::body_excerpt;
+use excerpt::clean;
 
 use ErrorKind::{
     Auth, BadRequest, BadResponse, ContextLength, ModelNotFound, Overloaded, QuotaExhausted,
@@ -65,9 +70,6 @@ const PHRASES: [(&str, ErrorKind); 7] = [
 
 /// Anthropic's 429 of an empty account: `{organization,workspace,…}_spend_limit_reached`.
 const QUOTA_SUFFIX: &str = "spend_limit_reached";
-
-/// Longest message taken from a body, in characters.
-const LONGEST_MESSAGE: usize = 400;
 
 /// What is known of an answer before its body.
 #[derive(Clone, Copy, Debug)]
@@ -275,51 +277,6 @@ fn redirect_host(headers: &HeaderMap) -> String {
         .and_then(|location| location.to_str().ok()?.parse::<http::Uri>().ok())
         .and_then(|location| Some(location.host()?.to_owned()))
         .unwrap_or_else(|| "another path".to_owned())
-}
-
-/// The first words of a body that is no JSON: the title of a page, else the first line with text.
-pub fn body_excerpt(body: &[u8]) -> String {
-    // enough for the head of a page; a body may be megabytes
-    let text = String::from_utf8_lossy(&body[..body.len().min(8192)]);
-    let lower = text.to_ascii_lowercase();
-    let title = lower.find("<title>").and_then(|start| {
-        let start = start + "<title>".len();
-        let end = lower[start..].find("</title>")?;
-        Some(&text[start..start + end])
-    });
-    match title.map(clean).filter(|title| !title.is_empty()) {
-        Some(title) => title,
-        None => clean(&without_tags(&text)),
-    }
-}
-
-fn without_tags(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find('<') {
-        plain.push_str(&rest[..start]);
-        plain.push('\n');
-        rest = rest[start..]
-            .find('>')
-            .map_or("", |end| &rest[start + end + 1..]);
-    }
-    plain.push_str(rest);
-    plain
-}
-
-/// The first line that says something, bounded, without control characters and keys.
-fn clean(text: &str) -> String {
-    let line = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or_default();
-    let short: String = line
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(LONGEST_MESSAGE)
-        .collect();
-    redact(&short).into_owned()
 }
 
 #[cfg(test)]

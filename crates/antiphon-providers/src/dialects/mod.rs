@@ -100,7 +100,7 @@ pub trait Dialect: Send + Sync + fmt::Debug {
     /// [`antiphon_core::ErrorKind::BadRequest`] for what the target cannot be asked without changing the question (a
     /// schema whose root is no object, an image by another vendor's file id). Parameters that can be left out are, and
     /// are listed in [`Encoded::dropped`].
-    fn encode(&self, request: &ChatRequest, target: &Target<'_>) -> Result<Encoded, Error>;
+    fn encode(&self, request: &ChatRequest, target: &EncodeTarget<'_>) -> Result<Encoded, Error>;
 
     /// Reads a whole answer that came with a 2xx status.
     ///
@@ -122,7 +122,7 @@ pub trait Dialect: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`antiphon_core::ErrorKind::InvalidLine`] when a field that every request needs is missing or of a wrong type.
-    fn parse_request(&self, wire: Map<String, Value>) -> Result<WireRequest, Error>;
+    fn parse_request(&self, wire: Map<String, Value>) -> Result<ParsedRequest, Error>;
 }
 
 /// Reads one streamed answer, event by event.
@@ -177,7 +177,7 @@ pub enum Auth {
 
 /// Whom a request is for.
 #[derive(Clone, Copy, Debug)]
-pub struct Target<'a> {
+pub struct EncodeTarget<'a> {
     /// The provider's name: what only one vendor refuses is decided by it.
     pub provider: &'a str,
     /// The model's name on the wire.
@@ -203,7 +203,7 @@ pub struct Encoded {
 
 /// A request read from a wire, with the model it names.
 #[derive(Clone, Debug)]
-pub struct WireRequest {
+pub struct ParsedRequest {
     /// The model, where the request names one.
     pub model: Option<String>,
     /// Conversation, parameters and delivery.

@@ -6,17 +6,17 @@ use antiphon_core::{
     ChatRequest, ErrorKind,
     chat::{Delivery, OffSchema, Schema, Validate},
 };
-use antiphon_providers::dialects::{Dialect, Encoded, Target};
+use antiphon_providers::dialects::{Dialect, EncodeTarget, Encoded};
 use serde_json::{Value, json};
 
 use super::{anthropic, openai};
 
-const OPENAI: Target<'static> = target("openai", "gpt-x");
-const LOCAL: Target<'static> = target("local", "gpt-x");
-const ANTHROPIC: Target<'static> = target("anthropic", "claude-x");
+const OPENAI: EncodeTarget<'static> = target("openai", "gpt-x");
+const LOCAL: EncodeTarget<'static> = target("local", "gpt-x");
+const ANTHROPIC: EncodeTarget<'static> = target("anthropic", "claude-x");
 
-const fn target(provider: &'static str, model: &'static str) -> Target<'static> {
-    Target {
+const fn target(provider: &'static str, model: &'static str) -> EncodeTarget<'static> {
+    EncodeTarget {
         provider,
         model,
         version: None,
@@ -35,7 +35,7 @@ fn body(encoded: &Encoded) -> Value {
 }
 
 /// Body and dropped parameters of a request in OpenAI's wire, sent to a target.
-fn sent(dialect: &dyn Dialect, target: Target<'_>, fields: Value) -> (Value, Vec<String>) {
+fn sent(dialect: &dyn Dialect, target: EncodeTarget<'_>, fields: Value) -> (Value, Vec<String>) {
     let mut wire = json!({"messages": [{"role": "user", "content": "a"}]});
     let Value::Object(fields) = fields else {
         panic!("an object")
@@ -270,7 +270,7 @@ fn sampling_depends_on_the_version() {
     let (body, dropped) = sent(anthropic(), ANTHROPIC, params());
     assert_eq!(body["temperature"], 0.5);
     assert!(dropped.is_empty());
-    let newer = Target {
+    let newer = EncodeTarget {
         version: Some("2026-10-21"),
         ..ANTHROPIC
     };

@@ -75,7 +75,11 @@ impl Config {
             let named = self.settings.providers.get(provider.name);
             let named = named.and_then(|provider| provider.api_key_env.as_deref());
             if let Some(variable) = named.or(provider.key_env) {
-                let state = if env(variable).is_some() { "set" } else { "not set" };
+                let state = if env(variable).is_some() {
+                    "set"
+                } else {
+                    "not set"
+                };
                 put("api_key", format!("\"({state})\""), variable.to_owned());
             }
         }

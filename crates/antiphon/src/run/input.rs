@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -64,7 +64,7 @@ impl Input {
         }
     }
 
-    /// Opens it. A pipe that must be read twice is copied into `spool` first.
+    /// Opens it.
     pub(super) fn open(&self) -> Result<Box<dyn Source>, RunError> {
         match self {
             Self::Stdin => Ok(Box::new(LineSource::new(io::stdin(), None))),
@@ -96,24 +96,6 @@ impl Input {
             Self::Stdin => true,
             Self::File(path) => std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()),
         }
-    }
-
-    /// Copies what can be read only once into a private file, and reads that from now on.
-    pub(super) fn spool(&mut self, folder: &Path) -> Result<(), RunError> {
-        let path = folder.join("input.spool");
-        let copy = || -> io::Result<()> {
-            let mut reader: Box<dyn Read> = match &*self {
-                Self::Stdin => Box::new(io::stdin()),
-                Self::File(path) => Box::new(File::open(path)?),
-            };
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            io::copy(&mut reader, &mut file)?;
-            file.persist(&path)?;
-            Ok(())
-        };
-        copy().map_err(|error| RunError::usage(format!("cannot keep the input: {error}")))?;
-        *self = Self::File(path);
-        Ok(())
     }
 }
 

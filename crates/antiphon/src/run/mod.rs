@@ -12,9 +12,8 @@ use std::{
 };
 
 use antiphon_core::{
-    Metrics,
     job::{Job, Order, Progress, ProgressSnapshot, Stop, StopReason, drain_at_deadline},
-    layers::admit::AccountSnapshot,
+    layers::{admit::AccountSnapshot, meter::Metrics},
 };
 use serde_json::{Map, Value};
 

@@ -9,7 +9,7 @@ use std::{
 
 use antiphon_core::{
     Error,
-    job::{Comparison, Job, JobConfig, Ledger, Prepare, Progress, Seen, Source, Stop, survey},
+    job::{Comparison, Job, JobConfig, Prepare, Progress, Seen, Source, Stop, survey},
 };
 use antiphon_store::{DiskSeen, SqliteLedger, StateDir, open_or_salvage, sources::Rows};
 
@@ -301,10 +301,7 @@ fn refuse_bad_lines(
 }
 
 /// What decides about answers, part by part, so that a change can be named.
-fn plan_parts(
-    options: &RunOptions,
-    session: &Session,
-) -> BTreeMap<&'static str, String> {
+fn plan_parts(options: &RunOptions, session: &Session) -> BTreeMap<&'static str, String> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let schema = options.schema.as_ref().map(Value::to_string);
     let params = Value::Object(options.params.clone()).to_string();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use antiphon_core::{MetricsSnapshot, Usage, job::ProgressSnapshot};
+use antiphon_core::{Usage, job::ProgressSnapshot, layers::meter::MetricsSnapshot};
 use serde::Serialize;
 
 /// The report of a run as `--report` writes it. What is unknown is `null`, never 0.
@@ -79,7 +79,7 @@ impl Report {
         let total = progress.planned.max(finished.total());
         let seconds = duration.as_secs_f64();
         let of_this_run = finished.total() - finished.resumed.min(finished.total());
-        let known = |value: f64| (metrics.latency.count > 0).then_some((value * 1e3).round() / 1e3);
+        let known = |value: f64| (metrics.successes > 0).then_some((value * 1e3).round() / 1e3);
         Self {
             total,
             succeeded: finished.succeeded,
@@ -101,7 +101,7 @@ impl Report {
             attempts: metrics.attempts,
             rate_limited: metrics.rate_limited,
             retries_by_kind: metrics
-                .retries_by_kind
+                .retries
                 .iter()
                 .map(|(kind, count)| (kind.code(), *count))
                 .collect(),

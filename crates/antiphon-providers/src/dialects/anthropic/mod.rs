@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
-use super::{Auth, Dialect, Encoded, ResponseHead, StreamDecoder, Target, WireRequest};
+use super::{Auth, Dialect, EncodeTarget, Encoded, ParsedRequest, ResponseHead, StreamDecoder};
 use crate::limits;
 
 /// The dialect `anthropic`.
@@ -36,7 +36,7 @@ impl Dialect for Anthropic {
         Auth::Header("x-api-key")
     }
 
-    fn encode(&self, request: &ChatRequest, target: &Target<'_>) -> Result<Encoded, Error> {
+    fn encode(&self, request: &ChatRequest, target: &EncodeTarget<'_>) -> Result<Encoded, Error> {
         request::encode(request, target)
     }
 
@@ -56,7 +56,7 @@ impl Dialect for Anthropic {
         limits::rate_limits(headers, received, &limits::ANTHROPIC)
     }
 
-    fn parse_request(&self, wire: Map<String, Value>) -> Result<WireRequest, Error> {
+    fn parse_request(&self, wire: Map<String, Value>) -> Result<ParsedRequest, Error> {
         request::parse(wire)
     }
 }

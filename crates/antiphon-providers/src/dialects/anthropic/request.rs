@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::{blocks::Block, messages, params};
 use crate::dialects::{
-    Encoded, Target, WireRequest,
+    EncodeTarget, Encoded, ParsedRequest,
     wire::{
         Dropped, bad_request, invalid, json_headers, not_json, read_content, take_messages,
         take_model, take_stream,
@@ -30,7 +30,7 @@ const DEFAULT_MAX_TOKENS: u64 = 4096;
 const MOST_UNSTREAMED_TOKENS: u64 = 21_333;
 
 /// Writes a request.
-pub(super) fn encode(request: &ChatRequest, target: &Target<'_>) -> Result<Encoded, Error> {
+pub(super) fn encode(request: &ChatRequest, target: &EncodeTarget<'_>) -> Result<Encoded, Error> {
     let mut dropped = Dropped::default();
     let version = target.version.unwrap_or(DEFAULT_VERSION);
     let given = &*request.params;
@@ -78,7 +78,7 @@ pub(super) fn encode(request: &ChatRequest, target: &Target<'_>) -> Result<Encod
 
 /// Reads a request of this wire: the top-level system text becomes the first message, parameters get OpenAI's names
 /// where one means the same. Content blocks, tools and `tool_choice` stay as they are: each dialect knows both forms.
-pub(super) fn parse(mut wire: Map<String, Value>) -> Result<WireRequest, Error> {
+pub(super) fn parse(mut wire: Map<String, Value>) -> Result<ParsedRequest, Error> {
     let model = take_model(&mut wire)?;
     let mut messages = take_messages(&mut wire)?;
     match wire.shift_remove("system") {
@@ -100,7 +100,7 @@ pub(super) fn parse(mut wire: Map<String, Value>) -> Result<WireRequest, Error> 
         request.delivery = Delivery::Streamed;
     }
     request.params = Arc::new(wire.into_iter().map(openai_name).collect());
-    Ok(WireRequest { model, request })
+    Ok(ParsedRequest { model, request })
 }
 
 fn openai_name((name, value): (String, Value)) -> (String, Value) {

@@ -1,4 +1,4 @@
-use super::*;
+use super::{excerpt::LONGEST_MESSAGE, *};
 use antiphon_core::Advice;
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
-use super::{Auth, Dialect, Encoded, ResponseHead, StreamDecoder, Target, WireRequest};
+use super::{Auth, Dialect, EncodeTarget, Encoded, ParsedRequest, ResponseHead, StreamDecoder};
 use crate::limits;
 
 /// The dialect `openai`.
@@ -34,7 +34,7 @@ impl Dialect for OpenAi {
         Auth::Bearer
     }
 
-    fn encode(&self, request: &ChatRequest, target: &Target<'_>) -> Result<Encoded, Error> {
+    fn encode(&self, request: &ChatRequest, target: &EncodeTarget<'_>) -> Result<Encoded, Error> {
         request::encode(request, target)
     }
 
@@ -54,7 +54,7 @@ impl Dialect for OpenAi {
         limits::rate_limits(headers, received, &limits::OPENAI)
     }
 
-    fn parse_request(&self, wire: Map<String, Value>) -> Result<WireRequest, Error> {
+    fn parse_request(&self, wire: Map<String, Value>) -> Result<ParsedRequest, Error> {
         request::parse(wire)
     }
 }

@@ -12,7 +12,7 @@ use super::{
     messages,
 };
 use crate::dialects::{
-    Encoded, Target, WireRequest, schema,
+    EncodeTarget, Encoded, ParsedRequest, schema,
     wire::{Dropped, json_headers, not_json, take_messages, take_model, take_stream},
 };
 
@@ -32,7 +32,7 @@ const ANTHROPIC_ONLY: [&str; 8] = [
 const ENVELOPE: [&str; 4] = ["model", "messages", "stream", "system"];
 
 /// Writes a request.
-pub(super) fn encode(request: &ChatRequest, target: &Target<'_>) -> Result<Encoded, Error> {
+pub(super) fn encode(request: &ChatRequest, target: &EncodeTarget<'_>) -> Result<Encoded, Error> {
     let mut dropped = Dropped::default();
     let params = &*request.params;
     let system = params.get("system").filter(|system| !system.is_null());
@@ -227,12 +227,12 @@ fn own_tool_choice(choice: &Value) -> Value {
 }
 
 /// Reads a request of this wire; all parameters stay as they are.
-pub(super) fn parse(mut wire: Map<String, Value>) -> Result<WireRequest, Error> {
+pub(super) fn parse(mut wire: Map<String, Value>) -> Result<ParsedRequest, Error> {
     let model = take_model(&mut wire)?;
     let mut request = ChatRequest::new(take_messages(&mut wire)?);
     if take_stream(&mut wire)? {
         request.delivery = Delivery::Streamed;
     }
     request.params = Arc::new(wire);
-    Ok(WireRequest { model, request })
+    Ok(ParsedRequest { model, request })
 }

@@ -1,0 +1,254 @@
+//! [`Endpoint`]: the leaf of every stack. One model of one provider, reached through a transport.
+//!
+//! It encodes, sends, classifies and decodes, once for each call. It waits for no limit and retries nothing: that is for
+//! the layers above. Time limits of the whole attempt are theirs too; connecting and silence belong to the transport.
+
+mod reading;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use antiphon_core::{
+    Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Head, Model,
+    chat::Delivery,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    dialects::{Auth, Dialect, EncodeTarget, Encoded, ResponseHead, body_excerpt, classify},
+    transport::{Target, Transport, WireRequest, WireResponse},
+};
+use reading::{Origin, Reading};
+
+/// Shorter keys are the dummies of local servers (`EMPTY`), which may be words of any message.
+const SHORTEST_SECRET: usize = 8;
+
+/// Everything that makes an endpoint.
+#[derive(Clone)]
+pub struct EndpointConfig {
+    /// The provider's name in model names, and the one whose refusals are known.
+    pub provider: String,
+    /// The model's name on the wire.
+    pub model: String,
+    /// What the provider speaks.
+    pub dialect: &'static dyn Dialect,
+    /// Base URL, such as `https://api.openai.com/v1`.
+    pub base_url: String,
+    /// The key; local servers need none.
+    pub key: Option<SecretString>,
+    /// Headers of each request, which win over the dialect's.
+    pub headers: HeaderMap,
+    /// The wire version, for dialects that have several.
+    pub version: Option<String>,
+    /// Time to connect, TLS included; `None` is the transport's own limit.
+    pub connect_timeout: Option<Duration>,
+    /// Longest silence within a body; `None` is the transport's own limit.
+    pub idle_timeout: Option<Duration>,
+}
+
+impl fmt::Debug for EndpointConfig {
+    /// Names of headers only: their values may be secrets, like the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.keys().map(HeaderName::as_str).collect();
+        f.debug_struct("EndpointConfig")
+            .field("provider", &self.provider)
+            .field("model", &self.model)
+            .field("dialect", &self.dialect.name())
+            .field("base_url", &self.base_url)
+            .field("headers", &headers)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One model of one provider.
+#[derive(Debug)]
+pub struct Endpoint {
+    name: String,
+    config: EndpointConfig,
+    base: Target,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Endpoint {
+    /// An endpoint that sends through this transport. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadRequest`]: a base URL or key that cannot work.
+    pub fn new(
+        config: EndpointConfig,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let endpoint = Self {
+            name: format!("{}/{}", config.provider, config.model),
+            base: Target::parse(&config.base_url)?,
+            config,
+            transport,
+            clock,
+        };
+        endpoint.auth_header()?;
+        Ok(endpoint)
+    }
+
+    /// The key as a header, never shown by `Debug` and never indexed by HTTP/2.
+    fn auth_header(&self) -> Result<Option<(HeaderName, HeaderValue)>, Error> {
+        // keys from files and variables often end in a line end
+        let key = self
+            .config
+            .key
+            .as_ref()
+            .map(|key| key.expose_secret().trim());
+        let Some(key) = key.filter(|key| !key.is_empty()) else {
+            return Ok(None);
+        };
+        let (name, value) = match self.config.dialect.auth() {
+            Auth::Bearer => (
+                header::AUTHORIZATION,
+                HeaderValue::try_from(format!("Bearer {key}")),
+            ),
+            Auth::Header(name) => (HeaderName::from_static(name), HeaderValue::from_str(key)),
+        };
+        let mut value = value.map_err(|_| {
+            let provider = &self.config.provider;
+            Error::new(
+                ErrorKind::BadRequest,
+                format!("the key of {provider} holds characters that no header can hold"),
+            )
+        })?;
+        value.set_sensitive(true);
+        Ok(Some((name, value)))
+    }
+
+    fn encode(&self, request: &ChatRequest) -> Result<Encoded, Error> {
+        let target = EncodeTarget {
+            provider: &self.config.provider,
+            model: &self.config.model,
+            version: self.config.version.as_deref(),
+        };
+        self.config.dialect.encode(request, &target)
+    }
+
+    fn wire_request(&self, encoded: &Encoded) -> Result<WireRequest, Error> {
+        let mut headers = encoded.headers.clone();
+        if let Some((name, value)) = self.auth_header()? {
+            headers.insert(name, value);
+        }
+        for (name, value) in &self.config.headers {
+            headers.insert(name, value.clone());
+        }
+        let target = self.base.join(encoded.path)?;
+        let mut request = WireRequest::post(target, headers, encoded.body.clone());
+        if let Some(limit) = self.config.connect_timeout {
+            request.connect_timeout = limit;
+        }
+        if let Some(limit) = self.config.idle_timeout {
+            request.idle_timeout = limit;
+        }
+        Ok(request)
+    }
+
+    async fn answer(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
+        let encoded = self.encode(&request)?;
+        let wire = self.wire_request(&encoded)?;
+        let response = self.transport.send(wire).await?;
+        let origin = Origin {
+            status: response.status,
+            headers: response.headers.clone(),
+            received: self.clock.wall(),
+            dialect: self.config.dialect,
+        };
+        if !(200..300).contains(&response.status) {
+            return Err(self.refused(&origin.head(), response).await);
+        }
+        let head = Head {
+            model: self.name.clone(),
+            status: response.status,
+            request_id: origin.head().request_id(),
+            dropped: encoded.dropped,
+            limits: self.config.dialect.limits(&origin.headers, origin.received),
+            attempts: 1,
+            ..Head::default()
+        };
+        let body = match (encoded.streamed, content_type(&response.headers)) {
+            (_, ContentType::Html) => return Err(page(&origin.head(), response).await),
+            // a server that does not stream answers in one piece all the same
+            (false, _) | (true, ContentType::Json) => {
+                Body::Whole(Box::pin(origin.whole(response.body)))
+            }
+            (true, ContentType::Other) => {
+                let clock = Arc::clone(&self.clock);
+                let reading = Reading::new(origin, response.body, request.delivery, clock);
+                match request.delivery {
+                    Delivery::Whole => Body::Whole(Box::pin(reading.fold())),
+                    Delivery::Streamed => Body::Stream(reading.deltas()),
+                }
+            }
+        };
+        Ok(ChatResponse { head, body })
+    }
+
+    /// The error of an answer that is not a success. A body that breaks does not hide the status.
+    async fn refused(&self, head: &ResponseHead<'_>, response: WireResponse) -> Error {
+        let body = response.body.collect().await.unwrap_or_default();
+        classify(head, &self.without_key(body))
+    }
+
+    /// Providers echo keys, and not all keys look like keys: this one is known.
+    fn without_key(&self, body: Bytes) -> Bytes {
+        let key = self
+            .config
+            .key
+            .as_ref()
+            .map(|key| key.expose_secret().trim());
+        let text = std::str::from_utf8(&body);
+        match (key, text) {
+            (Some(key), Ok(text)) if key.len() >= SHORTEST_SECRET && text.contains(key) => {
+                Bytes::from(text.replace(key, "[redacted]"))
+            }
+            _ => body,
+        }
+    }
+}
+
+impl Model for Endpoint {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
+        Box::pin(self.answer(request))
+    }
+}
+
+/// What the body claims to be. Only claims that decide something are told apart: servers are careless with the rest.
+enum ContentType {
+    Json,
+    Html,
+    Other,
+}
+
+fn content_type(headers: &HeaderMap) -> ContentType {
+    let claimed = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let media = claimed.split(';').next().unwrap_or_default().trim();
+    match media.to_ascii_lowercase().as_str() {
+        "application/json" => ContentType::Json,
+        "text/html" => ContentType::Html,
+        _ => ContentType::Other,
+    }
+}
+
+/// A page with a 200: a login wall or a proxy, no answer.
+async fn page(head: &ResponseHead<'_>, response: WireResponse) -> Error {
+    let body = response.body.collect().await.unwrap_or_default();
+    let message = format!(
+        "the server answered with a web page: {}",
+        body_excerpt(&body)
+    );
+    head.stamp(Error::new(ErrorKind::BadResponse, message).with_body(body))
+}

@@ -1,0 +1,171 @@
+//! Bodies on their way: a whole answer, or the deltas of a stream.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use antiphon_core::{
+    Answer, ChatDelta, Clock, Error, Moment,
+    chat::{Delivery, DeltaStream, Fold},
+};
+use bytes::Bytes;
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+};
+use http::HeaderMap;
+
+use crate::{
+    dialects::{Dialect, Progress, ResponseHead, StreamDecoder},
+    sse::{SseEvent, SseParser},
+    transport::WireBody,
+};
+
+/// How long usage and end marks are awaited once the answer is complete.
+const TAIL: Duration = Duration::from_secs(2);
+
+/// How long the end of the body is awaited after the end mark. It mostly comes with it, and a body read to its end gives
+/// its connection back.
+const LAST_BYTES: Duration = Duration::from_millis(100);
+
+/// The head that a body belongs to: what its errors are told with.
+pub(super) struct Origin {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) received: SystemTime,
+    pub(super) dialect: &'static dyn Dialect,
+}
+
+impl Origin {
+    pub(super) fn head(&self) -> ResponseHead<'_> {
+        ResponseHead {
+            status: self.status,
+            headers: &self.headers,
+            received: self.received,
+        }
+    }
+
+    /// Reads an answer that comes in one piece.
+    pub(super) async fn whole(self, body: WireBody) -> Result<Answer, Error> {
+        match body.collect().await {
+            Ok(body) => self.dialect.decode_whole(&self.head(), body),
+            Err(error) => Err(error.with_request_id(self.head().request_id())),
+        }
+    }
+}
+
+/// A streamed answer that is being read.
+pub(super) struct Reading {
+    origin: Origin,
+    body: WireBody,
+    parser: SseParser,
+    decoder: Box<dyn StreamDecoder>,
+    waiting: VecDeque<SseEvent>,
+    clock: Arc<dyn Clock>,
+    /// When to stop waiting for more, once the answer is complete.
+    until: Option<Moment>,
+    ended: bool,
+}
+
+impl Reading {
+    pub(super) fn new(
+        origin: Origin,
+        body: WireBody,
+        wanted: Delivery,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            decoder: origin.dialect.stream_decoder(wanted),
+            origin,
+            body,
+            parser: SseParser::default(),
+            waiting: VecDeque::new(),
+            clock,
+            until: None,
+            ended: false,
+        }
+    }
+
+    /// The pieces as they come. When the last has come the body is closed, whatever the server still holds back.
+    pub(super) fn deltas(self) -> DeltaStream {
+        Box::pin(futures_util::stream::unfold(self, |mut reading| async {
+            let delta = reading.next().await?;
+            Some((delta, reading))
+        }))
+    }
+
+    /// All pieces as one answer, with the body that a whole answer would have had.
+    pub(super) async fn fold(mut self) -> Result<Answer, Error> {
+        let mut fold = Fold::new();
+        while let Some(delta) = self.next().await {
+            fold.push(delta?);
+        }
+        fold.finish(|answer| self.decoder.whole_body(answer))
+    }
+
+    async fn next(&mut self) -> Option<Result<ChatDelta, Error>> {
+        loop {
+            while let Some(event) = self.waiting.pop_front() {
+                match self.decoder.push(&event) {
+                    Ok(Some(delta)) => return Some(Ok(delta)),
+                    Ok(None) => {}
+                    Err(error) => return Some(Err(self.fail(error))),
+                }
+            }
+            if self.ended {
+                return None;
+            }
+            match self.read().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.ended = true;
+                    if let Err(error) = self.decoder.finish() {
+                        return Some(Err(self.fail(error)));
+                    }
+                }
+                Err(error) => {
+                    self.ended = true;
+                    let id = self.origin.head().request_id();
+                    return Some(Err(error.with_request_id(id)));
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.ended = true;
+        self.waiting.clear();
+        self.origin.head().stamp(error)
+    }
+
+    /// Reads the next bytes; false at the end. Once the answer is complete nothing can fail any more.
+    async fn read(&mut self) -> Result<bool, Error> {
+        let Some(wait) = (match self.decoder.progress() {
+            Progress::Open => None,
+            Progress::Complete => Some(TAIL),
+            Progress::Closed => Some(LAST_BYTES),
+        }) else {
+            return match self.body.next().await {
+                Some(bytes) => self.take(&bytes?).map(|()| true),
+                None => Ok(false),
+            };
+        };
+        // the first deadline holds: a server that drips comments does not move it, an end mark brings it nearer
+        let until = self.clock.now() + wait;
+        let until = self.until.map_or(until, |earlier| earlier.min(until));
+        self.until = Some(until);
+        match select(self.body.next(), self.clock.sleep_until(until)).await {
+            Either::Left((Some(Ok(bytes)), _)) => Ok(self.take(&bytes).is_ok()),
+            Either::Left((Some(Err(_)) | None, _)) | Either::Right(_) => Ok(false),
+        }
+    }
+
+    fn take(&mut self, bytes: &Bytes) -> Result<(), Error> {
+        let mut events = Vec::new();
+        self.parser.push(bytes, &mut events)?;
+        self.waiting.extend(events);
+        Ok(())
+    }
+}
