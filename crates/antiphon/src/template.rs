@@ -57,11 +57,11 @@ impl Template {
     /// # Errors
     /// [`TemplateError`].
     pub fn render(&self, row: &Map<String, Json>) -> Result<String, TemplateError> {
-        let context: Value = row
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| (name.clone(), Value::from(Serde(value))))
-            .collect();
+        let context = Value::from_pairs(
+            row.iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| (name.clone(), Value::from(Serde(value)))),
+        );
         let render = || {
             let template = self.environment.get_template(self.what)?;
             template.render(&context)
