@@ -11,8 +11,9 @@ use super::ProxyConfig;
 const BODY_LIMIT: usize = 32 << 20;
 /// Longer than most servers keep an idle connection, shorter than most firewalls remember one.
 const IDLE_LIMIT: Duration = Duration::from_secs(90);
-/// Idle HTTP/1.1 connections kept for each origin: above it they cost more memory than handshakes they save.
-const MOST_IDLE: usize = 4096;
+/// Idle HTTP/1.1 connections kept for each origin. All of them were in use at the same time not long ago; keeping fewer
+/// than a busy run has in flight makes it connect anew after every lull, which costs more than the requests themselves.
+const MOST_IDLE: usize = 16 << 10;
 
 /// Settings of an [`HttpTransport`](super::HttpTransport).
 #[derive(Clone, Debug)]

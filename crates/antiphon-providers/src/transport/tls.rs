@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use antiphon_core::Error;
+use antiphon_core::{Error, ErrorKind};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName},
@@ -80,6 +80,14 @@ impl Tls {
 fn configs(extra_roots: Vec<CertificateDer<'static>>) -> Result<Configs, Error> {
     let mut roots = RootCertStore::empty();
     let platform = rustls_native_certs::load_native_certs();
+    if let (true, Some(error)) = (
+        platform.certs.is_empty(),
+        platform.errors.into_iter().next(),
+    ) {
+        // the file was named on purpose: other authorities instead of it would be a surprise
+        let message = format!("no trusted certificates can be read: {error}");
+        return Err(Error::new(ErrorKind::Connection, message).with_should_retry(Some(false)));
+    }
     roots.add_parsable_certificates(platform.certs);
     if roots.is_empty() {
         // a container from scratch has no certificates of its own

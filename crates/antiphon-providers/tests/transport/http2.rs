@@ -12,7 +12,7 @@ use antiphon_core::ErrorKind;
 use antiphon_providers::transport::{HttpTransport, Target};
 use bytes::Bytes;
 use futures_util::{StreamExt, future::join_all};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::{Full, StreamBody};
 use hyper::{
     body::{Frame, Incoming},
@@ -155,6 +155,28 @@ async fn bodies_that_nobody_reads_hold_up_nobody_else() {
         (200, 4 << 20, 1)
     );
     drop(unread);
+}
+
+#[tokio::test]
+async fn headers_out_of_bounds_are_a_bad_response_and_harm_nobody_else() {
+    let (server, transport) = http2_server(100, |_, request: Request<Incoming>| async move {
+        let mut answer = text("ok");
+        if request.uri().path() == "/large" {
+            let value = HeaderValue::from_str(&"x".repeat(1000)).unwrap();
+            for _ in 0..100 {
+                answer.headers_mut().append("x-large", value.clone());
+            }
+        }
+        answer
+    })
+    .await;
+    let target = server.tls_target();
+    let error = ask(&transport, &target.join("large").unwrap())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadResponse, "{error}");
+    assert_eq!(ask(&transport, &target).await.unwrap().1, "ok");
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
