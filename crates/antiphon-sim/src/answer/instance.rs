@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use fastrand::Rng;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     fit::fits,
@@ -62,7 +62,7 @@ impl<'a> Generator<'a> {
         let root = self.root;
         let mut value = self.value(root, 0);
         for _ in 1..MOST_TRIES {
-            if fits(root, root, &value) {
+            if self.left == 0 || fits(root, root, &value) {
                 break;
             }
             value = self.value(root, 0);
@@ -75,10 +75,10 @@ impl<'a> Generator<'a> {
         if self.left == 0 || depth > MOST_DEPTH {
             return Value::Null;
         }
-        let schema = self.flat(schema);
+        let schema = self.flat(schema, depth);
         let Value::Object(fields) = schema.as_ref() else {
             return match *schema {
-                Value::Bool(true) => Value::from(text::string(&Map::new(), self.rng)),
+                Value::Bool(true) => Value::from(self.string(&Map::new())),
                 _ => Value::Null,
             };
         };
@@ -99,30 +99,37 @@ impl<'a> Generator<'a> {
     }
 
     /// The schema with its references followed and its `allOf` merged in.
-    fn flat<'s>(&self, schema: &'s Value) -> Cow<'s, Value> {
+    fn flat<'s>(&mut self, schema: &'s Value, depth: u32) -> Cow<'s, Value> {
         let mut flat = Cow::Borrowed(schema);
-        // each turn removes a keyword; a circle of bare references would turn for ever
-        for _ in 0..MOST_DEPTH {
+        loop {
             let Value::Object(fields) = flat.as_ref() else {
-                break;
+                return flat;
             };
             let mut rest = fields.clone();
-            if let Some(reference) = rest.remove("$ref") {
-                let target = reference.as_str().and_then(|at| referred(self.root, at));
-                flat = Cow::Owned(merged(
-                    &Value::Object(rest),
-                    target.unwrap_or(&Value::Bool(true)),
-                ));
-            } else if let Some(Value::Array(all)) = rest.remove("allOf") {
-                let both = all.iter().fold(Value::Object(rest), |both, one| {
-                    merged(&both, &self.flat(one))
-                });
-                flat = Cow::Owned(both);
+            let reference = rest.remove("$ref");
+            let all = if reference.is_none() {
+                rest.remove("allOf")
             } else {
-                break;
+                None
+            };
+            if reference.is_none() && all.is_none() {
+                return flat;
             }
+            // each turn removes a keyword, but a circle of references brings it back for ever
+            self.left = self.left.saturating_sub(1);
+            if self.left == 0 || depth > MOST_DEPTH {
+                return Cow::Owned(Value::Object(rest));
+            }
+            let mut both = Value::Object(rest);
+            if let Some(reference) = reference {
+                let target = reference.as_str().and_then(|at| referred(self.root, at));
+                both = merged(&both, target.unwrap_or(&Value::Bool(true)));
+            }
+            for one in all.iter().filter_map(Value::as_array).flatten() {
+                both = merged(&both, &self.flat(one, depth + 1));
+            }
+            flat = Cow::Owned(both);
         }
-        flat
     }
 
     /// A value of one of the branches, where the schema has some.
@@ -135,16 +142,15 @@ impl<'a> Generator<'a> {
             Some(Value::Array(branches)) => branches,
             _ => {
                 let condition = base.remove("if")?;
-                let then = merged(
-                    &condition,
-                    &base.remove("then").unwrap_or(Value::Bool(true)),
-                );
-                vec![then, base.remove("else").unwrap_or(Value::Bool(true))]
+                let mut branch = |name| base.remove(name).unwrap_or(Value::Bool(true));
+                let (then, other) = (branch("then"), branch("else"));
+                let otherwise = merged(&json!({ "not": condition }), &other);
+                vec![merged(&condition, &then), otherwise]
             }
         };
         let mut order: Vec<usize> = (0..branches.len()).collect();
         if depth > DEEP {
-            order.sort_by_key(|&index| self.weight(&branches[index]));
+            order.sort_by_cached_key(|&index| self.weight(&branches[index], depth));
         } else {
             self.rng.shuffle(&mut order);
         }
@@ -152,9 +158,9 @@ impl<'a> Generator<'a> {
         let base = Value::Object(base);
         let mut last = None;
         for index in order {
-            let both = merged(&base, &self.flat(&branches[index]));
-            let value = self.value(&both, depth);
-            if fits(self.root, &whole, &value) {
+            let both = merged(&base, &self.flat(&branches[index], depth));
+            let value = self.value(&both, depth + 1);
+            if fits(self.root, &both, &value) && fits(self.root, &whole, &value) {
                 return Some(value);
             }
             last = Some(value);
@@ -163,8 +169,8 @@ impl<'a> Generator<'a> {
     }
 
     /// How soon a branch comes to an end: scalars before arrays before objects.
-    fn weight(&self, branch: &Value) -> u8 {
-        let schema = self.flat(branch);
+    fn weight(&mut self, branch: &Value, depth: u32) -> u8 {
+        let schema = self.flat(branch, depth);
         match kinds_of(&schema).first().map(String::as_str) {
             Some("null" | "boolean") => 0,
             Some("integer" | "number" | "string") => 1,
@@ -189,8 +195,16 @@ impl<'a> Generator<'a> {
             "number" => number(fields, false, self.rng),
             "boolean" => Value::from(self.rng.bool()),
             "null" => Value::Null,
-            _ => Value::from(text::string(fields, self.rng)),
+            _ => Value::from(self.string(fields)),
         }
+    }
+
+    fn string(&mut self, fields: &Map<String, Value>) -> String {
+        let text = text::string(fields, self.rng);
+        // long strings count as many values: thousands of them would be larger than memory
+        let weight = u32::try_from(text.len() / 100).unwrap_or(u32::MAX);
+        self.left = self.left.saturating_sub(weight).max(1);
+        text
     }
 
     fn object(&mut self, fields: &Map<String, Value>, depth: u32) -> Value {
@@ -258,7 +272,7 @@ impl<'a> Generator<'a> {
                     pattern::matching(pattern, self.rng).unwrap_or_default(),
                     schema,
                 ),
-                (None, Some(names)) => (text::string(names, self.rng), others),
+                (None, Some(names)) => (self.string(names), others),
                 (None, None) => (format!("key_{number}"), others),
             };
             // an optional property that was left out would have to fit its own schema
@@ -309,7 +323,7 @@ impl<'a> Generator<'a> {
             };
             let mut item = self.value(&schema, depth + 1);
             for _ in 0..50 {
-                if !unique || !items.contains(&item) {
+                if self.left == 0 || !unique || !items.contains(&item) {
                     break;
                 }
                 item = self.value(&schema, depth + 1);

@@ -12,11 +12,11 @@ use tokio::{
     net::TcpStream,
 };
 
-pub const OPENAI: &str = "/v1/chat/completions";
-pub const ANTHROPIC: &str = "/v1/messages";
+pub(crate) const OPENAI: &str = "/v1/chat/completions";
+pub(crate) const ANTHROPIC: &str = "/v1/messages";
 
 /// A server on a free port.
-pub async fn serve(config: SimConfig) -> RunningSim {
+pub(crate) async fn serve(config: SimConfig) -> RunningSim {
     config.check().unwrap();
     let simulator = Simulator::new(config, SystemClock::shared());
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -24,7 +24,7 @@ pub async fn serve(config: SimConfig) -> RunningSim {
 }
 
 /// A server whose every attempt meets this fault.
-pub async fn failing(kind: &str) -> RunningSim {
+pub(crate) async fn failing(kind: &str) -> RunningSim {
     let fail = vec![format!("{kind}=1").parse().unwrap()];
     serve(SimConfig {
         fail,
@@ -34,7 +34,7 @@ pub async fn failing(kind: &str) -> RunningSim {
 }
 
 /// The same question on either wire.
-pub fn question(path: &str, text: &str, stream: bool) -> Value {
+pub(crate) fn question(path: &str, text: &str, stream: bool) -> Value {
     let mut body = json!({"model": "small", "messages": [{"role": "user", "content": text}], "stream": stream});
     match path {
         ANTHROPIC => body["max_tokens"] = 4096.into(),
@@ -46,36 +46,36 @@ pub fn question(path: &str, text: &str, stream: bool) -> Value {
 
 /// What came back.
 #[derive(Debug)]
-pub struct Seen {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Seen {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// Whether the body was as long as its head said, or ended with its last chunk.
-    pub complete: bool,
+    pub(crate) complete: bool,
     /// How the connection ended, where not in order.
-    pub error: Option<io::ErrorKind>,
+    pub(crate) error: Option<io::ErrorKind>,
 }
 
 impl Seen {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 }
 
 /// Sends a request and leaves its answer to be read.
-pub async fn send(server: &RunningSim, line: &str, headers: &str, body: &[u8]) -> TcpStream {
+pub(crate) async fn send(server: &RunningSim, line: &str, headers: &str, body: &[u8]) -> TcpStream {
     let mut tcp = TcpStream::connect(server.address()).await.unwrap();
     let length = body.len();
     let head = format!(
@@ -86,12 +86,17 @@ pub async fn send(server: &RunningSim, line: &str, headers: &str, body: &[u8]) -
     tcp
 }
 
-pub async fn post(server: &RunningSim, path: &str, body: &Value) -> Seen {
+pub(crate) async fn post(server: &RunningSim, path: &str, body: &Value) -> Seen {
     post_with(server, path, body, "").await
 }
 
 /// Posts with extra header lines, each ended by CRLF.
-pub async fn post_with(server: &RunningSim, path: &str, body: &Value, headers: &str) -> Seen {
+pub(crate) async fn post_with(
+    server: &RunningSim,
+    path: &str,
+    body: &Value,
+    headers: &str,
+) -> Seen {
     read(
         send(
             server,
@@ -104,12 +109,12 @@ pub async fn post_with(server: &RunningSim, path: &str, body: &Value, headers: &
     .await
 }
 
-pub async fn get(server: &RunningSim, path: &str) -> Seen {
+pub(crate) async fn get(server: &RunningSim, path: &str) -> Seen {
     read(send(server, &format!("GET {path}"), "", b"").await).await
 }
 
 /// Reads to the end, whatever kind of end it is.
-pub async fn read(mut tcp: TcpStream) -> Seen {
+pub(crate) async fn read(mut tcp: TcpStream) -> Seen {
     let mut bytes = Vec::new();
     let error = tcp
         .read_to_end(&mut bytes)
@@ -175,7 +180,7 @@ fn unchunked(mut raw: &[u8]) -> (Vec<u8>, bool) {
 }
 
 /// The events of a stream, by the rules of the HTML standard: name and data.
-pub fn events(body: &[u8]) -> Vec<(String, String)> {
+pub(crate) fn events(body: &[u8]) -> Vec<(String, String)> {
     let text = std::str::from_utf8(body)
         .unwrap()
         .replace("\r\n", "\n")
@@ -202,18 +207,18 @@ pub fn events(body: &[u8]) -> Vec<(String, String)> {
 
 /// What a client makes of a stream.
 #[derive(Debug, Default, PartialEq)]
-pub struct Folded {
-    pub text: String,
-    pub refusal: String,
-    pub arguments: Vec<String>,
-    pub finish: Option<String>,
-    pub input: Option<u64>,
-    pub output: Option<u64>,
-    pub closed: bool,
-    pub error: bool,
+pub(crate) struct Folded {
+    pub(crate) text: String,
+    pub(crate) refusal: String,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) finish: Option<String>,
+    pub(crate) input: Option<u64>,
+    pub(crate) output: Option<u64>,
+    pub(crate) closed: bool,
+    pub(crate) error: bool,
 }
 
-pub fn folded(path: &str, body: &[u8]) -> Folded {
+pub(crate) fn folded(path: &str, body: &[u8]) -> Folded {
     let mut folded = Folded::default();
     for (name, data) in events(body) {
         if data == "[DONE]" {
