@@ -40,6 +40,7 @@ mod limits;
 mod model;
 mod pace;
 mod rejection;
+mod report;
 mod server;
 mod simulator;
 mod tokens;
@@ -47,7 +48,8 @@ mod wire;
 
 pub use config::{Fault, InvalidSetting, Outage, SimConfig, Window};
 pub use kind::{Fate, FaultKind};
-pub use ledger::{LedgerReport, PromptCount, SimLedger};
+pub use ledger::SimLedger;
 pub use model::SimModel;
+pub use report::{LedgerReport, PromptCount};
 pub use server::{RunningSim, SimServer};
 pub use simulator::Simulator;
