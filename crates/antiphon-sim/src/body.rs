@@ -134,8 +134,9 @@ impl Body for Script {
                 return Poll::Ready(None);
             };
             // before the last bytes go out: who has read them finds the books up to date
-            if self.steps.is_empty() && !matches!(step, Step::Hang | Step::Flood(_)) {
-                self.flight.take().map(Flight::finish);
+            let is_last = self.steps.is_empty() && !matches!(step, Step::Hang | Step::Flood(_));
+            if let Some(flight) = self.flight.take_if(|_| is_last) {
+                flight.finish();
             }
             match step {
                 Step::Data(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),

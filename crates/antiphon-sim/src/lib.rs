@@ -10,7 +10,7 @@
 //! use antiphon_sim::{SimConfig, SimModel};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-//! let config = SimConfig { fail: vec!["429=10%".parse().unwrap()], seed: 3, ..SimConfig::default() };
+//! let config = SimConfig { fail: vec!["no-usage=10%".parse().unwrap()], ..SimConfig::default() };
 //! let model = SimModel::new("sim/small", config, SystemClock::shared());
 //! let response = model.call(ChatRequest::prompt("What is 17 + 25?")).await.unwrap();
 //! let (_, answer) = response.whole().await.unwrap();
@@ -40,6 +40,7 @@ mod limits;
 mod model;
 mod pace;
 mod rejection;
+mod report;
 mod server;
 mod simulator;
 mod tokens;
@@ -47,7 +48,8 @@ mod wire;
 
 pub use config::{Fault, InvalidSetting, Outage, SimConfig, Window};
 pub use kind::{Fate, FaultKind};
-pub use ledger::{LedgerReport, PromptCount, SimLedger};
+pub use ledger::SimLedger;
 pub use model::SimModel;
+pub use report::{LedgerReport, PromptCount};
 pub use server::{RunningSim, SimServer};
 pub use simulator::Simulator;

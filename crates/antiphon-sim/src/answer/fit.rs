@@ -2,25 +2,33 @@
 //!
 //! `pattern` and `format` are taken on trust: the generator writes strings by them.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value};
 
 use super::merge::referred;
 
-/// References that are followed before a schema is taken for a circle.
+/// Schemas inside each other before one is taken for a circle.
 const MOST_DEPTH: u32 = 200;
+/// Comparisons before a value is taken on trust: branches that refer to each other multiply.
+const MOST_CHECKS: u32 = 200_000;
 
 /// Whether the value fits.
 pub(super) fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
-    check(root, schema, value, 0)
+    check(root, schema, value, 0, &Cell::new(MOST_CHECKS))
 }
 
-fn check(root: &Value, schema: &Value, value: &Value, depth: u32) -> bool {
+fn check(root: &Value, schema: &Value, value: &Value, depth: u32, left: &Cell<u32>) -> bool {
+    left.set(left.get().saturating_sub(1));
+    if left.get() == 0 {
+        return true;
+    }
     let fields = match schema {
         Value::Bool(fits) => return *fits,
         Value::Object(fields) if depth < MOST_DEPTH => fields,
         _ => return depth < MOST_DEPTH,
     };
-    let inner = |schema: &Value, value: &Value| check(root, schema, value, depth + 1);
+    let inner = |schema: &Value, value: &Value| check(root, schema, value, depth + 1, left);
     let list = |name: &str| fields.get(name).and_then(Value::as_array);
     let reference = fields.get("$ref").and_then(Value::as_str);
     reference.is_none_or(|at| referred(root, at).is_some_and(|target| inner(target, value)))

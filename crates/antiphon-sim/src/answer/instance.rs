@@ -8,42 +8,30 @@
 use std::borrow::Cow;
 
 use fastrand::Rng;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     fit::fits,
     merge::{merged, referred},
-    number::{number, written},
-    pattern, text,
+    number::number,
+    text,
 };
 use crate::dice::pick;
 
 /// Beyond this depth only what is required is written, and branches that end soonest are taken.
-const DEEP: u32 = 5;
+pub(super) const DEEP: u32 = 5;
 /// Depth at which a schema that demands itself without end is cut off.
 const MOST_DEPTH: u32 = 40;
 /// Values drawn for one instance, retries included.
 const MOST_VALUES: u32 = 20_000;
 /// Draws of the whole instance before the last one is taken as it is.
 const MOST_TRIES: u32 = 12;
-/// Items that an array may have, whatever its schema says.
-const MOST_ITEMS: u64 = 10_000;
-/// Properties that take the result of an arithmetic question.
-const RESULT_NAMES: [&str; 6] = [
-    "answer",
-    "final_answer",
-    "result",
-    "value",
-    "number",
-    "total",
-];
-
 /// Draws instances of one schema.
 pub(super) struct Generator<'a> {
-    root: &'a Value,
-    rng: &'a mut Rng,
-    result: Option<f64>,
-    left: u32,
+    pub(super) root: &'a Value,
+    pub(super) rng: &'a mut Rng,
+    pub(super) result: Option<f64>,
+    pub(super) left: u32,
 }
 
 impl<'a> Generator<'a> {
@@ -62,7 +50,7 @@ impl<'a> Generator<'a> {
         let root = self.root;
         let mut value = self.value(root, 0);
         for _ in 1..MOST_TRIES {
-            if fits(root, root, &value) {
+            if self.left == 0 || fits(root, root, &value) {
                 break;
             }
             value = self.value(root, 0);
@@ -70,15 +58,15 @@ impl<'a> Generator<'a> {
         value
     }
 
-    fn value(&mut self, schema: &Value, depth: u32) -> Value {
+    pub(super) fn value(&mut self, schema: &Value, depth: u32) -> Value {
         self.left = self.left.saturating_sub(1);
         if self.left == 0 || depth > MOST_DEPTH {
             return Value::Null;
         }
-        let schema = self.flat(schema);
+        let schema = self.flat(schema, depth);
         let Value::Object(fields) = schema.as_ref() else {
             return match *schema {
-                Value::Bool(true) => Value::from(text::string(&Map::new(), self.rng)),
+                Value::Bool(true) => Value::from(self.string(&Map::new())),
                 _ => Value::Null,
             };
         };
@@ -99,30 +87,37 @@ impl<'a> Generator<'a> {
     }
 
     /// The schema with its references followed and its `allOf` merged in.
-    fn flat<'s>(&self, schema: &'s Value) -> Cow<'s, Value> {
+    fn flat<'s>(&mut self, schema: &'s Value, depth: u32) -> Cow<'s, Value> {
         let mut flat = Cow::Borrowed(schema);
-        // each turn removes a keyword; a circle of bare references would turn for ever
-        for _ in 0..MOST_DEPTH {
+        loop {
             let Value::Object(fields) = flat.as_ref() else {
-                break;
+                return flat;
             };
             let mut rest = fields.clone();
-            if let Some(reference) = rest.remove("$ref") {
-                let target = reference.as_str().and_then(|at| referred(self.root, at));
-                flat = Cow::Owned(merged(
-                    &Value::Object(rest),
-                    target.unwrap_or(&Value::Bool(true)),
-                ));
-            } else if let Some(Value::Array(all)) = rest.remove("allOf") {
-                let both = all.iter().fold(Value::Object(rest), |both, one| {
-                    merged(&both, &self.flat(one))
-                });
-                flat = Cow::Owned(both);
+            let reference = rest.remove("$ref");
+            let all = if reference.is_none() {
+                rest.remove("allOf")
             } else {
-                break;
+                None
+            };
+            if reference.is_none() && all.is_none() {
+                return flat;
             }
+            // each turn removes a keyword, but a circle of references brings it back for ever
+            self.left = self.left.saturating_sub(1);
+            if self.left == 0 || depth > MOST_DEPTH {
+                return Cow::Owned(Value::Object(rest));
+            }
+            let mut both = Value::Object(rest);
+            if let Some(reference) = reference {
+                let target = reference.as_str().and_then(|at| referred(self.root, at));
+                both = merged(&both, target.unwrap_or(&Value::Bool(true)));
+            }
+            for one in all.iter().filter_map(Value::as_array).flatten() {
+                both = merged(&both, &self.flat(one, depth + 1));
+            }
+            flat = Cow::Owned(both);
         }
-        flat
     }
 
     /// A value of one of the branches, where the schema has some.
@@ -135,16 +130,15 @@ impl<'a> Generator<'a> {
             Some(Value::Array(branches)) => branches,
             _ => {
                 let condition = base.remove("if")?;
-                let then = merged(
-                    &condition,
-                    &base.remove("then").unwrap_or(Value::Bool(true)),
-                );
-                vec![then, base.remove("else").unwrap_or(Value::Bool(true))]
+                let mut branch = |name| base.remove(name).unwrap_or(Value::Bool(true));
+                let (then, other) = (branch("then"), branch("else"));
+                let otherwise = merged(&json!({ "not": condition }), &other);
+                vec![merged(&condition, &then), otherwise]
             }
         };
         let mut order: Vec<usize> = (0..branches.len()).collect();
         if depth > DEEP {
-            order.sort_by_key(|&index| self.weight(&branches[index]));
+            order.sort_by_cached_key(|&index| self.weight(&branches[index], depth));
         } else {
             self.rng.shuffle(&mut order);
         }
@@ -152,9 +146,9 @@ impl<'a> Generator<'a> {
         let base = Value::Object(base);
         let mut last = None;
         for index in order {
-            let both = merged(&base, &self.flat(&branches[index]));
-            let value = self.value(&both, depth);
-            if fits(self.root, &whole, &value) {
+            let both = merged(&base, &self.flat(&branches[index], depth));
+            let value = self.value(&both, depth + 1);
+            if fits(self.root, &both, &value) && fits(self.root, &whole, &value) {
                 return Some(value);
             }
             last = Some(value);
@@ -163,8 +157,8 @@ impl<'a> Generator<'a> {
     }
 
     /// How soon a branch comes to an end: scalars before arrays before objects.
-    fn weight(&self, branch: &Value) -> u8 {
-        let schema = self.flat(branch);
+    fn weight(&mut self, branch: &Value, depth: u32) -> u8 {
+        let schema = self.flat(branch, depth);
         match kinds_of(&schema).first().map(String::as_str) {
             Some("null" | "boolean") => 0,
             Some("integer" | "number" | "string") => 1,
@@ -189,165 +183,17 @@ impl<'a> Generator<'a> {
             "number" => number(fields, false, self.rng),
             "boolean" => Value::from(self.rng.bool()),
             "null" => Value::Null,
-            _ => Value::from(text::string(fields, self.rng)),
+            _ => Value::from(self.string(fields)),
         }
     }
 
-    fn object(&mut self, fields: &Map<String, Value>, depth: u32) -> Value {
-        let known = fields.get("properties").and_then(Value::as_object);
-        let others = fields
-            .get("additionalProperties")
-            .unwrap_or(&Value::Bool(true));
-        let count = |name: &str| fields.get(name).and_then(Value::as_u64);
-        let most = count("maxProperties").unwrap_or(u64::MAX);
-        let required = required_names(fields);
-        let mut members = Map::new();
-        for (name, schema) in known.into_iter().flatten() {
-            let wanted = required.iter().any(|other| other == name);
-            let room = (required.len().max(members.len()) as u64) < most;
-            if wanted || (room && depth <= DEEP && self.rng.f64() < 0.7) {
-                let value = self.member(name, schema, depth);
-                members.insert(name.clone(), value);
-            }
-        }
-        for name in required {
-            if !members.contains_key(&name) {
-                let value = self.member(&name, others, depth);
-                members.insert(name, value);
-            }
-        }
-        let is_map =
-            known.is_none() && (others.is_object() || fields.contains_key("patternProperties"));
-        let least = count("minProperties").unwrap_or(if is_map && depth <= DEEP { 2 } else { 0 });
-        self.add_members(&mut members, fields, least.min(most).min(MOST_ITEMS), depth);
-        Value::Object(members)
+    pub(super) fn string(&mut self, fields: &Map<String, Value>) -> String {
+        let text = text::string(fields, self.rng);
+        // long strings count as many values: thousands of them would be larger than memory
+        let weight = u32::try_from(text.len() / 100).unwrap_or(u32::MAX);
+        self.left = self.left.saturating_sub(weight).max(1);
+        text
     }
-
-    fn member(&mut self, name: &str, schema: &Value, depth: u32) -> Value {
-        if let Some(result) = self.result.filter(|_| RESULT_NAMES.contains(&name)) {
-            let number = written(result);
-            let forms = [number.clone(), Value::from(number.to_string())];
-            if let Some(form) = forms.into_iter().find(|form| fits(self.root, schema, form)) {
-                return form;
-            }
-        }
-        self.value(schema, depth + 1)
-    }
-
-    /// Adds members under names of its own until there are enough.
-    fn add_members(
-        &mut self,
-        members: &mut Map<String, Value>,
-        fields: &Map<String, Value>,
-        least: u64,
-        depth: u32,
-    ) {
-        let patterned = fields.get("patternProperties").and_then(Value::as_object);
-        let patterned = patterned.and_then(|patterns| patterns.iter().next());
-        let names = fields.get("propertyNames").and_then(Value::as_object);
-        let others = fields
-            .get("additionalProperties")
-            .unwrap_or(&Value::Bool(true));
-        let known = fields.get("properties").and_then(Value::as_object);
-        for number in 0..least.saturating_mul(2) {
-            if members.len() as u64 >= least {
-                return;
-            }
-            let (name, schema) = match (patterned, names) {
-                (Some((pattern, schema)), _) => (
-                    pattern::matching(pattern, self.rng).unwrap_or_default(),
-                    schema,
-                ),
-                (None, Some(names)) => (text::string(names, self.rng), others),
-                (None, None) => (format!("key_{number}"), others),
-            };
-            // an optional property that was left out would have to fit its own schema
-            let schema = known.and_then(|known| known.get(&name)).unwrap_or(schema);
-            let value = self.value(schema, depth + 1);
-            members.insert(name, value);
-        }
-    }
-
-    fn array(&mut self, fields: &Map<String, Value>, depth: u32) -> Value {
-        let count = |name: &str| fields.get(name).and_then(Value::as_u64);
-        let prefix = ["prefixItems", "items"]
-            .into_iter()
-            .find_map(|name| fields.get(name)?.as_array());
-        let prefix = prefix.map_or(&[][..], Vec::as_slice);
-        let any = Value::Bool(true);
-        let rest = fields
-            .get("items")
-            .filter(|items| !items.is_array())
-            .or(fields.get("additionalItems"));
-        let rest = rest.unwrap_or(&any);
-        let contained = fields.get("contains");
-        let least = count("minItems").unwrap_or(0);
-        let most = count("maxItems").unwrap_or(u64::MAX);
-        let usual = if depth > DEEP { 0 } else { self.rng.u64(1..=3) };
-        let closed = *rest == Value::Bool(false);
-        let usual = if closed {
-            prefix.len() as u64
-        } else {
-            usual.max(prefix.len() as u64)
-        };
-        let length = usual.max(least).min(most).min(MOST_ITEMS);
-        let mut wanted = contained.map_or(0, |_| count("minContains").unwrap_or(1));
-        let length = length.max(prefix.len() as u64 + wanted).min(most);
-        let unique = fields.get("uniqueItems") == Some(&Value::Bool(true));
-        let mut items: Vec<Value> = Vec::new();
-        for index in 0..length {
-            let own = usize::try_from(index)
-                .ok()
-                .and_then(|index| prefix.get(index));
-            let schema = match (own, contained) {
-                (Some(own), _) => Cow::Borrowed(own),
-                (None, Some(contained)) if wanted > 0 => {
-                    wanted -= 1;
-                    Cow::Owned(merged(rest, contained))
-                }
-                _ => Cow::Borrowed(rest),
-            };
-            let mut item = self.value(&schema, depth + 1);
-            for _ in 0..50 {
-                if !unique || !items.contains(&item) {
-                    break;
-                }
-                item = self.value(&schema, depth + 1);
-            }
-            if unique && items.contains(&item) && index >= least {
-                break;
-            }
-            items.push(item);
-        }
-        Value::Array(items)
-    }
-}
-
-/// Names that must be there, those that another one brings along included.
-fn required_names(fields: &Map<String, Value>) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    let add = |more: &Value, names: &mut Vec<String>| {
-        for name in more
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
-            if !names.iter().any(|known| known == name) {
-                names.push(name.to_owned());
-            }
-        }
-    };
-    add(fields.get("required").unwrap_or(&Value::Null), &mut names);
-    let mut next = 0;
-    while let Some(name) = names.get(next).cloned() {
-        add(
-            &fields.get("dependentRequired").unwrap_or(&Value::Null)[&name],
-            &mut names,
-        );
-        next += 1;
-    }
-    names
 }
 
 /// The types that a schema allows; where it does not say, the type that its keywords speak of.

@@ -1,6 +1,7 @@
 //! What the simulated model says: a function of the question and the seed.
 
 mod arithmetic;
+mod containers;
 mod expression;
 mod fit;
 mod instance;
