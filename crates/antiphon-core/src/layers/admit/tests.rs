@@ -401,8 +401,9 @@ fn an_endpoint_that_never_answers_is_given_up_after_three_tries() {
             calls += 1;
             fail(&mut admission, grant.unwrap(), &refused, now);
         }
-        let mut none = Vec::new();
-        now = admission.poll(now, &mut none).or(next).unwrap_or(now);
+        if admission.given_up().is_none() {
+            now = admission.poll(now, &mut Vec::new()).or(next).unwrap();
+        }
     }
     assert_eq!((tries, calls), (3, 8 + 1 + 1));
     assert!(now >= at(1000) && now <= at(10_000), "{now:?}");

@@ -1,0 +1,11 @@
+//! Layers and their stack, driven through hand-written leaves in paused time.
+
+#![allow(missing_docs, reason = "a test")]
+
+mod admit;
+mod coalesce;
+mod outage;
+mod retry;
+mod scripted;
+mod timeout;
+mod validate;
