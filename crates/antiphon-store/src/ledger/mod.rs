@@ -115,7 +115,7 @@ impl SqliteLedger {
         let first_new_item = last_item("items")?.max(last_item("outcomes")?) + 1;
         let reader = schema::open_reader(path)?;
         let (queue, inbox) = std::sync::mpsc::channel();
-        let writer = Writer::new(connection, run);
+        let writer = Writer::new(connection, path.to_owned(), run);
         std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || writer.work(&inbox))
@@ -207,6 +207,7 @@ impl SqliteLedger {
         query(&reader).map_err(|error| {
             if records::is_broken(&error) {
                 self.broken.store(true, Relaxed);
+                salvage::mark_broken(&self.path);
             }
             ledger_error(error)
         })

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use antiphon_core::{Error, ErrorKind, job::Ledger};
+use antiphon_core::{Error, ErrorKind};
 use rusqlite::{Connection, types::Value};
 
 use super::{SqliteLedger, records::ledger_error, schema};
@@ -10,32 +10,40 @@ use super::{SqliteLedger, records::ledger_error, schema};
 /// Records that are skipped at most in one step over an unreadable stretch.
 const LONGEST_STEP: i64 = 1 << 20;
 
+/// Left in the state folder by whoever meets a broken file, so that the next one to open it salvages first.
+const MARK: &str = "ledger.broken";
+
+/// Notes that the file is broken: a run that is under way cannot change its ledger for another.
+pub(super) fn mark_broken(ledger: &Path) {
+    // where even this cannot be written, the next run meets the same error
+    let _best_effort = crate::state_dir::private_file(&ledger.with_file_name(MARK));
+}
+
 /// Opens a ledger; a broken one is salvaged into a new file first. The second value tells that in words.
 ///
 /// # Errors
 /// It cannot be opened, or not even made anew.
 pub fn open_or_salvage(folder: &Path) -> Result<(SqliteLedger, Option<String>), Error> {
-    let opened = SqliteLedger::open(folder);
-    let broken = match &opened {
-        Ok(ledger) => {
-            // reading all of it once is what a resume does anyway
-            let readable = ledger.layout().all(|row| row.is_ok());
-            !readable && ledger.is_broken()
+    let mark = folder.join(MARK);
+    if !mark.exists() {
+        match SqliteLedger::open(folder) {
+            Err(error) if is_broken_file(&error) => {}
+            opened => return Ok((opened?, None)),
         }
-        Err(error) => std::error::Error::source(error)
-            .and_then(|source| source.downcast_ref::<rusqlite::Error>())
-            .is_some_and(super::records::is_broken),
-    };
-    if !broken {
-        return Ok((opened?, None));
     }
-    drop(opened);
     let (aside, kept) = salvage(folder)?;
+    let _absent = std::fs::remove_file(mark);
     let told = format!(
         "the ledger was damaged: {kept} records were saved into a new one, the old one is kept as {}",
         aside.display()
     );
     Ok((SqliteLedger::open(folder)?, Some(told)))
+}
+
+fn is_broken_file(error: &Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<rusqlite::Error>())
+        .is_some_and(super::records::is_broken)
 }
 
 /// Moves the broken file aside and copies what can be read. Checksums are verified by every later read, so records are

@@ -1,1 +1,257 @@
-//! later
+//! The ledger through its own trait: what is committed is there, what is damaged is not, what is broken is salvaged.
+
+use std::{path::Path, sync::mpsc};
+
+use antiphon_core::{
+    ErrorKind, Fingerprint, FinishReason, Usage,
+    job::{
+        AnsweredAttempt, Checkpoint, Finished, Ledger, LedgerEvent, Outcome, PlannedRow, Verdict,
+    },
+};
+use rusqlite::Connection;
+
+use super::{SqliteLedger, open_or_salvage};
+
+fn print_of(name: &str) -> Fingerprint {
+    Fingerprint::of_bytes("test", name.as_bytes())
+}
+
+fn row(index: u64, item: i64, name: &str, occurrence: u32) -> PlannedRow {
+    PlannedRow {
+        index,
+        hash: *print_of(&format!("line {index}")).as_bytes(),
+        item,
+        fingerprint: print_of(name),
+        occurrence,
+        custom_id: format!("row-{index}"),
+        owns_custom_id: false,
+        input: (index == 1).then(|| "{\"q\":1}".into()),
+        intent: true,
+    }
+}
+
+fn outcome(text: &str, error: Option<ErrorKind>) -> Outcome {
+    Outcome {
+        error,
+        attempts: 2,
+        finish: error.is_none().then_some(FinishReason::Stop),
+        usage: Usage {
+            input_tokens: 7,
+            output_tokens: 3,
+            ..Usage::default()
+        },
+        latency_us: 812_400,
+        head: format!("\"response\":{{\"body\":{text:?}}},\"error\":null"),
+        details: format!("\"text\":{text:?}"),
+    }
+}
+
+/// Plans rows, commits outcomes and closes the ledger, as a run does.
+fn write(folder: &Path, rows: Vec<PlannedRow>, outcomes: Vec<(u64, i64, Outcome)>) {
+    let ledger = SqliteLedger::open(folder).unwrap();
+    let (told, events) = mpsc::channel();
+    ledger.listen(Box::new(move |event| told.send(event).unwrap()));
+    ledger.plan(rows).blocking_recv().unwrap();
+    let expected = outcomes.len();
+    for (index, item, outcome) in outcomes {
+        ledger.commit(Finished {
+            index,
+            item,
+            outcome,
+            receipt: None,
+        });
+    }
+    ledger.checkpoint(Checkpoint {
+        rows: 2,
+        bytes: 99,
+        tail: [7; 16],
+    });
+    ledger.finish(true);
+    let mut committed = 0;
+    for event in events {
+        match event {
+            LedgerEvent::Committed(group) => committed += group.len(),
+            LedgerEvent::Failed(error) => panic!("{error}"),
+            LedgerEvent::Closed => break,
+        }
+    }
+    assert_eq!(committed, expected);
+}
+
+fn sample(folder: &Path) {
+    write(
+        folder,
+        vec![row(0, 0, "a", 0), row(1, 1, "b", 0), row(2, 2, "a", 1)],
+        vec![
+            (2, 2, outcome("second a", None)),
+            (1, 1, outcome("", Some(ErrorKind::Timeout))),
+        ],
+    );
+}
+
+#[test]
+fn a_later_run_finds_what_an_earlier_one_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    sample(folder.path());
+    let ledger = SqliteLedger::open(folder.path()).unwrap();
+    assert!(!ledger.is_new());
+    assert_eq!(ledger.next_item(), 3);
+    let layout: Vec<_> = ledger.layout().map(Result::unwrap).collect();
+    let verdicts: Vec<_> = layout.iter().map(|row| row.verdict).collect();
+    let timeout = Some(ErrorKind::Timeout);
+    assert_eq!(
+        verdicts,
+        [
+            None,
+            Some(Verdict { error: timeout }),
+            Some(Verdict { error: None })
+        ]
+    );
+    let output = ledger.output(0, 3).unwrap();
+    assert_eq!(output.len(), 2);
+    assert_eq!(output[0].input.as_deref(), Some("{\"q\":1}"));
+    assert_eq!(output[1].outcome, outcome("second a", None));
+    assert_eq!(output[1].id, format!("{}-1", print_of("a")));
+    let checkpoint = ledger.last_checkpoint().unwrap();
+    assert_eq!(
+        (checkpoint.rows, checkpoint.bytes, checkpoint.tail),
+        (2, 99, [7; 16])
+    );
+    assert!(ledger.layout_is_whole().unwrap());
+}
+
+#[test]
+fn the_kth_of_equal_rows_takes_the_kth_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    sample(folder.path());
+    let ledger = SqliteLedger::open(folder.path()).unwrap();
+    ledger.begin_changed_input().unwrap();
+    // of the two equal items only the second was answered: the first row that asks gets it
+    let answered = Some(Verdict { error: None });
+    assert_eq!(ledger.find(print_of("a"), 0).unwrap(), Some((2, answered)));
+    assert_eq!(ledger.find(print_of("a"), 1).unwrap(), Some((0, None)));
+    assert_eq!(ledger.find(print_of("a"), 2).unwrap(), None);
+    assert_eq!(ledger.find(print_of("c"), 0).unwrap(), None);
+    assert_eq!(ledger.layout().count(), 0);
+    assert!(!ledger.layout_is_whole().unwrap());
+}
+
+#[test]
+fn an_outcome_of_this_run_does_not_move_the_order() {
+    let folder = tempfile::tempdir().unwrap();
+    sample(folder.path());
+    let ledger = SqliteLedger::open(folder.path()).unwrap();
+    let (told, events) = mpsc::channel();
+    ledger.listen(Box::new(move |event| drop(told.send(event))));
+    ledger.begin_changed_input().unwrap();
+    ledger.commit(Finished {
+        index: 0,
+        item: 0,
+        outcome: outcome("first a", None),
+        receipt: None,
+    });
+    assert!(matches!(events.recv().unwrap(), LedgerEvent::Committed(_)));
+    assert_eq!(ledger.find(print_of("a"), 0).unwrap().unwrap().0, 2);
+}
+
+#[test]
+fn answered_attempts_survive_until_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let attempt = AnsweredAttempt {
+        text: "{}".to_owned(),
+        fault: "/score is missing".to_owned(),
+        usage: Some(Usage {
+            input_tokens: 5,
+            ..Usage::default()
+        }),
+    };
+    {
+        let ledger = SqliteLedger::open(folder.path()).unwrap();
+        ledger.record(4, attempt.clone()).blocking_recv().unwrap();
+    }
+    let ledger = SqliteLedger::open(folder.path()).unwrap();
+    assert_eq!(ledger.attempts(4).unwrap(), [attempt]);
+    assert!(ledger.attempts(5).unwrap().is_empty());
+}
+
+#[test]
+fn a_flipped_value_is_as_if_absent() {
+    let folder = tempfile::tempdir().unwrap();
+    sample(folder.path());
+    let path = folder.path().join(SqliteLedger::FILE);
+    let database = Connection::open(path).unwrap();
+    database
+        .execute("UPDATE outcomes SET head = head || ' ' WHERE item = 2", [])
+        .unwrap();
+    database
+        .execute(
+            "UPDATE outcomes SET error = 'bad_request' WHERE item = 1",
+            [],
+        )
+        .unwrap();
+    database
+        .execute("UPDATE layout SET custom_id = 'x' WHERE row = 0", [])
+        .unwrap();
+    let ledger = SqliteLedger::open(folder.path()).unwrap();
+    assert!(!ledger.is_sound(2).unwrap());
+    assert!(ledger.output(0, 3).unwrap().is_empty());
+    let layout: Vec<_> = ledger.layout().map(Result::unwrap).collect();
+    assert_eq!(layout[0].hash, [0; 16]);
+    assert_eq!(layout[1].verdict, None);
+    assert_eq!(layout[2].verdict, Some(Verdict { error: None }));
+}
+
+#[test]
+fn a_broken_file_is_salvaged_and_this_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = (0..400).map(|index| row(index, index as i64, &format!("p{index}"), 0));
+    let outcomes = (0..400).map(|index| (index, index as i64, outcome(&"x".repeat(500), None)));
+    write(folder.path(), rows.collect(), outcomes.collect());
+    let path = folder.path().join(SqliteLedger::FILE);
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        .unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    // a page in the middle, a leaf of some table
+    let page = bytes.len() / 4096 / 2;
+    bytes[page * 4096..(page + 1) * 4096].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    // the run that meets the broken page notes it, the next one mends it
+    let (ledger, _) = open_or_salvage(folder.path()).unwrap();
+    assert!((0..400).any(|item| ledger.is_sound(item).is_err()));
+    assert!(ledger.is_broken());
+    drop(ledger);
+    let (ledger, told) = open_or_salvage(folder.path()).unwrap();
+    let told = told.expect("a broken page is noticed");
+    assert!(told.contains("ledger.damaged-1.db"), "{told}");
+    ledger.begin_changed_input().unwrap();
+    let kept = (0..400)
+        .filter(|index| {
+            let found = ledger.find(print_of(&format!("p{index}")), 0).unwrap();
+            found.is_some_and(|(item, verdict)| verdict.is_some() && ledger.is_sound(item).unwrap())
+        })
+        .count();
+    assert!(kept > 300, "only {kept} of 400 answers were saved");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_moved_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(SqliteLedger::FILE), [0x5a; 9000]).unwrap();
+    let (ledger, told) = open_or_salvage(folder.path()).unwrap();
+    assert!(told.is_some());
+    assert!(ledger.is_new());
+}
+
+#[test]
+fn a_newer_ledger_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(SqliteLedger::open(folder.path()).unwrap());
+    Connection::open(folder.path().join(SqliteLedger::FILE))
+        .unwrap()
+        .execute_batch("PRAGMA user_version=2")
+        .unwrap();
+    let error = SqliteLedger::open(folder.path()).unwrap_err();
+    assert!(error.to_string().contains("newer"), "{error}");
+}

@@ -2,7 +2,7 @@
 //!
 //! Groups form by themselves: while one is synced, the next gathers. An outcome therefore waits for at most two syncs.
 
-use std::sync::mpsc::Receiver;
+use std::{path::PathBuf, sync::mpsc::Receiver};
 
 use antiphon_core::{
     Error, ErrorKind,
@@ -12,7 +12,10 @@ use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
 use super::{
-    records::{insert_attempt, insert_item, insert_layout, insert_outcome, ledger_error},
+    records::{
+        insert_attempt, insert_item, insert_layout, insert_outcome, is_broken, ledger_error,
+    },
+    salvage::mark_broken,
     sums,
 };
 
@@ -49,6 +52,7 @@ impl Op {
 
 pub(super) struct Writer {
     connection: Connection,
+    path: PathBuf,
     run: i64,
     listener: Option<Listener>,
     synchronous: bool,
@@ -57,9 +61,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, run: i64) -> Self {
+    pub(super) fn new(connection: Connection, path: PathBuf, run: i64) -> Self {
         Self {
             connection,
+            path,
             run,
             listener: None,
             synchronous: true,
@@ -95,7 +100,12 @@ impl Writer {
         let result = self.write(group);
         match result {
             Ok(()) => self.acknowledge(group),
-            Err(error) => self.give_back(group, &ledger_error(error)),
+            Err(error) => {
+                if is_broken(&error) {
+                    mark_broken(&self.path);
+                }
+                self.give_back(group, &ledger_error(error));
+            }
         }
     }
 

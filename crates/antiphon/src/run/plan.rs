@@ -79,8 +79,7 @@ pub(super) fn prepare(
         .check(&options.input, state_folder.as_deref())?;
     options.output.try_writing()?;
     let state = open_state(state_folder.as_deref())?;
-    let (ledger, told) = open_or_salvage(state.dir.path()).map_err(ledger_error)?;
-    notes.extend(told);
+    let mut ledger = open_ledger(&state, &mut notes)?;
 
     let config = job_config(&options, format.rows);
     let plan = plan_parts(&options, &session);
@@ -92,14 +91,15 @@ pub(super) fn prepare(
     if options.strict {
         refuse_bad_lines(&options.input, &lines, state.dir.path(), &config)?;
     }
-    let resumed = compare(
-        &options,
-        &ledger,
-        &config,
-        old_plan.as_deref(),
-        &plan,
-        &mut notes,
-    )?;
+    let mut compared = compare(&options, &ledger, &config, old_plan.as_deref(), &plan);
+    if compared.is_err() && ledger.is_broken() {
+        // the survey is the first to read it all
+        drop(ledger);
+        ledger = open_ledger(&state, &mut notes)?;
+        compared = compare(&options, &ledger, &config, old_plan.as_deref(), &plan);
+    }
+    let resumed = compared?;
+    notes.extend(resumed.told);
     ledger
         .write_note(PLAN_NOTE, plan_text(&plan))
         .map_err(ledger_error)?;
@@ -210,6 +210,12 @@ fn open_state(folder: Option<&Path>) -> Result<State, RunError> {
         dir,
         _temporary: temporary,
     })
+}
+
+fn open_ledger(state: &State, notes: &mut Vec<String>) -> Result<SqliteLedger, RunError> {
+    let (ledger, told) = open_or_salvage(state.dir.path()).map_err(ledger_error)?;
+    notes.extend(told);
+    Ok(ledger)
 }
 
 fn ledger_error(error: Error) -> RunError {
@@ -338,6 +344,18 @@ fn plan_text(plan: &BTreeMap<&'static str, String>) -> String {
 struct Resumed {
     comparison: Comparison,
     rebuild: bool,
+    told: Option<String>,
+}
+
+impl Resumed {
+    /// Every row is looked up by its content, and the output is written anew.
+    fn by_content(told: String) -> Self {
+        Self {
+            comparison: Comparison::Changed { first: 0 },
+            rebuild: true,
+            told: Some(told),
+        }
+    }
 }
 
 /// Compares input and plan with the last run's, and says what changed before the first call.
@@ -347,12 +365,12 @@ fn compare(
     config: &JobConfig,
     old_plan: Option<&str>,
     plan: &BTreeMap<&'static str, String>,
-    notes: &mut Vec<String>,
 ) -> Result<Resumed, RunError> {
     if ledger.is_new() {
         return Ok(Resumed {
             comparison: Comparison::Fresh,
             rebuild: false,
+            told: None,
         });
     }
     let old: BTreeMap<String, String> = old_plan
@@ -364,40 +382,35 @@ fn compare(
         .map(|(name, _)| *name)
         .collect();
     if !changed.is_empty() {
-        notes.push(format!(
+        return Ok(Resumed::by_content(format!(
             "since the last run {} changed; rows with the same request keep their answers",
             changed.join(" and ")
-        ));
-        return Ok(Resumed {
-            comparison: Comparison::Changed { first: 0 },
-            rebuild: true,
-        });
+        )));
     }
     if !ledger.layout_is_whole().map_err(ledger_error)? {
-        notes.push(
-            "the last run over a changed input was cut short; it goes on by content".to_owned(),
-        );
-        return Ok(Resumed {
-            comparison: Comparison::Changed { first: 0 },
-            rebuild: true,
-        });
+        return Ok(Resumed::by_content(
+            "the last run did not map its input to the end; rows are found by their content"
+                .to_owned(),
+        ));
     }
     let mut source = options.input.open()?;
     let survey = survey(&mut *source, ledger, config).map_err(ledger_error)?;
-    let checkpoint = ledger.last_checkpoint().map_err(ledger_error)?;
-    let rebuild = match survey.comparison {
-        Comparison::Changed { first } => {
-            notes.push(format!(
+    if let Comparison::Changed { first } = survey.comparison {
+        return Ok(Resumed {
+            comparison: survey.comparison,
+            rebuild: true,
+            told: Some(format!(
                 "the input changed from row {first} on; only new or changed rows are sent, and the output is rebuilt"
-            ));
-            true
-        }
-        _ => survey
-            .first_to_do
-            .is_some_and(|first| first < checkpoint.rows),
-    };
+            )),
+        });
+    }
+    let checkpoint = ledger.last_checkpoint().map_err(ledger_error)?;
     Ok(Resumed {
         comparison: survey.comparison,
-        rebuild,
+        // a row whose line stands in the output already will get another one
+        rebuild: survey
+            .first_to_do
+            .is_some_and(|first| first < checkpoint.rows),
+        told: None,
     })
 }
