@@ -22,7 +22,7 @@ use crate::{
 pub(super) fn streamed(simulator: Simulator, attempt: Attempt, reply: &Reply) -> DeltaStream {
     let mut deltas: Vec<ChatDelta> = openai::chunks(reply, true)
         .into_iter()
-        .map(|(piece, chunk)| delta(reply, piece, Bytes::from(chunk.to_string())))
+        .map(|(piece, chunk)| delta(reply, piece, Bytes::from(chunk)))
         .collect();
     let error = unreadable(attempt.fault);
     let stalls = attempt.fault == Some(FaultKind::Stall);

@@ -89,41 +89,42 @@ fn usage(reply: &Reply) -> Value {
 }
 
 /// The chunks of a stream, without the closing `[DONE]`.
-pub(crate) fn chunks<'a>(
-    reply: &'a Reply,
+///
+/// What all chunks share is written once: a stream of twenty chunks would else cost ten times a whole answer.
+pub(crate) fn chunks(
+    reply: &Reply,
     include_usage: bool,
-) -> Vec<(Option<(usize, Piece<'a>)>, Value)> {
-    let chunk = |choices: Value| {
-        let mut chunk = json!({
-            "id": format!("chatcmpl-sim-{}", reply.id),
-            "object": "chat.completion.chunk",
-            "created": CREATED,
-            "model": reply.model,
-            "system_fingerprint": "simulated",
-            "choices": choices,
-        });
-        if include_usage {
-            chunk["usage"] = Value::Null;
-        }
-        chunk
+) -> Vec<(Option<(usize, Piece<'_>)>, String)> {
+    let (id, model) = (&reply.id, Value::from(reply.model.as_str()));
+    let head = format!(
+        "{{\"id\":\"chatcmpl-sim-{id}\",\"object\":\"chat.completion.chunk\",\"created\":{CREATED},\
+         \"model\":{model},\"system_fingerprint\":\"simulated\",\"choices\":["
+    );
+    let tail = if include_usage {
+        "],\"usage\":null}"
+    } else {
+        "]}"
     };
     let mut chunks: Vec<_> = told(&reply.choices)
         .into_iter()
         .map(|(index, piece)| {
-            let finish = match &piece {
-                Piece::Finish(finish) => Some(finish_reason(finish)),
-                _ => None,
-            };
-            let choice = json!({"index": index, "delta": delta(&piece), "logprobs": null, "finish_reason": finish});
-            (Some((index, piece)), chunk(json!([choice])))
+            let chunk = format!("{head}{}{tail}", choice(index, &piece));
+            (Some((index, piece)), chunk)
         })
         .collect();
     if include_usage && reply.usage_form != UsageForm::Absent {
-        let mut last = chunk(json!([]));
-        last["usage"] = usage(reply);
-        chunks.push((None, last));
+        chunks.push((None, format!("{head}],\"usage\":{}}}", usage(reply))));
     }
     chunks
+}
+
+fn choice(index: usize, piece: &Piece<'_>) -> String {
+    let finish = match piece {
+        Piece::Finish(finish) => Value::from(finish_reason(finish)),
+        _ => Value::Null,
+    };
+    let delta = delta(piece);
+    format!("{{\"index\":{index},\"delta\":{delta},\"logprobs\":null,\"finish_reason\":{finish}}}")
 }
 
 fn delta(piece: &Piece<'_>) -> Value {
@@ -146,7 +147,7 @@ fn delta(piece: &Piece<'_>) -> Value {
 pub(crate) fn events(reply: &Reply, include_usage: bool) -> Vec<Event> {
     let data = chunks(reply, include_usage)
         .into_iter()
-        .map(|(_, chunk)| chunk.to_string());
+        .map(|(_, chunk)| chunk);
     data.chain(["[DONE]".to_owned()])
         .map(|data| Event { name: None, data })
         .collect()
