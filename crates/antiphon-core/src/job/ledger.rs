@@ -127,7 +127,7 @@ pub enum LedgerEvent {
     Committed(Vec<(u64, Outcome)>),
     /// It cannot be written: nothing more may be sent.
     Failed(Error),
-    /// Everything that was queued before the call of `finish` is durable.
+    /// Everything that was queued before the call of `finish` is durable; no more outcomes will come.
     Closed,
 }
 
@@ -175,8 +175,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Queues an answered attempt that was not the end of its item; the reply comes when it is durable.
     fn record(&self, item: ItemId, attempt: AnsweredAttempt) -> oneshot::Receiver<()>;
 
-    /// Queues the state of the output.
-    fn checkpoint(&self, checkpoint: Checkpoint);
+    /// Queues the state of the output; the reply comes when it is committed.
+    fn checkpoint(&self, checkpoint: Checkpoint) -> oneshot::Receiver<()>;
 
     /// Output rows from `from` up to but not including `to`, in order; rows without an outcome are left out.
     ///

@@ -148,7 +148,7 @@ impl Planner<'_> {
     /// Plans until the input ends or the job drains. Says whether all rows were planned.
     pub(super) fn run(mut self) -> bool {
         if let Some(bytes) = self.source.total_bytes() {
-            self.progress.input_size(bytes);
+            self.progress.input_size(bytes, self.config.limit);
         }
         match self.plan_all() {
             Ok(all) => all,

@@ -18,6 +18,7 @@ pub struct Progress {
     planned_all: AtomicBool,
     read_bytes: AtomicU64,
     total_bytes: AtomicU64,
+    most_rows: AtomicU64,
     finished: Mutex<Finished>,
     dropped: Mutex<BTreeSet<String>>,
 }
@@ -76,8 +77,9 @@ pub struct ProgressSnapshot {
 }
 
 impl Progress {
-    pub(super) fn input_size(&self, bytes: u64) {
+    pub(super) fn input_size(&self, bytes: u64, most_rows: Option<u64>) {
         self.total_bytes.store(bytes, Relaxed);
+        self.most_rows.store(most_rows.unwrap_or(u64::MAX), Relaxed);
     }
 
     pub(super) fn planned(&self, rows: u64, read_bytes: u64) {
@@ -139,7 +141,8 @@ impl Progress {
             Some(planned)
         } else if read > 0 && total >= read {
             let share = read as f64 / total as f64;
-            Some((planned as f64 / share).round() as u64)
+            let all = (planned as f64 / share).round() as u64;
+            Some(all.min(self.most_rows.load(Relaxed)))
         } else {
             None
         };

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use tokio::sync::oneshot;
+
 use super::{
     driver::JobConfig,
     ledger::{Checkpoint, Ledger, LedgerEvent, OutputRow, PlannedRow, Verdict},
@@ -177,7 +179,8 @@ impl<'a> Sequencer<'a> {
         self.finished.forget_below(self.next);
         self.output.rows = self.next;
         if self.output.rows >= self.saved.rows + CHECKPOINT_ROWS {
-            self.save();
+            // a later one replaces it: nobody waits
+            drop(self.save());
         }
     }
 
@@ -234,27 +237,33 @@ impl<'a> Sequencer<'a> {
         self.stop.drain(reason);
     }
 
-    fn save(&mut self) {
+    /// Hands everything to the operating system and notes how far the output is.
+    fn save(&mut self) -> Option<oneshot::Receiver<()>> {
         self.write_out();
         if !self.broken && self.sink.flush().is_ok() {
             self.saved = self.output;
-            self.ledger.checkpoint(self.output);
+            return Some(self.ledger.checkpoint(self.output));
         }
+        None
     }
 
     /// Rows beyond a gap are in the output too, in order; the checkpoint stays before the first gap.
     fn finish(mut self) {
-        self.save();
+        let mut saved = self.save();
         self.write_finished();
         self.write_out();
         if self.order == Order::Completion {
-            self.save();
+            saved = self.save();
         }
         if !self.broken {
             let ended = self.sink.flush().and_then(|()| self.sink.finish());
             if let Err(error) = ended {
                 self.output_failed(&error);
             }
+        }
+        if let Some(saved) = saved {
+            // a checkpoint that is lost only costs the next run some writing
+            let _lost = saved.blocking_recv();
         }
     }
 

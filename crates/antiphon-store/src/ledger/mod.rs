@@ -198,7 +198,7 @@ impl SqliteLedger {
     }
 
     fn send(&self, op: Op) {
-        // after `finish` nobody listens, and there is nothing left to keep
+        // a writer that is gone has told so: replies that are dropped say it too
         let _closed = self.queue.send(op);
     }
 
@@ -372,8 +372,10 @@ impl Ledger for SqliteLedger {
         answer
     }
 
-    fn checkpoint(&self, checkpoint: Checkpoint) {
-        self.send(Op::Checkpoint(checkpoint));
+    fn checkpoint(&self, checkpoint: Checkpoint) -> oneshot::Receiver<()> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Op::Checkpoint(checkpoint, reply));
+        answer
     }
 
     fn output(&self, from: u64, to: u64) -> Result<Vec<OutputRow>, Error> {

@@ -31,7 +31,7 @@ pub(super) enum Op {
     Plan(Vec<PlannedRow>, oneshot::Sender<()>),
     Commit(Finished),
     Record(ItemId, AnsweredAttempt, oneshot::Sender<()>),
-    Checkpoint(Checkpoint),
+    Checkpoint(Checkpoint, oneshot::Sender<()>),
     Meta(
         &'static str,
         String,
@@ -46,7 +46,10 @@ pub(super) enum Op {
 impl Op {
     /// Whether losing it in a power cut would lose something that was paid for.
     fn must_be_synced(&self) -> bool {
-        !matches!(self, Self::Listen(_) | Self::Plan(..) | Self::Checkpoint(_))
+        !matches!(
+            self,
+            Self::Listen(_) | Self::Plan(..) | Self::Checkpoint(..)
+        )
     }
 }
 
@@ -72,7 +75,7 @@ impl Writer {
         }
     }
 
-    /// Works until the job is finished or every handle is gone.
+    /// Works until every handle is gone.
     pub(super) fn work(mut self, queue: &Receiver<Op>) {
         let mut group = Vec::new();
         while let Ok(first) = queue.recv() {
@@ -86,7 +89,6 @@ impl Writer {
             self.commit_group(&mut group);
             if finished {
                 self.tell(LedgerEvent::Closed);
-                return;
             }
         }
     }
@@ -146,9 +148,11 @@ impl Writer {
             match op {
                 Op::Commit(finished) => take(finished),
                 // whoever asked may be gone by now
-                Op::Plan(_, reply) | Op::Record(_, _, reply) => drop(reply.send(())),
+                Op::Plan(_, reply) | Op::Record(_, _, reply) | Op::Checkpoint(_, reply) => {
+                    drop(reply.send(()));
+                }
                 Op::Meta(_, _, reply) | Op::Rebuild(reply) => drop(reply.send(Ok(()))),
-                Op::Listen(_) | Op::Checkpoint(_) | Op::Finish { .. } => {}
+                Op::Listen(_) | Op::Finish { .. } => {}
             }
         }
         // permits first: the next calls can start while this group's lines are written
@@ -192,7 +196,7 @@ fn write_op(c: &Connection, run: i64, op: &Op) -> rusqlite::Result<()> {
         }
         Op::Commit(finished) => insert_outcome(c, finished.item, run, &finished.outcome)?,
         Op::Record(item, attempt, _) => insert_attempt(c, *item, run, attempt)?,
-        Op::Checkpoint(checkpoint) => set_meta(c, "checkpoint", &checkpoint_text(*checkpoint))?,
+        Op::Checkpoint(checkpoint, _) => set_meta(c, "checkpoint", &checkpoint_text(*checkpoint))?,
         Op::Meta(key, value, _) => set_meta(c, key, value)?,
         Op::Rebuild(_) => {
             set_meta(c, "layout_whole", "no")?;
