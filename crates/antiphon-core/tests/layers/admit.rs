@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use antiphon_core::{
-    Body, ChatRequest, ErrorKind, Model,
+    Body, ChatRequest, ErrorKind,
     chat::{Delivery, LimitWindow, RateLimits},
     layers::admit::{AccountConfig, QuotaConfig},
 };

@@ -39,8 +39,8 @@ async fn outage_of(kind: ErrorKind) {
     for call in bench.start(2000) {
         call.await.unwrap().unwrap();
     }
-    // those that were sent before anybody could know, then a probe every 5 s
-    let most = 256 + 20;
+    // those that were out when it began, those that followed the first failures, then a probe every 5 s
+    let most = 256 + 16 + 16;
     assert!(
         (10..=most).contains(&during.load(SeqCst)),
         "{during:?} calls during the outage"
@@ -123,15 +123,17 @@ async fn a_third_of_all_calls_failing_is_no_outage() {
             }
         });
         let bench = bench(leaf.clone(), AccountConfig::default(), 10);
-        for call in bench.start(3000) {
+        let calls = bench.start(3000);
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let done = calls.iter().filter(|call| call.is_finished()).count();
+        assert!(
+            done > 2900,
+            "{done} rows done: some wait out their back-off, the others were not held up"
+        );
+        for call in calls {
             call.await.unwrap().unwrap();
         }
         let retries = bench.metrics.snapshot().retries[&kind];
         assert_eq!(leaf.calls() as u64, 3000 + retries);
-        assert!(
-            bench.elapsed() < Duration::from_secs(60),
-            "{:?}",
-            bench.elapsed()
-        );
     }
 }

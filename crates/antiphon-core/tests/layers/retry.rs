@@ -1,8 +1,6 @@
 use std::time::Duration;
 
-use antiphon_core::{
-    Body, ChatRequest, ErrorKind, Model, chat::Delivery, layers::admit::AccountConfig,
-};
+use antiphon_core::{Body, ChatRequest, ErrorKind, chat::Delivery, layers::admit::AccountConfig};
 use futures_util::{StreamExt, stream};
 
 use crate::scripted::{

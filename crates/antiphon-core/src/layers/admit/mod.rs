@@ -1,6 +1,6 @@
 //! [`Admit`]: lets a call out when the account has a permit and the quota for it, both at once, first in first out.
 //!
-//! The rules know neither clock nor task ([`admission`]); [`Account`] is the thin async shell around them; [`Admit`] is
+//! The rules know neither clock nor task (`admission.rs`); [`Account`] is the thin async shell around them; [`Admit`] is
 //! the layer, of which several may share an account. What a call has been given rides in its response:
 //!
 //! - the **ticket** (its share of the quota) is settled on the real usage when the body ends, and on what was reserved

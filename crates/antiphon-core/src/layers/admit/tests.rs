@@ -1,6 +1,6 @@
 //! Properties of the rules of admission, driven by moments. `PROPTEST_CASES` raises the number of cases.
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{cmp::Ordering, collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use proptest::prelude::*;
 
@@ -128,18 +128,18 @@ proptest! {
         let config = QuotaConfig { tpm: Some(tpm), ..QuotaConfig::default() };
         let admitted = send(&mut Quota::new(config), &requests);
         for (last, end) in admitted.iter().enumerate() {
-            let known = admitted[..=last].iter().map(|a| {
+            let known = admitted[..last].iter().map(|a| {
                 let reserved = if a.at + MINUTE > end.at { a.reserved } else { 0 };
                 let settled = a.settled <= end.at;
                 match a.real.cmp(&a.reserved) {
-                    std::cmp::Ordering::Less if settled && reserved > 0 => a.real,
-                    std::cmp::Ordering::Greater if settled && a.settled + MINUTE > end.at => {
+                    Ordering::Less if settled && reserved > 0 => a.real,
+                    Ordering::Greater if settled && a.settled + MINUTE > end.at => {
                         reserved + a.real - a.reserved
                     }
                     _ => reserved,
                 }
             });
-            let known: u64 = known.sum();
+            let known = known.sum::<u64>() + end.reserved;
             prop_assert!(known <= tpm || known == end.reserved, "{known} of {tpm}");
         }
     }
