@@ -149,7 +149,7 @@ impl Writer {
                 Op::Commit(finished) => take(finished),
                 // whoever asked may be gone by now
                 Op::Plan(_, reply) | Op::Record(_, _, reply) | Op::Checkpoint(_, reply) => {
-                    drop(reply.send(()));
+                    let _gone = reply.send(());
                 }
                 Op::Meta(_, _, reply) | Op::Rebuild(reply) => drop(reply.send(Ok(()))),
                 Op::Listen(_) | Op::Finish { .. } => {}
