@@ -120,9 +120,9 @@ pub(crate) struct RunArgs {
     /// Output tokens per minute
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
     pub(crate) otpm: Option<u64>,
-    /// Retries of a row after transient failures
-    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Limits")]
-    pub(crate) max_retries: u32,
+    /// Retries of a row after transient failures [default: that of the model, else 10]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(crate) max_retries: Option<u32>,
     /// Limit of one attempt [default: 600s]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
     pub(crate) timeout: Option<Duration>,

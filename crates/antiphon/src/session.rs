@@ -82,6 +82,8 @@ pub struct SessionOptions {
     pub otpm: Option<u64>,
     /// Retries of a call.
     pub max_retries: Option<u32>,
+    /// Retries of a call where neither this session nor its model says.
+    pub usual_max_retries: Option<u32>,
     /// Limit of one attempt.
     pub timeout: Option<Duration>,
     /// Longest Retry-After that is obeyed.
@@ -351,7 +353,11 @@ impl Session {
                 ..TimeoutConfig::default()
             };
         }
-        let max_retries = self.options.max_retries.or(followed.max_retries);
+        let max_retries = self
+            .options
+            .max_retries
+            .or(followed.max_retries)
+            .or(self.options.usual_max_retries);
         if let Some(max_retries) = max_retries {
             config.retry.max_retries = max_retries;
         }

@@ -23,6 +23,8 @@ use crate::{
 
 /// Files that are open beside the connections.
 const OTHER_FILES: u64 = 64;
+/// Retries of a row where neither a flag nor the configuration says: nobody sits and waits for a single one.
+const RUN_MAX_RETRIES: u32 = 10;
 
 pub(crate) fn run(args: RunArgs, printer: &Printer) -> Result<Exit> {
     let folder = std::env::current_dir().context("the working folder is gone")?;
@@ -133,7 +135,8 @@ fn options(args: &RunArgs) -> Result<RunOptions> {
             tpm: args.tpm,
             itpm: args.itpm,
             otpm: args.otpm,
-            max_retries: Some(args.max_retries),
+            max_retries: args.max_retries,
+            usual_max_retries: Some(RUN_MAX_RETRIES),
             timeout: args.timeout,
             max_wait: args.max_wait,
             coalesce: args.coalesce,
