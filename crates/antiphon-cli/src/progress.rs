@@ -63,7 +63,7 @@ pub(crate) async fn show(style: Style, watch: RunWatch, printer: Arc<Printer>, b
         Style::Json => JSON_EVERY,
         Style::Nothing => return,
     };
-    let mut rate = Rate::default();
+    let mut rate = Rate::from_now();
     let mut ticks = tokio::time::interval(every);
     ticks.tick().await;
     loop {
@@ -88,10 +88,13 @@ pub(crate) async fn show(style: Style, watch: RunWatch, printer: Arc<Printer>, b
 }
 
 /// Rows a second over the last moments.
-#[derive(Default)]
 struct Rate(std::collections::VecDeque<(Instant, u64)>);
 
 impl Rate {
+    fn from_now() -> Self {
+        Self([(Instant::now(), 0)].into())
+    }
+
     fn push(&mut self, finished: u64) -> f64 {
         let now = Instant::now();
         self.0.push_back((now, finished));
@@ -135,7 +138,9 @@ fn line(
     if !has_bar && expected > 0 {
         parts[0].push_str(&format!(" ({}%)", finished * 100 / expected));
     }
-    parts.push(format!("{per_second:.0}/s"));
+    // a slow model is not one that stands still
+    let places = usize::from(per_second < 10.0);
+    parts.push(format!("{per_second:.places$}/s"));
     if per_second > 0.0 && expected > finished {
         let left = Duration::from_secs_f64((expected - finished) as f64 / per_second);
         parts.push(format!("ETA {}", words::duration(left)));

@@ -46,6 +46,8 @@ pub struct JobConfig {
     pub retry_failed: bool,
     /// Stop when a larger share of the finished rows has failed (from 100 rows on).
     pub max_error_rate: Option<f64>,
+    /// Equal rows may share a call; else each of them is a sample of its own.
+    pub share_equal_rows: bool,
     /// Keep the raw line in the output.
     pub include_input: bool,
     /// Whether raw lines are JSON (else they are text, and become a JSON string in the output).

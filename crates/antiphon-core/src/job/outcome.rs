@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::ledger::{Outcome, OutputRow};
-use crate::{Answer, Error, Head, Usage, chat::Schema};
+use crate::{Answer, Error, FinishReason, Head, Usage, chat::Schema};
 
 #[derive(Serialize)]
 struct Response<'a> {
@@ -63,7 +63,12 @@ impl Outcome {
         Self {
             error: None,
             attempts: head.attempts,
-            finish: Some(answer.finish_reason.clone()),
+            // OpenAI's refusals stop in order
+            finish: Some(if answer.is_refusal() {
+                FinishReason::ContentFilter
+            } else {
+                answer.finish_reason.clone()
+            }),
             usage,
             latency_us: u64::try_from(answer.latency.as_micros()).unwrap_or(u64::MAX),
             head: format!(

@@ -289,7 +289,9 @@ impl Planner<'_> {
         planned.intent = true;
         match call {
             Ok(mut call) => {
-                call.request.sample = planned.occurrence;
+                if !self.config.share_equal_rows {
+                    call.request.sample = planned.occurrence;
+                }
                 filling.sends.push(Send {
                     index,
                     item,

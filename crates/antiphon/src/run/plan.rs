@@ -226,6 +226,7 @@ fn job_config(options: &RunOptions, rows: Rows) -> JobConfig {
         limit: options.limit,
         retry_failed: options.retry_failed,
         max_error_rate: options.max_error_rate,
+        share_equal_rows: options.session.coalesce,
         include_input: options.include_input,
         input_is_json: rows == Rows::Json,
         window_rows: concurrency.saturating_mul(2).max(LEAST_WINDOW),

@@ -54,12 +54,13 @@ pub(super) fn refuse_bad_lines(
     if count == 0 {
         return Ok(());
     }
+    let noun = if count == 1 { "line" } else { "lines" };
     let more = count as usize - bad.len();
     if more > 0 {
         bad.push(format!("and {more} more"));
     }
     Err(
-        RunError::usage(format!("{count} bad lines:\n  {}", bad.join("\n  "))).with_hint(
+        RunError::usage(format!("{count} bad {noun}:\n  {}", bad.join("\n  "))).with_hint(
             "without --strict each becomes an error line in its place, and the run goes on",
         ),
     )

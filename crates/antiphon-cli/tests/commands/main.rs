@@ -1,0 +1,13 @@
+//! The command line, tested through its binary on what the user sees: exit code, files, stdout and stderr.
+
+mod bad_lines;
+mod configuration;
+mod limits;
+mod names;
+mod other_commands;
+mod outputs;
+mod shapes;
+mod structured;
+mod support;
+mod talk;
+mod templates;
