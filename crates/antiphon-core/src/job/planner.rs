@@ -175,8 +175,11 @@ impl Planner<'_> {
             planned += 1;
             filling.bytes += row.text.as_ref().map_or(0, |text| text.len());
             match layout.next().transpose()? {
-                Some(known) => self.known(row.clone(), known, &mut filling)?,
-                None => self.unknown(&row, &mut next_item, &mut filling)?,
+                // whoever edits the input between survey and plan gets new calls, never another row's answer
+                Some(known) if known.index == row.index && known.hash == row.hash => {
+                    self.known(row.clone(), known, &mut filling)?;
+                }
+                _ => self.unknown(&row, &mut next_item, &mut filling)?,
             }
             self.progress.planned(planned, row.end);
             let full = filling.rows.len() >= BATCH_ROWS || filling.bytes >= BATCH_BYTES;
