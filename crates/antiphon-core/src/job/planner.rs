@@ -73,6 +73,11 @@ pub fn survey(
                 survey.comparison = Comparison::Changed { first: row.index };
                 return Ok(survey);
             }
+            // beyond the layout, in a ledger with items that stand nowhere in it: they may be those of these rows
+            None if ledger.next_item() > row.index.cast_signed() => {
+                survey.comparison = Comparison::Changed { first: row.index };
+                return Ok(survey);
+            }
             None => false,
         };
         if !done {
