@@ -28,10 +28,18 @@ Exit codes: 0 all rows succeeded, 1 some failed, 2 nothing was sent (usage, conf
 
 /// Run large numbers of LLM requests in parallel: as fast as the limits allow, paying for each answer once, losing none
 #[derive(Debug, Parser)]
-#[command(name = "antiphon", version, after_help = EXAMPLES, max_term_width = 110)]
+#[command(name = "antiphon", version, after_help = EXAMPLES, after_long_help = examples_and_environment(), max_term_width = 110)]
 pub(crate) struct Antiphon {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+fn examples_and_environment() -> String {
+    let variables = antiphon::env::VARIABLES.iter();
+    let lines: Vec<String> = variables
+        .map(|variable| format!("  {:<19} {}", variable.name, variable.about))
+        .collect();
+    format!("{EXAMPLES}\n\nEnvironment:\n{}", lines.join("\n"))
 }
 
 /// The commands.
@@ -57,10 +65,11 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
     /// File of requests, .jsonl or .txt; - reads stdin
-    pub(crate) input: String,
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
     /// Output file, .jsonl; - or nothing writes to stdout
     #[arg(short, long)]
-    pub(crate) output: Option<String>,
+    pub(crate) output: Option<PathBuf>,
     /// Format of the input, where its name does not tell: jsonl, txt
     #[arg(long, value_name = "FORMAT")]
     pub(crate) input_format: Option<String>,
@@ -111,9 +120,9 @@ pub(crate) struct RunArgs {
     /// Output tokens per minute
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
     pub(crate) otpm: Option<u64>,
-    /// Retries of a row after transient failures
-    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Limits")]
-    pub(crate) max_retries: u32,
+    /// Retries of a row after transient failures [default: that of the model, else 10]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(crate) max_retries: Option<u32>,
     /// Limit of one attempt [default: 600s]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
     pub(crate) timeout: Option<Duration>,
@@ -130,7 +139,7 @@ pub(crate) struct RunArgs {
     #[arg(long, help_heading = "Limits")]
     pub(crate) coalesce: bool,
 
-    /// Order of the output lines
+    /// Order of the output lines: that of the input, or as rows finish
     #[arg(long, value_enum, default_value_t = OrderArg::Input, help_heading = "Rows")]
     pub(crate) order: OrderArg,
     /// Read only the first N rows
@@ -155,7 +164,7 @@ pub(crate) struct RunArgs {
     /// Write a report, FILE.json
     #[arg(long, value_name = "FILE", help_heading = "Talk")]
     pub(crate) report: Option<PathBuf>,
-    /// How progress is shown on stderr
+    /// Progress on stderr: auto is a bar on a terminal, else a line each 10 s (plain); json is an object each second
     #[arg(long, value_enum, default_value_t = ProgressArg::Auto, help_heading = "Talk")]
     pub(crate) progress: ProgressArg,
     /// Say nothing but errors
@@ -172,22 +181,16 @@ pub(crate) struct RunArgs {
 /// Order of the output.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum OrderArg {
-    /// That of the input
     Input,
-    /// As rows finish
     Completion,
 }
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressArg {
-    /// A bar on a terminal, else a line each 10 s
     Auto,
-    /// A line each 10 s
     Plain,
-    /// A JSON object each second
     Json,
-    /// Nothing until the end
     None,
 }
 

@@ -2,8 +2,10 @@
 
 mod args;
 mod commands;
+mod last_words;
 mod printer;
 mod progress;
+mod report_file;
 mod signals;
 mod words;
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use antiphon::{
-    core::layers::admit::EndpointState,
+    core::layers::admit::{AccountSnapshot, EndpointState},
     run::{Report, RunWatch},
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,6 +19,8 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 const JSON_EVERY: Duration = Duration::from_secs(1);
 /// Time over which the shown rate is measured.
 const RATE_OVER: Duration = Duration::from_secs(5);
+/// Pauses from this length on are explained.
+const SHOWN_PAUSE: Duration = Duration::from_secs(1);
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl Style {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::new(0);
-        if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent:>3}% {msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent:>3}% {wide_msg}") {
             bar.set_style(style.progress_chars("━╸ "));
         }
         bar
@@ -148,7 +150,7 @@ fn line(
     ));
     let retries: u64 = report.retries_by_kind.values().sum();
     if retries > 0 {
-        parts.push(format!("{} retries", words::count(retries)));
+        parts.push(words::several(retries, "retry", "retries"));
     }
     if report.failed > 0 {
         parts.push(format!("{} failed", words::count(report.failed)));
@@ -162,12 +164,12 @@ fn trouble(watch: &RunWatch) -> Option<String> {
     if watch.stop().reason().is_some() {
         return Some("stopping".to_owned());
     }
-    watch.accounts().iter().find_map(|account| {
-        if let EndpointState::Down { .. } = account.endpoint {
-            return Some("the endpoint is down, probing".to_owned());
-        }
-        account
-            .paused_until
-            .map(|_| "waiting as the provider asked".to_owned())
-    })
+    let is_down =
+        |account: &AccountSnapshot| matches!(account.endpoint, EndpointState::Down { .. });
+    if watch.accounts().iter().any(is_down) {
+        return Some("the endpoint is down, probing".to_owned());
+    }
+    let pause = watch.longest_pause()?;
+    // shorter ones are the usual give and take with a limit
+    (pause >= SHOWN_PAUSE).then(|| format!("rate limited, waiting {}", words::duration(pause)))
 }

@@ -17,8 +17,12 @@ pub(crate) fn count(number: u64) -> String {
 
 /// `1 row`, `2 rows`.
 pub(crate) fn rows(number: u64) -> String {
-    let noun = if number == 1 { "row" } else { "rows" };
-    format!("{} {noun}", count(number))
+    several(number, "row", "rows")
+}
+
+/// A number of things: `1 retry`, `2 retries`.
+pub(crate) fn several(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 /// A duration in its two largest units.
@@ -54,6 +58,7 @@ mod tests {
         assert_eq!(count(0), "0");
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(rows(1), "1 row");
+        assert_eq!(several(2_000, "retry", "retries"), "2,000 retries");
         assert_eq!(duration(Duration::from_millis(12)), "12 ms");
         assert_eq!(duration(Duration::from_secs(75)), "1 min 15 s");
         assert_eq!(duration(Duration::from_secs(7_260)), "2 h 1 min");

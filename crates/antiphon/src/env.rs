@@ -44,7 +44,15 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "HTTPS_PROXY",
-        about: "proxy for https, unless NO_PROXY names the host (HTTP_PROXY for http)",
+        about: "proxy for https",
+    },
+    Variable {
+        name: "HTTP_PROXY",
+        about: "proxy for http",
+    },
+    Variable {
+        name: "NO_PROXY",
+        about: "hosts that are reached without a proxy",
     },
     Variable {
         name: "SSL_CERT_FILE",

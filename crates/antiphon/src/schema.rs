@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 use antiphon_core::chat::{OffSchema, Schema, Validate};
+use antiphon_providers::dialects::remove_added_nulls;
 use serde_json::Value;
 
 /// Faults of an answer that are told at once.
 const MOST_FAULTS: usize = 5;
 
-struct Compiled(jsonschema::Validator);
+struct Compiled {
+    json: Value,
+    validator: jsonschema::Validator,
+}
 
 impl Validate for Compiled {
     fn validate(&self, value: &Value) -> Result<(), OffSchema> {
         let faults: Vec<String> = self
-            .0
+            .validator
             .iter_errors(value)
             .take(MOST_FAULTS)
             .map(|error| match error.instance_path().to_string().as_str() {
@@ -26,6 +30,10 @@ impl Validate for Compiled {
         } else {
             Err(OffSchema(faults.join("; ")))
         }
+    }
+
+    fn clean(&self, answer: &mut Value) {
+        remove_added_nulls(&self.json, answer);
     }
 }
 
@@ -51,11 +59,11 @@ pub fn compile(json: Value) -> Result<Schema, String> {
         .take(64)
         .collect();
     let name = if name.is_empty() { "answer" } else { &name };
-    Ok(Schema::new(
-        name,
-        json.clone(),
-        Arc::new(Compiled(validator)),
-    ))
+    let compiled = Compiled {
+        json: json.clone(),
+        validator,
+    };
+    Ok(Schema::new(name, json, Arc::new(compiled)))
 }
 
 #[cfg(test)]
@@ -77,5 +85,18 @@ mod tests {
         let OffSchema(fault) = schema.validate(&json!({"score": 11})).unwrap_err();
         assert!(fault.starts_with("/score: "), "{fault}");
         assert!(compile(json!({"type": "nonsense"})).is_err());
+    }
+
+    #[test]
+    fn nulls_that_strict_mode_made_the_model_write_are_taken_out() {
+        let schema = compile(json!({
+            "type": "object",
+            "required": ["a"],
+            "properties": {"a": {"type": ["string", "null"]}, "b": {"type": "integer"}}
+        }))
+        .unwrap();
+        let value = schema.read("{\"a\": null, \"b\": null}").unwrap();
+        assert_eq!(value, json!({"a": null}));
+        assert_eq!(schema.validate(&value), Ok(()));
     }
 }

@@ -82,6 +82,8 @@ pub struct SessionOptions {
     pub otpm: Option<u64>,
     /// Retries of a call.
     pub max_retries: Option<u32>,
+    /// Retries of a call where neither this session nor its model says.
+    pub usual_max_retries: Option<u32>,
     /// Limit of one attempt.
     pub timeout: Option<Duration>,
     /// Longest Retry-After that is obeyed.
@@ -130,20 +132,34 @@ impl Resolved {
         [&self.target[0], &self.target[1], &self.target[2]]
     }
 
-    /// Refuses a request of which a parameter would be left out.
+    /// Refuses a request that cannot be put to its target at all, such as one whose schema it cannot express.
     ///
     /// # Errors
-    /// [`ErrorKind::BadRequest`] that names the parameters.
-    pub fn refuse_dropped(&self, request: &ChatRequest) -> Result<(), Error> {
+    /// [`ErrorKind::BadRequest`].
+    pub fn check(&self, request: &ChatRequest) -> Result<(), Error> {
+        self.dropped_from(request).map(drop)
+    }
+
+    /// The parameters of a request that the target cannot take.
+    fn dropped_from(&self, request: &ChatRequest) -> Result<Vec<String>, Error> {
+        // the simulated provider takes everything
         let Some((dialect, version)) = &self.wire else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let target = EncodeTarget {
             provider: &self.target[0],
             model: &self.target[2],
             version: version.as_deref(),
         };
-        let dropped = dialect.encode(request, &target)?.dropped;
+        Ok(dialect.encode(request, &target)?.dropped)
+    }
+
+    /// Refuses a request of which a parameter would be left out.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadRequest`] that names the parameters.
+    pub fn refuse_dropped(&self, request: &ChatRequest) -> Result<(), Error> {
+        let dropped = self.dropped_from(request)?;
         if dropped.is_empty() {
             return Ok(());
         }
@@ -174,7 +190,6 @@ impl Session {
         let mut names: Vec<String> = crate::env::VARIABLES
             .iter()
             .flat_map(|variable| [variable.name.to_owned(), variable.name.to_lowercase()])
-            .chain(["HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"].map(str::to_owned))
             .collect();
         let providers = config.settings.providers.values();
         names.extend(providers.filter_map(|provider| provider.api_key_env.clone()));
@@ -338,7 +353,11 @@ impl Session {
                 ..TimeoutConfig::default()
             };
         }
-        let max_retries = self.options.max_retries.or(followed.max_retries);
+        let max_retries = self
+            .options
+            .max_retries
+            .or(followed.max_retries)
+            .or(self.options.usual_max_retries);
         if let Some(max_retries) = max_retries {
             config.retry.max_retries = max_retries;
         }
@@ -383,29 +402,13 @@ impl Session {
     }
 
     fn sim(&self, model: &str) -> Result<SimModel, Error> {
-        let settings = self
-            .config
-            .settings
-            .providers
-            .get(SIM)
-            .cloned()
-            .unwrap_or_default()
-            .sim;
-        let mut config = SimConfig::default();
-        for fault in &settings.fail {
-            let fault = fault.parse().map_err(|error| {
-                Error::new(
-                    ErrorKind::BadRequest,
-                    format!("providers.sim.fail: {error}"),
-                )
-            })?;
-            config.fail.push(fault);
-        }
-        config.latency = settings.latency.unwrap_or(config.latency);
-        config.jitter = settings.jitter.unwrap_or(config.jitter);
-        config.tail = settings.tail.unwrap_or(config.tail);
-        config.seed = settings.seed.unwrap_or(config.seed);
-        config.accuracy = settings.accuracy.unwrap_or(config.accuracy);
+        let settings = self.config.settings.providers.get(SIM);
+        let config = settings.map_or_else(
+            || Ok(SimConfig::default()),
+            |provider| provider.sim.config(),
+        );
+        let config =
+            config.map_err(|error| Error::new(ErrorKind::BadRequest, error.to_string()))?;
         Ok(SimModel::new(model, config, self.clock.clone()))
     }
 

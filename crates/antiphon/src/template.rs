@@ -43,7 +43,7 @@ impl Template {
         let template = environment
             .get_template(what)
             .map_err(|error| format!("{what}: {error}"))?;
-        let mut fields: Vec<String> = template.undeclared_variables(false).into_iter().collect();
+        let mut fields: Vec<String> = template.undeclared_variables(true).into_iter().collect();
         fields.sort();
         Ok(Self {
             environment,
@@ -57,11 +57,7 @@ impl Template {
     /// # Errors
     /// [`TemplateError`].
     pub fn render(&self, row: &Map<String, Json>) -> Result<String, TemplateError> {
-        let context = Value::from_pairs(
-            row.iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(name, value)| (name.clone(), Value::from(Serde(value)))),
-        );
+        let context = without_nulls(row);
         let render = || {
             let template = self.environment.get_template(self.what)?;
             template.render(&context)
@@ -78,10 +74,29 @@ impl Template {
     }
 }
 
+/// The fields as a template sees them: those that are null are not there, however deep they stand.
+fn without_nulls(fields: &Map<String, Json>) -> Value {
+    let there = fields.iter().filter(|(_, value)| !value.is_null());
+    Value::from_pairs(there.map(|(name, value)| {
+        let value = match value {
+            Json::Object(fields) => without_nulls(fields),
+            value => Value::from(Serde(value)),
+        };
+        (name.clone(), value)
+    }))
+}
+
+/// Whether a dotted name leads nowhere.
 fn is_missing(context: &Value, field: &str) -> bool {
-    context
-        .get_attr(field)
-        .is_ok_and(|value| value.kind() == ValueKind::Undefined)
+    let mut value = context.clone();
+    for name in field.split('.') {
+        match value.get_attr(name) {
+            Ok(inner) if inner.kind() != ValueKind::Undefined => value = inner,
+            // what is no map has no fields
+            _ => return true,
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -113,6 +128,14 @@ mod tests {
             missing
         );
         let text = render("{{ b | default('none') }}", json!({"b": null}));
+        assert_eq!(text.unwrap(), "none");
+        let nested = Err(TemplateError::MissingField("o.b".to_owned()));
+        assert_eq!(
+            render("{{ o.a }}{{ o.b }}", json!({"o": {"a": 1, "b": null}})),
+            nested
+        );
+        assert_eq!(render("{{ o.a }}{{ o.b }}", json!({"o": {"a": 1}})), nested);
+        let text = render("{{ o.b | default('none') }}", json!({"o": {"b": null}}));
         assert_eq!(text.unwrap(), "none");
     }
 

@@ -30,10 +30,5 @@ pub(crate) fn run(args: &ConfigArgs, printer: &Printer) -> Result<Exit> {
         );
         printer.data(&clean(&line))?;
     }
-    if origins.is_empty() {
-        printer.say(
-            "nothing is configured: no antiphon.toml, and none of the environment variables is set",
-        );
-    }
     Ok(Exit::Success)
 }

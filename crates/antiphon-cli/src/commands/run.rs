@@ -15,18 +15,23 @@ use serde_json::{Map, Value};
 use crate::{
     Exit,
     args::{OrderArg, RunArgs},
+    last_words,
     printer::Printer,
     progress::{self, Style},
-    signals, words,
+    report_file, signals,
 };
 
 /// Files that are open beside the connections.
 const OTHER_FILES: u64 = 64;
+/// Retries of a row where neither a flag nor the configuration says: nobody sits and waits for a single one.
+const RUN_MAX_RETRIES: u32 = 10;
 
 pub(crate) fn run(args: RunArgs, printer: &Printer) -> Result<Exit> {
     let folder = std::env::current_dir().context("the working folder is gone")?;
     let config = Config::load(&folder, args.config.as_deref(), &env::process)?;
-    check_report(args.report.as_deref())?;
+    if let Some(report) = &args.report {
+        report_file::check(report, &args)?;
+    }
     let options = options(&args)?;
     let style = Style::choose(args.progress, args.quiet);
     allow_files(args.concurrency.map_or(256, u32::from), printer);
@@ -74,19 +79,20 @@ async fn attend(prepared: PreparedRun, args: &RunArgs, style: Style) -> Exit {
     signals.abort();
     bar.finish_and_clear();
     if let Some(path) = &args.report
-        && let Err(error) = write_report(path, &end)
+        && let Err(error) = report_file::write(path, &end.report)
     {
         printer.error(&error);
     }
     if let Some(reason) = &end.stopped {
-        printer.error(&anyhow!("{}", stop_words(reason)));
+        printer.error(&anyhow!("{}", last_words::why_stopped(reason)));
     }
-    if args.json {
-        if let Ok(json) = serde_json::to_string(&end.report) {
-            printer.say(&json);
-        }
-    } else if !args.quiet {
-        last_words(&end, args, &printer);
+    if (args.json || style == Style::Json)
+        && let Ok(json) = serde_json::to_string(&end.report)
+    {
+        printer.say(&json);
+    }
+    if !args.json && !args.quiet {
+        last_words::say(&end, args, &printer);
     }
     exit_code(&end)
 }
@@ -113,14 +119,15 @@ fn options(args: &RunArgs) -> Result<RunOptions> {
         None => None,
     };
     Ok(RunOptions {
-        input: match args.input.as_str() {
-            "-" => Input::Stdin,
-            path => Input::File(path.into()),
+        input: if is_dash(&args.input) {
+            Input::Stdin
+        } else {
+            Input::File(args.input.clone())
         },
         input_format: args.input_format.clone(),
-        output: match args.output.as_deref() {
-            None | Some("-") => Output::Stdout,
-            Some(path) => Output::File(path.into()),
+        output: match &args.output {
+            Some(path) if !is_dash(path) => Output::File(path.clone()),
+            _ => Output::Stdout,
         },
         state: args.state.clone(),
         model: args.model.clone(),
@@ -136,7 +143,8 @@ fn options(args: &RunArgs) -> Result<RunOptions> {
             tpm: args.tpm,
             itpm: args.itpm,
             otpm: args.otpm,
-            max_retries: Some(args.max_retries),
+            max_retries: args.max_retries,
+            usual_max_retries: Some(RUN_MAX_RETRIES),
             timeout: args.timeout,
             max_wait: args.max_wait,
             coalesce: args.coalesce,
@@ -153,6 +161,11 @@ fn options(args: &RunArgs) -> Result<RunOptions> {
         max_error_rate: args.max_error_rate,
         include_input: args.include_input,
     })
+}
+
+/// `-` stands for stdin or stdout.
+pub(crate) fn is_dash(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 fn read(path: &Path, flag: &str) -> Result<String> {
@@ -192,140 +205,4 @@ fn allow_files(concurrency: u32, printer: &Printer) {
             "only {allowed} files may be open, fewer than --concurrency {concurrency} may need; raise it with `ulimit -n {needed}`"
         ));
     }
-}
-
-fn check_report(report: Option<&Path>) -> Result<()> {
-    let Some(path) = report else { return Ok(()) };
-    if path.extension().is_none_or(|extension| extension != "json") {
-        bail!("--report {}: reports are written as .json", path.display());
-    }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    if folder.is_some_and(|folder| !folder.is_dir()) {
-        bail!("--report {}: the folder does not exist", path.display());
-    }
-    Ok(())
-}
-
-fn write_report(path: &Path, end: &RunEnd) -> Result<()> {
-    let json = serde_json::to_string_pretty(&end.report)?;
-    fs::write(path, json + "\n")
-        .with_context(|| format!("cannot write --report {}", path.display()))
-}
-
-fn stop_words(reason: &StopReason) -> String {
-    match reason {
-        StopReason::Interrupted => "interrupted".to_owned(),
-        StopReason::Account(error) => format!("stopped: {error}"),
-        StopReason::Unreachable(error) => format!("stopped, the provider is unreachable: {error}"),
-        StopReason::WaitTooLong(error) => format!(
-            "stopped: the provider asks for a wait of {}, longer than --max-wait: {error}",
-            words::duration(error.retry_after().unwrap_or_default())
-        ),
-        StopReason::ErrorRate { rate } => {
-            format!(
-                "stopped: {:.1} % of the rows failed, more than --max-error-rate",
-                rate * 100.0
-            )
-        }
-        StopReason::Deadline => "stopped at the --deadline".to_owned(),
-        StopReason::Disk(error) => format!("stopped: {error}"),
-        StopReason::OutputClosed => "stopped: nobody reads stdout any more".to_owned(),
-        StopReason::Input(error) => format!("stopped: {error}"),
-    }
-}
-
-/// The last words: what became of the rows, what it took, and what to do next.
-fn last_words(end: &RunEnd, args: &RunArgs, printer: &Printer) {
-    let report = &end.report;
-    end.notes.iter().for_each(|note| printer.say(note));
-    let mut line = format!(
-        "{}: {} succeeded",
-        words::rows(report.total),
-        words::count(report.succeeded)
-    );
-    let finished = &end.progress.finished;
-    let special: Vec<String> = [
-        (finished.cut_off, "cut off at their length limit"),
-        (finished.refused, "refused by the model"),
-    ]
-    .iter()
-    .filter(|(number, _)| *number > 0)
-    .map(|(number, what)| format!("{} {what}", words::count(*number)))
-    .collect();
-    if !special.is_empty() {
-        line.push_str(&format!(" ({})", special.join(", ")));
-    }
-    line.push_str(&format!(", {} failed", words::count(report.failed)));
-    if report.failed > 0 {
-        line.push_str(&format!(" ({})", words::tally(&report.errors_by_code)));
-    }
-    if report.pending > 0 || end.stopped.is_some() {
-        line.push_str(&format!(", {} pending", words::count(report.pending)));
-    }
-    if report.resumed > 0 {
-        line.push_str(&format!(
-            ", {} from earlier runs",
-            words::count(report.resumed)
-        ));
-    }
-    printer.say(&line);
-    let retries: u64 = report.retries_by_kind.values().sum();
-    let mut took = vec![words::duration(Duration::from_secs_f64(report.duration_s))];
-    if retries > 0 {
-        took.push(format!(
-            "{} retries ({})",
-            words::count(retries),
-            words::tally(&report.retries_by_kind)
-        ));
-    } else {
-        took.push("no retries".to_owned());
-    }
-    took.push(format!(
-        "{} tokens in, {} out",
-        words::count(report.usage.input_tokens),
-        words::count(report.usage.output_tokens)
-    ));
-    took.push("cost unknown".to_owned());
-    printer.say(&took.join(" · "));
-    if let Some(next) = next_command(end, args) {
-        printer.say(&next);
-    }
-}
-
-fn next_command(end: &RunEnd, args: &RunArgs) -> Option<String> {
-    let resumable =
-        args.state.is_some() || args.output.as_deref().is_some_and(|output| output != "-");
-    let again = |extra: Option<&str>| {
-        let words: Vec<String> = std::env::args()
-            .chain(extra.map(str::to_owned))
-            .filter(|word| word != "--fresh")
-            .collect();
-        shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default()
-    };
-    let transient = end
-        .progress
-        .finished
-        .errors
-        .keys()
-        .any(|kind| kind.is_transient());
-    if !resumable {
-        let unfinished = end.stopped.is_some() || end.report.failed > 0;
-        return unfinished.then(|| {
-            "without -o or --state nothing is kept; pass one to be able to go on".to_owned()
-        });
-    }
-    if end.stopped.is_some() || transient {
-        return Some(format!("to go on: {}", again(None)));
-    }
-    if end.report.failed > 0 {
-        let has_it = args.retry_failed;
-        return Some(format!(
-            "to send failed rows again: {}",
-            again((!has_it).then_some("--retry-failed"))
-        ));
-    }
-    let output = args.output.as_deref().filter(|output| *output != "-")?;
-    Some(format!("answers: {output}"))
 }

@@ -41,7 +41,7 @@ impl Outcome {
         let details = Details {
             model: &head.model,
             text: Some(&answer.text),
-            parsed: schema.and_then(|_| crate::chat::parse_answer(&answer.text).ok()),
+            parsed: schema.and_then(|schema| schema.read(&answer.text).ok()),
             finish_reason: Some(answer.finish_reason.as_str()),
             attempts: head.attempts,
             latency_ms: Some(milliseconds(answer.latency)),

@@ -243,8 +243,8 @@ impl Planner<'_> {
             && prepared.call.is_ok()
         {
             let message = format!(
-                "custom_id {:?} stands on an earlier line",
-                prepared.custom_id
+                "line {}: custom_id {:?} stands on an earlier line",
+                row.line, prepared.custom_id
             );
             prepared.call = Err(Error::new(ErrorKind::DuplicateCustomId, message));
             prepared.fingerprint =
@@ -271,7 +271,8 @@ impl Planner<'_> {
             input: self.input_of(row),
             intent: false,
         };
-        if self.stands(&planned, verdict)? {
+        // the message of a bad line names its place, which may have changed
+        if prepared.call.is_ok() && self.stands(&planned, verdict)? {
             filling.rows.push((planned, verdict));
             return Ok(());
         }
@@ -329,7 +330,8 @@ impl Planner<'_> {
             |_| std::borrow::Cow::Borrowed(""),
             |text| String::from_utf8_lossy(text),
         );
-        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+        // read as a value: what is nested too deeply for readers of the output is kept as text
+        let is_json = serde_json::from_str::<serde_json::Value>(&text).is_ok();
         let json = if is_json && self.config.input_is_json {
             text.into_owned()
         } else {

@@ -96,12 +96,6 @@ pub trait Source: Send {
 pub trait Prepare: Send + Sync {
     /// What the row means.
     fn prepare(&self, row: &RawRow) -> PreparedRow;
-
-    /// Refuses a plan that fits no row, judged by the first one: a template that names a field which it lacks.
-    ///
-    /// # Errors
-    /// Says what does not fit, with a hint.
-    fn check_first(&self, row: &RawRow) -> Result<(), Error>;
 }
 
 /// Counts how often a key was seen before, exactly, over any number of keys in bounded memory.

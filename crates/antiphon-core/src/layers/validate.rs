@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::{
     Answer, Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, FinishReason, Head,
     Limits, Message, Model, SharedModel, Usage,
-    chat::{Delivery, Role, Schema},
+    chat::{Delivery, OffSchema, Role, Schema},
     job::AnsweredAttempt,
 };
 
@@ -119,21 +117,6 @@ impl Model for Validate {
     }
 }
 
-/// The JSON of an answer: its text without surrounding white space and, if there is one, its Markdown fence.
-///
-/// # Errors
-/// What is wrong with it, in words that a model can act on.
-pub fn parse(text: &str) -> Result<Value, String> {
-    let text = text.trim();
-    let inner = text
-        .strip_prefix("```")
-        .and_then(|rest| rest.strip_suffix("```"))
-        .and_then(|fenced| fenced.split_once('\n'))
-        .filter(|(language, _)| matches!(language.trim(), "" | "json" | "JSON"))
-        .map_or(text, |(_, inner)| inner);
-    serde_json::from_str(inner).map_err(|error| format!("it is not valid JSON: {error}"))
-}
-
 enum Judged {
     Fits,
     /// What is wrong with it.
@@ -154,11 +137,12 @@ fn judge(schema: &Schema, answer: &Answer) -> Judged {
     if !answer.tool_calls.is_empty() {
         return Judged::Fits;
     }
-    let checked = parse(&answer.text)
-        .and_then(|value| schema.validate(&value).map_err(|off_schema| off_schema.0));
+    let checked = schema
+        .read(&answer.text)
+        .and_then(|value| schema.validate(&value));
     match checked {
         Ok(()) => Judged::Fits,
-        Err(fault) => Judged::Off(fault),
+        Err(OffSchema(fault)) => Judged::Off(fault),
     }
 }
 

@@ -4,7 +4,7 @@ use antiphon_core::{
     BoxFuture, ChatRequest, Error, ErrorKind, FinishReason, Head, Model, Usage,
     chat::{Content, OffSchema, Role, Schema, Validate as ValidateSchema},
     job::{AnsweredAttempt, AttemptJournal},
-    layers::validate::{Validate, ValidateConfig, parse},
+    layers::validate::{Validate, ValidateConfig},
 };
 use serde_json::{Value, json};
 
@@ -173,25 +173,4 @@ async fn a_later_failure_keeps_the_usage_of_earlier_answers() {
         (ErrorKind::ServerError, 5)
     );
     assert_eq!(error.usage(), Some(used(1)));
-}
-
-#[test]
-fn json_is_found_in_white_space_and_in_a_fence() {
-    for text in [
-        "{\"a\": 1}",
-        " \n{\"a\": 1}\n",
-        "```json\n{\"a\": 1}\n```",
-        "```\n{\"a\": 1}```\n",
-    ] {
-        assert_eq!(parse(text), Ok(json!({"a": 1})), "{text}");
-    }
-    for text in [
-        "",
-        "```json",
-        "```python\n1\n```",
-        "{\"a\": 1} and more",
-        "```",
-    ] {
-        assert!(parse(text).is_err(), "{text}");
-    }
 }

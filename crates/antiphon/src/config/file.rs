@@ -1,12 +1,24 @@
 //! One configuration file.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    num::{NonZeroU32, NonZeroU64},
+    path::Path,
+    time::Duration,
+};
 
-use serde::{Deserialize, Deserializer};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
-use super::{Origin, keys};
+use super::{
+    Origin, keys,
+    sim::{SimSettings, SimTable},
+};
 
 /// The values of a configuration.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -14,7 +26,7 @@ pub struct Settings {
     /// The model of rows that name none.
     pub default_model: Option<String>,
     /// Providers by name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "providers")]
     pub providers: BTreeMap<String, ProviderConfig>,
     /// Models by name.
     #[serde(default)]
@@ -34,39 +46,24 @@ pub struct ProviderConfig {
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Requests per minute.
+    #[serde(default, deserialize_with = "limit")]
     pub rpm: Option<u64>,
     /// Tokens per minute.
+    #[serde(default, deserialize_with = "limit")]
     pub tpm: Option<u64>,
     /// Input tokens per minute.
+    #[serde(default, deserialize_with = "limit")]
     pub itpm: Option<u64>,
     /// Output tokens per minute.
+    #[serde(default, deserialize_with = "limit")]
     pub otpm: Option<u64>,
     /// Upper bound of calls in flight.
-    pub concurrency: Option<std::num::NonZeroU32>,
+    pub concurrency: Option<NonZeroU32>,
     /// Version of the wire format (`anthropic-version`).
     pub version: Option<String>,
     /// Settings of the simulated provider.
-    #[serde(flatten)]
+    #[serde(skip)]
     pub sim: SimSettings,
-}
-
-/// Settings that only `[providers.sim]` has.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct SimSettings {
-    /// Faults, `KIND=P` each.
-    #[serde(default)]
-    pub fail: Vec<String>,
-    /// Mean time to an answer.
-    #[serde(default, deserialize_with = "duration")]
-    pub latency: Option<Duration>,
-    /// Spread of the latency as a share of it.
-    pub jitter: Option<f64>,
-    /// Share of calls that take ten times as long.
-    pub tail: Option<f64>,
-    /// Seed of answers and faults.
-    pub seed: Option<u64>,
-    /// Share of sums that come out right.
-    pub accuracy: Option<f64>,
 }
 
 /// A model under a name of the user's.
@@ -89,8 +86,8 @@ pub struct ModelConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(pub String);
 
-impl std::fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
@@ -98,7 +95,7 @@ impl std::fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl Settings {
-    /// Lays another file's values over these: providers and models value by value.
+    /// Lays another file's values over these: providers value by value, models whole.
     pub(super) fn merge(&mut self, over: Self) {
         self.default_model = over.default_model.or(self.default_model.take());
         for (name, over) in over.providers {
@@ -125,14 +122,7 @@ impl ProviderConfig {
         lay(&mut self.otpm, over.otpm);
         lay(&mut self.concurrency, over.concurrency);
         lay(&mut self.version, over.version);
-        if !over.sim.fail.is_empty() {
-            self.sim.fail = over.sim.fail;
-        }
-        lay(&mut self.sim.latency, over.sim.latency);
-        lay(&mut self.sim.jitter, over.sim.jitter);
-        lay(&mut self.sim.tail, over.sim.tail);
-        lay(&mut self.sim.seed, over.sim.seed);
-        lay(&mut self.sim.accuracy, over.sim.accuracy);
+        self.sim.merge(over.sim);
     }
 }
 
@@ -165,7 +155,11 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<(Settings, Vec<Origin>), 
             unknown.key
         ))
     })?;
-    let settings = toml::from_str(text).map_err(broken)?;
+    let settings: Settings = toml::from_str(text).map_err(broken)?;
+    for provider in settings.providers.values() {
+        let checked = provider.sim.config();
+        checked.map_err(|error| ConfigError(format!("{}: {error}", path.display())))?;
+    }
     Ok((settings, origins))
 }
 
@@ -190,7 +184,42 @@ fn show(value: &DeValue<'_>) -> String {
     }
 }
 
-fn duration<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {
+/// The table of providers. `sim` has settings of its own; the two are told apart here and not by `flatten`, with which
+/// an error would lose its place in the file.
+fn providers<'de, D: Deserializer<'de>>(
+    table: D,
+) -> Result<BTreeMap<String, ProviderConfig>, D::Error> {
+    struct Providers;
+
+    impl<'de> Visitor<'de> for Providers {
+        type Value = BTreeMap<String, ProviderConfig>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a table of providers")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Self::Value, A::Error> {
+            let mut providers = BTreeMap::new();
+            while let Some(name) = table.next_key::<String>()? {
+                let provider = if name == "sim" {
+                    table.next_value::<SimTable>()?.into()
+                } else {
+                    table.next_value()?
+                };
+                providers.insert(name, provider);
+            }
+            Ok(providers)
+        }
+    }
+
+    table.deserialize_map(Providers)
+}
+
+pub(super) fn limit<'de, D: Deserializer<'de>>(number: D) -> Result<Option<u64>, D::Error> {
+    Ok(Option::<NonZeroU64>::deserialize(number)?.map(u64::from))
+}
+
+pub(super) fn duration<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {
     let Some(text) = Option::<String>::deserialize(text)? else {
         return Ok(None);
     };
@@ -216,6 +245,15 @@ mod tests {
         assert!(fails("[providers.sim]\nbase_url = \"x\"\n").contains("providers.sim.base_url"));
         assert!(fails("[models.a]\nuse = 3\n").contains("antiphon.toml:2"));
         assert!(fails("[models.a\n").contains("antiphon.toml:1"));
+        let number = fails("[providers.sim]\nseed = 1\nlatency = 5\n");
+        assert!(number.starts_with("antiphon.toml:3: "), "{number}");
+        let fault = fails("[providers.sim]\nfail = [\"boom=1\"]\n");
+        assert!(
+            fault.starts_with("antiphon.toml:2: no fault is called `boom`"),
+            "{fault}"
+        );
+        assert!(fails("[providers.sim]\njitter = 7.0\n").contains("jitter is 7"));
+        assert!(fails("[providers.openai]\nrpm = 0\n").starts_with("antiphon.toml:2: "));
     }
 
     #[test]
@@ -224,6 +262,7 @@ mod tests {
         let (settings, origins) = parse(text, Path::new("f")).unwrap();
         let sim = &settings.providers["sim"].sim;
         assert_eq!(sim.latency, Some(Duration::from_millis(250)));
+        assert_eq!(sim.fail.len(), 1);
         assert_eq!(settings.models["fast"].target, "sim/m");
         assert_eq!(origins[1].key, "providers.sim.fail");
         assert_eq!(origins[1].value, "[\"429=0.1\"]");

@@ -20,7 +20,7 @@ const PROVIDER: Shape = Table(&[
     ("dialect", Value),
     ("base_url", Value),
     ("api_key_env", Value),
-    ("headers", Value),
+    ("headers", Named(&Value)),
     ("rpm", Value),
     ("tpm", Value),
     ("itpm", Value),
@@ -54,6 +54,19 @@ pub(super) const FILE: Shape = Table(&[
     ("providers", NamedBut(&PROVIDER, "sim", &SIM)),
     ("models", Named(&MODEL)),
 ]);
+
+/// Whether the value under a dotted key may carry a secret: a header of such a name, a URL with a user in it.
+pub(super) fn may_hold_secret(key: &str, value: &str) -> bool {
+    const WORDS: [&str; 6] = ["auth", "key", "token", "secret", "cookie", "password"];
+    if key.ends_with(".base_url") {
+        return value.contains('@');
+    }
+    let header = key.split_once(".headers.").map(|(_, header)| header);
+    header.is_some_and(|header| {
+        let header = header.to_ascii_lowercase();
+        WORDS.iter().any(|word| header.contains(word))
+    })
+}
 
 /// The first key that does not exist: its dotted name, its place in the text and the nearest key that does.
 pub(super) struct Unknown {

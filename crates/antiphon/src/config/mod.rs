@@ -2,12 +2,19 @@
 
 mod file;
 mod keys;
+mod sim;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use antiphon_providers::dialects::PROVIDERS;
 
 use crate::env::{self, Lookup};
 
-pub use file::{ConfigError, ModelConfig, ProviderConfig, Settings, SimSettings};
+pub use file::{ConfigError, ModelConfig, ProviderConfig, Settings};
+pub use sim::SimSettings;
 
 /// The merged configuration and where each value came from.
 #[derive(Clone, Debug, Default)]
@@ -54,48 +61,78 @@ impl Config {
         Ok(config)
     }
 
-    /// The values as they take effect: environment variables stand over the files' values. Keys are named, never shown.
+    /// The values as they take effect: environment variables stand over the files' values, and these over what is
+    /// built in. Keys are named, never shown.
     pub fn effective(&self, env: Lookup<'_>) -> Vec<Origin> {
-        let mut origins = self.origins.clone();
-        for provider in &antiphon_providers::dialects::PROVIDERS {
-            let key = |field: &str| format!("providers.{}.{field}", provider.name);
-            let mut put = |field: &str, value: String, from: String| {
-                origins.retain(|origin| origin.key != key(field));
-                origins.push(Origin {
-                    key: key(field),
-                    value,
-                    from,
-                });
-            };
+        let mut origins: BTreeMap<String, Origin> = BTreeMap::new();
+        let mut put = |key: String, mut value: String, from: String| {
+            if keys::may_hold_secret(&key, &value) {
+                value = "\"(hidden)\"".to_owned();
+            }
+            let origin = Origin { key, value, from };
+            origins.insert(origin.key.clone(), origin);
+        };
+        for provider in &PROVIDERS {
+            let key = format!("providers.{}.base_url", provider.name);
+            put(key, format!("{:?}", provider.base_url), "built in".into());
+        }
+        for origin in &self.origins {
+            put(
+                origin.key.clone(),
+                origin.value.clone(),
+                origin.from.clone(),
+            );
+        }
+        for provider in &PROVIDERS {
             if let Some(variable) = provider.base_url_env
                 && let Some(url) = env(variable)
             {
-                put("base_url", format!("{url:?}"), variable.to_owned());
-            }
-            let named = self.settings.providers.get(provider.name);
-            let named = named.and_then(|provider| provider.api_key_env.as_deref());
-            if let Some(variable) = named.or(provider.key_env) {
-                let state = if env(variable).is_some() {
-                    "set"
-                } else {
-                    "not set"
-                };
-                put("api_key", format!("\"({state})\""), variable.to_owned());
+                let key = format!("providers.{}.base_url", provider.name);
+                put(key, format!("{url:?}"), variable.to_owned());
             }
         }
-        origins.sort_by(|a, b| a.key.cmp(&b.key));
-        origins
+        for (name, variable) in self.key_variables() {
+            let state = match env(variable) {
+                Some(_) => "\"(set)\"",
+                None => "\"(not set)\"",
+            };
+            let key = format!("providers.{name}.api_key");
+            put(key, state.to_owned(), variable.to_owned());
+        }
+        origins.into_values().collect()
+    }
+
+    /// Each provider that has one, with the variable of its key.
+    fn key_variables(&self) -> BTreeMap<&str, &str> {
+        let built_in = PROVIDERS.iter();
+        let mut variables: BTreeMap<&str, &str> = built_in
+            .filter_map(|provider| Some((provider.name, provider.key_env?)))
+            .collect();
+        for (name, provider) in &self.settings.providers {
+            if let Some(variable) = &provider.api_key_env {
+                variables.insert(name, variable);
+            }
+        }
+        variables
     }
 
     fn merge(&mut self, path: &Path) -> Result<(), ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError(format!("cannot read {}: {error}", path.display())))?;
         let (settings, origins) = file::parse(&text, path)?;
+        // a model that is defined again is another one, none of whose old values stay
+        let models: Vec<String> = settings
+            .models
+            .keys()
+            .map(|name| format!("models.{name}."))
+            .collect();
+        let is_replaced = |known: &Origin| {
+            models.iter().any(|model| known.key.starts_with(model))
+                || origins.iter().any(|origin| origin.key == known.key)
+        };
+        self.origins.retain(|known| !is_replaced(known));
+        self.origins.extend(origins);
         self.settings.merge(settings);
-        for origin in origins {
-            self.origins.retain(|known| known.key != origin.key);
-            self.origins.push(origin);
-        }
         Ok(())
     }
 }

@@ -2,12 +2,13 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use antiphon_core::job::{RawRow, Source};
 use antiphon_store::sources::{self, Format, LineSource};
+use tempfile::{TempDir, TempPath};
 
 use super::RunError;
 
@@ -23,6 +24,11 @@ pub enum Input {
 impl Input {
     /// The format: what was asked for, else by extension, else JSON Lines for stdin.
     pub(super) fn format(&self, asked: Option<&str>) -> Result<Format, RunError> {
+        if let Self::File(path) = self
+            && !path.exists()
+        {
+            return Err(missing(path));
+        }
         let known: Vec<&str> = sources::FORMATS.iter().map(|format| format.name).collect();
         let known = known.join(", ");
         let extension = match self {
@@ -64,30 +70,32 @@ impl Input {
         }
     }
 
+    /// It broke while it was read.
+    pub(super) fn unreadable(&self, error: &io::Error) -> RunError {
+        RunError::usage(format!("cannot read {}: {error}", self.name()))
+    }
+
     /// Opens it.
     pub(super) fn open(&self) -> Result<Box<dyn Source>, RunError> {
-        match self {
-            Self::Stdin => Ok(Box::new(LineSource::new(io::stdin(), None))),
-            Self::File(path) => {
-                let failed = |error: io::Error| {
-                    RunError::usage(match error.kind() {
-                        io::ErrorKind::NotFound => {
-                            format!("there is no file {}{}", path.display(), similar_file(path))
-                        }
-                        _ => format!("cannot read {}: {error}", path.display()),
-                    })
-                };
-                let file = File::open(path).map_err(failed)?;
-                let meta = file.metadata().map_err(failed)?;
-                if meta.is_dir() {
-                    return Err(RunError::usage(format!("{} is a folder", path.display())));
-                }
-                Ok(Box::new(LineSource::new(
-                    file,
-                    meta.is_file().then_some(meta.len()),
-                )))
-            }
+        let (stream, length) = self.stream()?;
+        Ok(Box::new(LineSource::new(stream, length)))
+    }
+
+    fn stream(&self) -> Result<(Box<dyn Read + Send>, Option<u64>), RunError> {
+        let path = match self {
+            Self::Stdin => return Ok((Box::new(io::stdin()), None)),
+            Self::File(path) => path,
+        };
+        let file = File::open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => missing(path),
+            _ => self.unreadable(&error),
+        })?;
+        let meta = file.metadata().map_err(|error| self.unreadable(&error))?;
+        if meta.is_dir() {
+            return Err(RunError::usage(format!("{} is a folder", path.display())));
         }
+        let length = meta.is_file().then_some(meta.len());
+        Ok((Box::new(file), length))
     }
 
     /// Whether it can be read only once.
@@ -99,8 +107,9 @@ impl Input {
     }
 }
 
-/// `; did you mean …?` for a file of nearly this name in the same folder.
-fn similar_file(path: &Path) -> String {
+/// There is no such file; perhaps there is one of nearly this name in the same folder.
+fn missing(path: &Path) -> RunError {
+    let error = RunError::usage(format!("there is no file {}", path.display()));
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -110,8 +119,47 @@ fn similar_file(path: &Path) -> String {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .collect();
     let wanted = path.file_name().unwrap_or_default().to_string_lossy();
-    crate::nearest(&wanted, names.iter().map(String::as_str))
-        .map_or_else(String::new, |near| format!("; did you mean {near}?"))
+    match crate::nearest(&wanted, names.iter().map(String::as_str)) {
+        Some(near) => {
+            let near = path.with_file_name(near);
+            error.with_hint(format!("did you mean {}?", near.display()))
+        }
+        None => error,
+    }
+}
+
+/// A copy of an input that can be read only once; it goes with the run.
+#[derive(Debug)]
+pub(super) struct Spool {
+    path: TempPath,
+    _folder: Option<TempDir>,
+}
+
+impl Spool {
+    /// Copies the input, byte for byte, into `folder` or a temporary one.
+    pub(super) fn copy(input: &Input, folder: Option<&Path>) -> Result<Self, RunError> {
+        let failed = |error: io::Error| RunError::usage(format!("cannot keep the input: {error}"));
+        let temporary = match folder {
+            Some(_) => None,
+            None => Some(tempfile::tempdir().map_err(failed)?),
+        };
+        let folder = folder.or(temporary.as_ref().map(TempDir::path));
+        let mut file =
+            tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+        let (mut stream, _) = input.stream()?;
+        io::copy(&mut stream, &mut file).map_err(failed)?;
+        // one name: what a killed run leaves behind, the next one writes over
+        let path = file.path().with_file_name("input.spool");
+        file.persist(&path).map_err(|error| failed(error.error))?;
+        Ok(Self {
+            path: TempPath::try_from_path(path).map_err(failed)?,
+            _folder: temporary,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 /// A source whose first row was looked at.

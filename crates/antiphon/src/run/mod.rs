@@ -4,6 +4,9 @@ mod input;
 mod output;
 mod plan;
 mod report;
+mod resume;
+mod strict;
+mod terminal;
 
 use std::{
     path::PathBuf,
@@ -107,7 +110,8 @@ pub struct PreparedRun {
     watch: RunWatch,
     /// What the user should be told before the first call.
     pub notes: Vec<String>,
-    // given back when the run is over: the lock, and a temporary folder
+    // given back when the run is over: a copy of the input, the lock, and a temporary folder
+    _spool: Option<input::Spool>,
     _state: plan::State,
     lines: Arc<crate::lines::Lines>,
 }
@@ -160,6 +164,16 @@ impl RunWatch {
         accounts.iter().map(|account| account.snapshot()).collect()
     }
 
+    /// How long the account that waits longest will wait, because its provider said that it is asked too often.
+    pub fn longest_pause(&self) -> Option<Duration> {
+        let accounts = self.session.accounts();
+        let pauses = accounts.iter().filter_map(|account| {
+            let until = account.snapshot().paused_until?;
+            Some(until.since(account.clock().now()))
+        });
+        pauses.max()
+    }
+
     /// The switch that drains the run.
     pub fn stop(&self) -> &Stop {
         &self.stop
@@ -199,7 +213,7 @@ impl PreparedRun {
             .lines
             .overridden()
             .iter()
-            .map(|what| format!("flags took the place of `{what}` in lines of the input"))
+            .map(|flag| format!("{flag} took the place of what lines of the input say"))
             .collect();
         notes.extend(
             progress

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
 };
 
@@ -12,7 +12,7 @@ use antiphon_store::{
     sinks::{FileSink, Standing, StreamSink},
 };
 
-use super::{Input, RunError};
+use super::{Input, RunError, terminal::HarmlessJson};
 
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,8 @@ impl Output {
         }
     }
 
-    /// Refuses an output that would destroy something.
-    pub(super) fn check(&self, input: &Input, state: Option<&Path>) -> Result<(), RunError> {
+    /// Refuses an output that cannot be one.
+    pub(super) fn check(&self, input: &Input) -> Result<(), RunError> {
         let Self::File(path) = self else {
             return Ok(());
         };
@@ -69,9 +69,16 @@ impl Output {
                 folder.display()
             )));
         }
+        Ok(())
+    }
+
+    /// Refuses an output that holds something which is not an earlier run's.
+    pub(super) fn check_is_ours(&self, state: Option<&Path>) -> Result<(), RunError> {
+        let Self::File(path) = self else {
+            return Ok(());
+        };
         let holds_something = fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
-        let has_state = state.is_some_and(|state| state.join(SqliteLedger::FILE).is_file());
-        if holds_something && !has_state {
+        if holds_something && !state.is_some_and(holds_ledger) {
             return Err(RunError::usage(format!(
                 "{} is not empty and was not written by antiphon (its state folder {} is missing)",
                 path.display(),
@@ -82,17 +89,17 @@ impl Output {
         Ok(())
     }
 
-    /// Moves earlier output and state aside; nothing is deleted. Says where they went.
+    /// Moves earlier output and state aside; nothing is deleted. Says where they went. A folder that holds no ledger is
+    /// not a state folder yet, and stays.
     pub(super) fn move_aside(&self, state: Option<&Path>) -> Result<Vec<String>, RunError> {
         let mut told = Vec::new();
         let output = match self {
             Self::File(path) => Some(path.as_path()),
             Self::Stdout => None,
         };
+        let output = output.filter(|path| path.is_file());
+        let state = state.filter(|folder| holds_ledger(folder));
         for path in output.into_iter().chain(state) {
-            if !path.exists() {
-                continue;
-            }
             let aside = (1..)
                 .map(|number| {
                     let mut name = path.as_os_str().to_owned();
@@ -117,6 +124,9 @@ impl Output {
         must_rebuild: bool,
     ) -> Result<Box<dyn Sink>, RunError> {
         let path = match self {
+            Self::Stdout if io::stdout().is_terminal() => {
+                return Ok(Box::new(StreamSink::new(HarmlessJson(io::stdout()))));
+            }
             Self::Stdout => return Ok(Box::new(StreamSink::new(io::stdout()))),
             // a pipe or device has no beginning to go back to
             Self::File(path) if is_special(path) => {
@@ -167,6 +177,11 @@ impl Output {
 
 fn unwritable(path: &Path, error: &io::Error) -> RunError {
     RunError::usage(format!("cannot write {}: {error}", path.display()))
+}
+
+/// Whether a folder is the state of an earlier run.
+pub(super) fn holds_ledger(folder: &Path) -> bool {
+    folder.join(SqliteLedger::FILE).is_file()
 }
 
 fn is_special(path: &Path) -> bool {

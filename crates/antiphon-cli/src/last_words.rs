@@ -1,0 +1,130 @@
+//! What is said when a run is over: what became of the rows, what it took, and what to do next.
+
+use std::{ffi::OsString, time::Duration};
+
+use antiphon::{core::job::StopReason, run::RunEnd};
+
+use crate::{args::RunArgs, commands::run::is_dash, printer::Printer, words};
+
+/// What stopped the run.
+pub(crate) fn why_stopped(reason: &StopReason) -> String {
+    match reason {
+        StopReason::Interrupted => "interrupted".to_owned(),
+        StopReason::Account(error) => format!("stopped: {error}"),
+        StopReason::Unreachable(error) => format!("stopped, the provider is unreachable: {error}"),
+        StopReason::WaitTooLong(error) => format!(
+            "stopped: the provider asks for a wait of {}, longer than --max-wait: {error}",
+            words::duration(error.retry_after().unwrap_or_default())
+        ),
+        StopReason::ErrorRate { rate } => {
+            format!(
+                "stopped: {:.1} % of the rows failed, more than --max-error-rate",
+                rate * 100.0
+            )
+        }
+        StopReason::Deadline => "stopped at the --deadline".to_owned(),
+        StopReason::Disk(error) => format!("stopped: {error}"),
+        StopReason::OutputClosed => "stopped: nobody reads stdout any more".to_owned(),
+        StopReason::Input(error) => format!("stopped: {error}"),
+    }
+}
+
+/// The last words: what became of the rows, what it took, and what to do next.
+pub(crate) fn say(end: &RunEnd, args: &RunArgs, printer: &Printer) {
+    let report = &end.report;
+    end.notes.iter().for_each(|note| printer.say(note));
+    let mut line = format!(
+        "{}: {} succeeded",
+        words::rows(report.total),
+        words::count(report.succeeded)
+    );
+    let finished = &end.progress.finished;
+    let special: Vec<String> = [
+        (finished.cut_off, "cut off at their length limit"),
+        (finished.refused, "refused by the model"),
+    ]
+    .iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, what)| format!("{} {what}", words::count(*number)))
+    .collect();
+    if !special.is_empty() {
+        line.push_str(&format!(" ({})", special.join(", ")));
+    }
+    line.push_str(&format!(", {} failed", words::count(report.failed)));
+    if report.failed > 0 {
+        line.push_str(&format!(" ({})", words::tally(&report.errors_by_code)));
+    }
+    if report.pending > 0 || end.stopped.is_some() {
+        line.push_str(&format!(", {} pending", words::count(report.pending)));
+    }
+    if report.resumed > 0 {
+        line.push_str(&format!(
+            ", {} from earlier runs",
+            words::count(report.resumed)
+        ));
+    }
+    printer.say(&line);
+    let retries: u64 = report.retries_by_kind.values().sum();
+    let mut took = vec![words::duration(Duration::from_secs_f64(report.duration_s))];
+    if retries > 0 {
+        took.push(format!(
+            "{} ({})",
+            words::several(retries, "retry", "retries"),
+            words::tally(&report.retries_by_kind)
+        ));
+    } else {
+        took.push("no retries".to_owned());
+    }
+    took.push(format!(
+        "{} tokens in, {} out",
+        words::count(report.usage.input_tokens),
+        words::count(report.usage.output_tokens)
+    ));
+    took.push("cost unknown".to_owned());
+    printer.say(&took.join(" · "));
+    if let Some(next) = next_command(end, args) {
+        printer.say(&next);
+    }
+}
+
+/// The exact command that goes on from here, or where the answers are.
+fn next_command(end: &RunEnd, args: &RunArgs) -> Option<String> {
+    let output = args.output.as_deref().filter(|output| !is_dash(output));
+    let transient = end
+        .progress
+        .finished
+        .errors
+        .keys()
+        .any(|kind| kind.is_transient());
+    if output.is_none() && args.state.is_none() {
+        let unfinished = end.stopped.is_some() || end.report.failed > 0;
+        return unfinished.then(|| {
+            "without -o or --state nothing is kept; pass one to be able to go on".to_owned()
+        });
+    }
+    if end.stopped.is_some() || transient {
+        return Some(format!("to go on: {}", this_command(None)));
+    }
+    if end.report.failed > 0 {
+        let extra = (!args.retry_failed).then_some("--retry-failed");
+        return Some(format!(
+            "to send failed rows again: {}",
+            this_command(extra)
+        ));
+    }
+    Some(format!("answers: {}", output?.display()))
+}
+
+/// The command as it was typed, quoted for a shell. `--fresh` is left out: it would begin anew.
+fn this_command(extra: Option<&str>) -> String {
+    let words: Vec<OsString> = std::env::args_os()
+        .filter(|word| word != "--fresh")
+        .chain(extra.map(OsString::from))
+        .collect();
+    let words = words.iter().map(|word| word.as_encoded_bytes());
+    match shlex::bytes::try_join(words) {
+        Ok(line) => String::from_utf8_lossy(&line).into_owned(),
+        // no command line holds a zero byte
+        Err(_) => "the same command".to_owned(),
+    }
+}

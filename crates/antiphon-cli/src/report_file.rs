@@ -1,0 +1,49 @@
+//! `--report FILE.json`.
+
+use std::{
+    fs::{self, OpenOptions},
+    path::Path,
+};
+
+use antiphon::run::Report;
+use anyhow::{Context, Result, bail};
+
+use crate::args::RunArgs;
+
+/// Refuses a report that could not be written at the end, before anything is paid for.
+pub(crate) fn check(path: &Path, args: &RunArgs) -> Result<()> {
+    let shown = path.display();
+    if path.extension().is_none_or(|extension| extension != "json") {
+        bail!("--report {shown}: reports are written as .json");
+    }
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    if folder.is_some_and(|folder| !folder.is_dir()) {
+        bail!("--report {shown}: the folder does not exist");
+    }
+    let resolved = fs::canonicalize(path).ok();
+    let others = [Some(&args.input), args.output.as_ref()];
+    let is_other = |other: &std::path::PathBuf| fs::canonicalize(other).ok() == resolved;
+    if resolved.is_some() && others.into_iter().flatten().any(is_other) {
+        bail!("--report {shown}: this is also the input or output");
+    }
+    let existed = path.exists();
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .with_context(|| format!("cannot write --report {shown}"))?;
+    if !existed {
+        // a run that is refused leaves nothing behind
+        let _gone = fs::remove_file(path);
+    }
+    Ok(())
+}
+
+/// Writes the report.
+pub(crate) fn write(path: &Path, report: &Report) -> Result<()> {
+    let json = serde_json::to_string_pretty(report)?;
+    fs::write(path, json + "\n")
+        .with_context(|| format!("cannot write --report {}", path.display()))
+}

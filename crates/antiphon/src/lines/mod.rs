@@ -1,0 +1,297 @@
+//! Lines of input: what they ask, and the calls they become.
+
+mod shapes;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use antiphon_core::{
+    ChatRequest, Error, ErrorKind, Fingerprint, Message,
+    chat::{Role, Schema},
+    job::{Call, Prepare, PreparedRow, RawRow},
+};
+use antiphon_store::sources::Rows;
+use serde_json::{Map, Value};
+
+use crate::{
+    session::{Resolved, Session, Wire},
+    template::{Template, TemplateError},
+};
+use shapes::Asked;
+
+/// How lines become calls.
+#[derive(Debug)]
+pub(crate) struct LinesConfig {
+    /// What lines hold.
+    pub(crate) rows: Rows,
+    /// The model of every row, in place of what lines say.
+    pub(crate) model: Option<String>,
+    /// Makes the user message from a row's fields; then every line is data.
+    pub(crate) prompt: Option<Template>,
+    /// Makes a system message from a row's fields.
+    pub(crate) system: Option<Template>,
+    /// Parameters of every request, in place of what lines say.
+    pub(crate) params: Map<String, Value>,
+    /// The shape of every answer.
+    pub(crate) schema: Option<Schema>,
+    /// Parameters that the target cannot take are errors.
+    pub(crate) strict: bool,
+}
+
+/// Prepares rows for a job.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    config: LinesConfig,
+    session: Arc<Session>,
+    overridden: Mutex<BTreeSet<String>>,
+}
+
+/// A row under its name.
+struct Named {
+    custom_id: Option<String>,
+    owns_custom_id: bool,
+    asked: Result<Asked, Error>,
+}
+
+impl Named {
+    fn unnamed(asked: Result<Asked, Error>) -> Self {
+        Self {
+            custom_id: None,
+            owns_custom_id: false,
+            asked,
+        }
+    }
+}
+
+impl Lines {
+    /// Prepares rows with the models of a session.
+    pub(crate) fn new(config: LinesConfig, session: Arc<Session>) -> Self {
+        Self {
+            config,
+            session,
+            overridden: Mutex::default(),
+        }
+    }
+
+    /// The flags that have taken the place of something in lines: to be told once.
+    pub(crate) fn overridden(&self) -> Vec<String> {
+        let overridden = self
+            .overridden
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        overridden.iter().cloned().collect()
+    }
+
+    fn read(&self, row: &RawRow) -> Named {
+        let text = match &row.text {
+            Ok(text) => String::from_utf8_lossy(text),
+            Err(fault) => return Named::unnamed(Err(fault.error())),
+        };
+        if self.config.rows == Rows::Text {
+            return Named::unnamed(self.read_text(&text));
+        }
+        let fields = match shapes::object_of_line(&text) {
+            Ok(fields) => fields,
+            Err(error) => return Named::unnamed(Err(error)),
+        };
+        let is_data = self.config.prompt.is_some();
+        let id = |name| match shapes::id(&fields, name) {
+            // a column of data may hold anything
+            Err(_) if is_data => Ok(None),
+            id => id,
+        };
+        let (owned, named) = match (id("custom_id"), id("id")) {
+            (Ok(owned), Ok(named)) => (owned, named),
+            (Err(error), _) | (_, Err(error)) => return Named::unnamed(Err(error)),
+        };
+        Named {
+            owns_custom_id: owned.is_some(),
+            custom_id: owned.or(named),
+            asked: if is_data {
+                self.read_data(&fields)
+            } else {
+                self.read_request(fields)
+            },
+        }
+    }
+
+    fn read_request(&self, fields: Map<String, Value>) -> Result<Asked, Error> {
+        let system = self.config.system.as_ref();
+        let system = system.map(|system| system.render(&fields).map_err(template_error(&fields)));
+        let mut asked = shapes::request(fields)?;
+        if let Some(text) = system.transpose()? {
+            Arc::make_mut(&mut asked.request.messages).insert(0, Message::text(Role::System, text));
+        }
+        Ok(asked)
+    }
+
+    fn read_text(&self, line: &str) -> Result<Asked, Error> {
+        let fields = Map::from_iter([("line".to_owned(), Value::from(line))]);
+        let mut asked = self.read_data(&fields)?;
+        if self.config.prompt.is_none() {
+            Arc::make_mut(&mut asked.request.messages).push(Message::text(Role::User, line));
+        }
+        Ok(asked)
+    }
+
+    /// A row of data: templates make the messages.
+    fn read_data(&self, fields: &Map<String, Value>) -> Result<Asked, Error> {
+        let mut messages = Vec::new();
+        for (template, role) in [
+            (&self.config.system, Role::System),
+            (&self.config.prompt, Role::User),
+        ] {
+            if let Some(template) = template {
+                let text = template.render(fields).map_err(template_error(fields))?;
+                messages.push(Message::text(role, text));
+            }
+        }
+        Ok(Asked {
+            model: None,
+            wire: Wire::OpenAi,
+            request: ChatRequest::new(messages),
+        })
+    }
+
+    /// The model of a row, and its request with the settings of the run laid over it.
+    fn resolve(&self, asked: Asked) -> Result<(Arc<Resolved>, ChatRequest), Error> {
+        let model = match (&self.config.model, asked.model) {
+            (Some(flag), line) => {
+                if line.as_ref().is_some_and(|line| line != flag) {
+                    self.note_override("--model");
+                }
+                flag.clone()
+            }
+            (None, Some(line)) => line,
+            (None, None) => self.session.default_model().ok_or_else(|| {
+                Error::new(
+                    ErrorKind::BadRequest,
+                    "no model is named; pass --model provider/model or set default_model",
+                )
+            })?,
+        };
+        let resolved = self.session.resolve(&model, asked.wire)?;
+        let mut request = asked.request;
+        let params = Arc::make_mut(&mut request.params);
+        for (name, value) in &resolved.params {
+            params.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        for (name, value) in &self.config.params {
+            if let Some(line) = params.insert(name.clone(), value.clone())
+                && line != *value
+            {
+                self.note_override(&format!("--param {name}"));
+            }
+        }
+        request.schema.clone_from(&self.config.schema);
+        if self.config.strict {
+            resolved.refuse_dropped(&request)?;
+        }
+        Ok((resolved, request))
+    }
+
+    /// Refuses a plan that cannot work, judged by the first row: a template that names a field which it lacks, a model
+    /// of which nothing is known.
+    ///
+    /// # Errors
+    /// What does not fit. A line that is no request fits any plan: it becomes an error line.
+    pub(crate) fn check_first(&self, row: &RawRow) -> Result<(), Error> {
+        let asked = self.read(row).asked;
+        // what the line itself says is a matter of that line; what flags and configuration say is not
+        let names_model = asked.as_ref().is_ok_and(|asked| asked.model.is_some());
+        let is_of_line = |kind| match kind {
+            ErrorKind::MissingField => true,
+            ErrorKind::ModelNotFound => names_model && self.config.model.is_none(),
+            _ => false,
+        };
+        let resolved = asked.and_then(|asked| self.resolve(asked));
+        let checked = resolved.and_then(|(resolved, request)| match self.config.schema {
+            Some(_) => resolved.check(&request),
+            None => Ok(()),
+        });
+        match checked {
+            // one bad line, even the first, becomes an error line; a plan that cannot work is refused
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::InvalidLine | ErrorKind::LineTooLong
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) if is_of_line(error.kind()) => Err(at_line(row, error)),
+            checked => checked,
+        }
+    }
+
+    fn note_override(&self, what: &str) {
+        let mut overridden = self
+            .overridden
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !overridden.contains(what) {
+            overridden.insert(what.to_owned());
+        }
+    }
+}
+
+impl Prepare for Lines {
+    fn prepare(&self, row: &RawRow) -> PreparedRow {
+        let named = self.read(row);
+        let (call, fingerprint) = match named.asked.and_then(|asked| self.resolve(asked)) {
+            Ok((resolved, request)) => {
+                let fingerprint = Fingerprint::of(&resolved.target(), &request);
+                let call = Call {
+                    model: resolved.model.clone(),
+                    request,
+                    dropped: Vec::new(),
+                };
+                (Ok(call), fingerprint)
+            }
+            // a line that is no request is known by its bytes
+            Err(error) => (
+                Err(at_line(row, error)),
+                Fingerprint::of_bytes("line", &row.hash),
+            ),
+        };
+        PreparedRow {
+            custom_id: named
+                .custom_id
+                .unwrap_or_else(|| format!("row-{}", row.index)),
+            owns_custom_id: named.owns_custom_id,
+            fingerprint,
+            call,
+        }
+    }
+}
+
+/// Names the physical line, as editors count it. Errors that stop the run are not the line's.
+fn at_line(row: &RawRow, error: Error) -> Error {
+    if error.stops_the_run() {
+        return error;
+    }
+    Error::new(error.kind(), format!("line {}: {error}", row.line))
+}
+
+fn template_error(fields: &Map<String, Value>) -> impl FnOnce(TemplateError) -> Error + '_ {
+    move |error| match error {
+        TemplateError::MissingField(field) => {
+            let names: Vec<&str> = fields
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, _)| name.as_str())
+                .collect();
+            let has = match names.as_slice() {
+                [] => "none".to_owned(),
+                names => names.join(", "),
+            };
+            Error::new(
+                ErrorKind::MissingField,
+                format!("the row has no field `{field}`; it has {has}"),
+            )
+        }
+        TemplateError::Failed(message) => Error::new(ErrorKind::BadRequest, message),
+    }
+}

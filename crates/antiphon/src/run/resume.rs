@@ -1,0 +1,141 @@
+//! What a run finds of the one before it.
+
+use std::collections::BTreeMap;
+
+use antiphon_core::job::{Comparison, JobConfig, survey};
+use antiphon_store::SqliteLedger;
+use serde_json::Value;
+
+use super::{Input, RunError, RunOptions, plan::ledger_error};
+use crate::session::Session;
+
+/// Key of the ledger's note of what the last run's plan was.
+const PLAN_NOTE: &str = "plan";
+
+/// What decides about answers, part by part, so that a change can be named.
+pub(super) struct Plan(BTreeMap<&'static str, String>);
+
+impl Plan {
+    pub(super) fn new(options: &RunOptions, session: &Session) -> Self {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let schema = options.schema.as_ref().map(Value::to_string);
+        let params = Value::Object(options.params.clone()).to_string();
+        let parts = [
+            ("the input format", text(&options.input_format)),
+            ("--model", text(&options.model)),
+            ("--prompt", text(&options.prompt)),
+            ("--system", text(&options.system)),
+            ("--schema", text(&schema)),
+            ("--param", params),
+            ("--provider", text(&options.session.provider)),
+            ("--base-url", text(&options.session.base_url)),
+            (
+                "the configuration of models and providers",
+                session.meaning_of_names(),
+            ),
+            ("--include-input", options.include_input.to_string()),
+            ("--order", format!("{:?}", options.order)),
+        ];
+        Self(
+            parts
+                .into_iter()
+                .map(|(name, value)| (name, short_hash(&value)))
+                .collect(),
+        )
+    }
+
+    /// Notes it in the ledger, for the next run to compare with.
+    pub(super) fn keep(&self, ledger: &SqliteLedger) -> Result<(), RunError> {
+        let text = serde_json::to_string(&self.0).unwrap_or_default();
+        ledger.write_note(PLAN_NOTE, text).map_err(ledger_error)
+    }
+
+    /// The parts that differ from the last run's.
+    pub(super) fn changed_since_last(
+        &self,
+        ledger: &SqliteLedger,
+    ) -> Result<Vec<&'static str>, RunError> {
+        let old: BTreeMap<String, String> = ledger
+            .note(PLAN_NOTE)
+            .map_err(ledger_error)?
+            .and_then(|plan| serde_json::from_str(&plan).ok())
+            .unwrap_or_default();
+        let parts = self.0.iter();
+        Ok(parts
+            .filter(|(name, hash)| old.get(**name) != Some(*hash))
+            .map(|(name, _)| *name)
+            .collect())
+    }
+}
+
+fn short_hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
+}
+
+/// How a run goes on from the last one.
+pub(super) struct Resumed {
+    pub(super) comparison: Comparison,
+    /// Whether the output is written anew.
+    pub(super) rebuild: bool,
+    /// What changed.
+    pub(super) told: Option<String>,
+}
+
+impl Resumed {
+    /// Every row is looked up by its content, and the output is written anew.
+    fn by_content(told: String) -> Self {
+        Self {
+            comparison: Comparison::Changed { first: 0 },
+            rebuild: true,
+            told: Some(told),
+        }
+    }
+}
+
+/// Compares input and plan with the last run's, and says what changed before the first call.
+pub(super) fn compare(
+    input: &Input,
+    ledger: &SqliteLedger,
+    config: &JobConfig,
+    changed: &[&str],
+) -> Result<Resumed, RunError> {
+    if ledger.is_new() {
+        return Ok(Resumed {
+            comparison: Comparison::Fresh,
+            rebuild: false,
+            told: None,
+        });
+    }
+    if !changed.is_empty() {
+        return Ok(Resumed::by_content(format!(
+            "since the last run {} changed; rows with the same request keep their answers",
+            changed.join(" and ")
+        )));
+    }
+    if !ledger.layout_is_whole().map_err(ledger_error)? {
+        return Ok(Resumed::by_content(
+            "the last run did not map its input to the end; rows are found by their content"
+                .to_owned(),
+        ));
+    }
+    let mut source = input.open()?;
+    let survey = survey(&mut *source, ledger, config).map_err(ledger_error)?;
+    if let Comparison::Changed { first } = survey.comparison {
+        return Ok(Resumed {
+            comparison: survey.comparison,
+            rebuild: true,
+            told: Some(format!(
+                "the input changed from row {first} on; only new or changed rows are sent, and the output is rebuilt"
+            )),
+        });
+    }
+    let checkpoint = ledger.last_checkpoint().map_err(ledger_error)?;
+    Ok(Resumed {
+        comparison: survey.comparison,
+        // a row whose line stands in the output already will get another one
+        rebuild: survey
+            .first_to_do
+            .is_some_and(|first| first < checkpoint.rows),
+        told: None,
+    })
+}
