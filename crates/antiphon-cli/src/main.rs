@@ -16,6 +16,10 @@ use clap::Parser;
 use args::{Antiphon, Command};
 use printer::Printer;
 
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// What the exit code says about the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {

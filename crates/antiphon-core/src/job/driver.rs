@@ -187,7 +187,9 @@ async fn send_rows(
     let bytes = Arc::new(Semaphore::new(WINDOW_BYTES as usize));
     'batches: while let Some(batch) = batches.recv().await {
         // a ledger that cannot be written drops the reply: then nothing may be sent
-        if batch.committed.await.is_err() {
+        if let Some(committed) = batch.committed
+            && committed.await.is_err()
+        {
             break;
         }
         for send in batch.sends {

@@ -7,13 +7,6 @@ use super::ledger::{Outcome, OutputRow};
 use crate::{Answer, Error, FinishReason, Head, Usage, chat::Schema};
 
 #[derive(Serialize)]
-struct Response<'a> {
-    status_code: u16,
-    request_id: Option<&'a str>,
-    body: &'a RawValue,
-}
-
-#[derive(Serialize)]
 struct Failure<'a> {
     code: &'a str,
     message: &'a str,
@@ -71,9 +64,12 @@ impl Outcome {
             }),
             usage,
             latency_us: u64::try_from(answer.latency.as_micros()).unwrap_or(u64::MAX),
-            head: format!(
-                "\"response\":{},\"error\":null",
-                response(head.status, head.request_id.as_deref(), &answer.body)
+            head: head_of(
+                head.status,
+                head.request_id.as_deref(),
+                // dialects hand over their body as one line of JSON
+                std::str::from_utf8(&answer.body).unwrap_or("null"),
+                "null",
             ),
             details: members(&details),
         }
@@ -81,16 +77,16 @@ impl Outcome {
 
     /// The outcome of a call that failed for good, or of a line that is no request.
     pub fn failed(model: &str, error: &Error) -> Self {
-        let last_answer = error.status().map_or_else(
-            || "null".to_owned(),
-            |status| {
-                let body = error.body().map_or(&b""[..], |body| body);
-                response(status, error.request_id(), body)
-            },
-        );
-        let failure = Failure {
+        let failure = json(&Failure {
             code: error.kind().code(),
             message: error.message(),
+        });
+        let head = match error.status() {
+            None => format!("\"response\":null,\"error\":{failure}"),
+            Some(status) => {
+                let body = foreign_body(error.body().map_or(&b""[..], |body| body));
+                head_of(status, error.request_id(), &body, &failure)
+            }
         };
         let usage = error.usage();
         let details = Details {
@@ -114,7 +110,7 @@ impl Outcome {
             finish: None,
             usage: usage.unwrap_or_default(),
             latency_us: 0,
-            head: format!("\"response\":{last_answer},\"error\":{}", json(&failure)),
+            head,
             details: members(&details),
         }
     }
@@ -142,22 +138,30 @@ impl OutputRow {
     }
 }
 
-fn response(status_code: u16, request_id: Option<&str>, body: &[u8]) -> String {
+/// The members `response` and `error` of a line, from pieces of JSON.
+fn head_of(status: u16, request_id: Option<&str>, body: &str, error: &str) -> String {
+    let mut head = String::with_capacity(body.len() + error.len() + 128);
+    head.push_str("\"response\":{\"status_code\":");
+    head.push_str(&status.to_string());
+    head.push_str(",\"request_id\":");
+    head.push_str(&json(&request_id));
+    head.push_str(",\"body\":");
+    head.push_str(body);
+    head.push_str("},\"error\":");
+    head.push_str(error);
+    head
+}
+
+/// The body of a failed answer, which may be anything: what is not JSON (an HTML page of a proxy) becomes a string.
+fn foreign_body(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
-    // what is not JSON (an HTML page of a proxy) is kept as a string
-    let raw = match RawValue::from_string(one_line(&text)) {
-        Ok(raw) => raw,
-        Err(_) if text.is_empty() => RawValue::NULL.to_owned(),
-        Err(_) => match serde_json::value::to_raw_value(&text) {
-            Ok(raw) => raw,
-            Err(_) => RawValue::NULL.to_owned(),
-        },
-    };
-    json(&Response {
-        status_code,
-        request_id,
-        body: &raw,
-    })
+    if text.trim().is_empty() {
+        return "null".to_owned();
+    }
+    match RawValue::from_string(one_line(&text)) {
+        Ok(raw) => raw.get().to_owned(),
+        Err(_) => json(&text),
+    }
 }
 
 /// In valid JSON a raw line end can only be white space between tokens.

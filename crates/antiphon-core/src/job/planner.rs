@@ -73,6 +73,11 @@ pub fn survey(
                 survey.comparison = Comparison::Changed { first: row.index };
                 return Ok(survey);
             }
+            // beyond the layout, in a ledger with items that stand nowhere in it: they may be those of these rows
+            None if ledger.next_item() > row.index.cast_signed() => {
+                survey.comparison = Comparison::Changed { first: row.index };
+                return Ok(survey);
+            }
             None => false,
         };
         if !done {
@@ -116,7 +121,8 @@ pub(super) struct Send {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) sends: Vec<Send>,
-    pub(super) committed: oneshot::Receiver<()>,
+    /// `None` where they are committed already.
+    pub(super) committed: Option<oneshot::Receiver<()>>,
 }
 
 /// Plans rows on a thread of its own.
@@ -175,8 +181,11 @@ impl Planner<'_> {
             planned += 1;
             filling.bytes += row.text.as_ref().map_or(0, |text| text.len());
             match layout.next().transpose()? {
-                Some(known) => self.known(row.clone(), known, &mut filling)?,
-                None => self.unknown(&row, &mut next_item, &mut filling)?,
+                // whoever edits the input between survey and plan gets new calls, never another row's answer
+                Some(known) if known.index == row.index && known.hash == row.hash => {
+                    self.known(row.clone(), known, &mut filling)?;
+                }
+                _ => self.unknown(&row, &mut next_item, &mut filling)?,
             }
             self.progress.planned(planned, row.end);
             let full = filling.rows.len() >= BATCH_ROWS || filling.bytes >= BATCH_BYTES;
@@ -333,7 +342,7 @@ impl Planner<'_> {
         Some(json.into())
     }
 
-    /// Hands a batch on: to the sequencer, the ledger and the driver, in this order. Says whether to go on.
+    /// Hands a batch on: to the ledger, the sequencer and the driver. Says whether to go on.
     fn close(&self, filling: &mut Filling) -> bool {
         let Filling {
             rows,
@@ -353,13 +362,22 @@ impl Planner<'_> {
                 .collect(),
             _ => rows.iter().map(|(row, _)| row.clone()).collect(),
         };
+        let moves_done_rows = to_record.iter().any(|row| !row.intent);
+        let mut committed = None;
+        if !to_record.is_empty() {
+            committed = Some(self.ledger.plan(to_record));
+        }
+        // the sequencer reads rows that are done by their place in the layout: it is told when they are found there
+        if moves_done_rows
+            && let Some(committed) = committed.take()
+            && committed.blocking_recv().is_err()
+        {
+            return false;
+        }
+        // before the first outcome is queued: an outcome is of a row that was announced
         if self.notices.send(Notice::Planned(rows)).is_err() {
             return false;
         }
-        if to_record.is_empty() {
-            return true;
-        }
-        let committed = self.ledger.plan(to_record);
         for fault in faults {
             self.ledger.commit(fault);
         }

@@ -185,7 +185,8 @@ where
             ErrorKind::Connection,
             format!("proxy {hop} wants a user name and password (HTTP 407)"),
         )
-        .with_should_retry(Some(false))),
+        .with_should_retry(Some(false))
+        .stopping_the_run()),
         Some(status) => Err(Error::new(
             ErrorKind::Connection,
             format!("proxy {hop} does not connect to {goal} (HTTP {status})"),

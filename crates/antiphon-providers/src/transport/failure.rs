@@ -42,6 +42,7 @@ pub(super) fn tls(error: io::Error, host: &str) -> Error {
     };
     Error::new(ErrorKind::Connection, message)
         .with_should_retry(Some(false))
+        .stopping_the_run()
         .with_source(error)
 }
 

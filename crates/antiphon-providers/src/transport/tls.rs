@@ -86,7 +86,9 @@ fn configs(extra_roots: Vec<CertificateDer<'static>>) -> Result<Configs, Error> 
     ) {
         // the file was named on purpose: other authorities instead of it would be a surprise
         let message = format!("no trusted certificates can be read: {error}");
-        return Err(Error::new(ErrorKind::Connection, message).with_should_retry(Some(false)));
+        return Err(Error::new(ErrorKind::Connection, message)
+            .with_should_retry(Some(false))
+            .stopping_the_run());
     }
     roots.add_parsable_certificates(platform.certs);
     if roots.is_empty() {

@@ -287,7 +287,7 @@ impl Ledger for SqliteLedger {
     fn layout(&self) -> Box<dyn Iterator<Item = Result<LayoutRow, Error>> + Send + '_> {
         let mut next = 0;
         let mut page = Vec::new().into_iter();
-        Box::new(std::iter::from_fn(move || {
+        let rows = std::iter::from_fn(move || {
             if let Some(row) = page.next() {
                 return Some(Ok(row));
             }
@@ -299,7 +299,9 @@ impl Ledger for SqliteLedger {
                     page.next().map(Ok)
                 }
             }
-        }))
+        });
+        // rows planned by this run are no part of the last run's layout: the end, once met, is the end
+        Box::new(rows.fuse())
     }
 
     fn find(

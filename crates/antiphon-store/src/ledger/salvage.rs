@@ -79,6 +79,8 @@ fn salvage(folder: &Path) -> Result<(PathBuf, u64), Error> {
 }
 
 fn copy_tables(old: &Connection, new: &Connection) -> rusqlite::Result<u64> {
+    // without it SQLite refuses every page of a file that is shorter than its header says
+    old.execute_batch("PRAGMA writable_schema=ON")?;
     new.execute_batch("BEGIN")?;
     let mut kept = 0;
     for (table, key) in schema::RECORD_TABLES {

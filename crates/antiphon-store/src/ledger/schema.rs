@@ -32,8 +32,8 @@ pub(super) const RECORD_TABLES: [(&str, &str); 4] = [
 pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.execute_batch(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=8192;
-         PRAGMA journal_size_limit=67108864; PRAGMA temp_store=FILE; PRAGMA cache_size=-8192;",
+        "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=4096;
+         PRAGMA journal_size_limit=67108864; PRAGMA temp_store=FILE; PRAGMA cache_size=-2048;",
     )?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version == 0 {

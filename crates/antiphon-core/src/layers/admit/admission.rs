@@ -201,7 +201,7 @@ impl<T> Admission<T> {
             None if error.kind() == ErrorKind::Stopped => self.health.abandoned(grant.number),
             None => self.health.answered(grant.number),
         }
-        if error.kind().stops_the_run() {
+        if error.stops_the_run() {
             self.health.give_up(error);
         }
         let settled = if error.kind() == ErrorKind::RateLimited {

@@ -262,7 +262,7 @@ impl Health {
         self.given_up = Some(error.with_source(last.clone()).stopping_the_run());
     }
 
-    /// The key is wrong or the account is empty: whoever comes next would hear the same.
+    /// The key is wrong, the account is empty or the certificate is not trusted: whoever comes next would hear the same.
     pub(super) fn give_up(&mut self, error: &Error) {
         let error = error.clone().with_attempts(0).stopping_the_run();
         self.given_up.get_or_insert(error);
