@@ -5,16 +5,31 @@ use std::path::{Path, PathBuf};
 use antiphon_core::{Error, ErrorKind, job::Ledger};
 use rusqlite::{Connection, types::Value};
 
-use super::{SqliteLedger, records::ledger_error, schema};
+use super::{SqliteLedger, header, records::ledger_error, schema};
 
 /// Records that are skipped at most in one step over an unreadable stretch.
 const LONGEST_STEP: i64 = 1 << 20;
+
+/// Ending of the file that says of a ledger that a run met a broken page in it.
+const MARK: &str = ".damaged";
+
+/// Has the next run salvage this ledger. Opening one cannot look at every page: that would take minutes for a large one.
+pub(super) fn mark(path: &Path) {
+    // where even this cannot be written, the next run meets the same page and says the same
+    let _unmarked = crate::state_dir::private_file(&with_suffix(path, MARK));
+}
 
 /// Opens a ledger; a broken one is salvaged into a new file first. The second value tells that in words.
 ///
 /// # Errors
 /// It cannot be opened, or not even made anew.
 pub fn open_or_salvage(folder: &Path) -> Result<(SqliteLedger, Option<String>), Error> {
+    let path = folder.join(SqliteLedger::FILE);
+    let known_damaged = with_suffix(&path, MARK).exists()
+        || header::is_damaged(&path, &with_suffix(&path, "-wal")).unwrap_or(false);
+    if known_damaged {
+        return reopen_salvaged(folder);
+    }
     let opened = SqliteLedger::open(folder);
     let broken = match &opened {
         Ok(ledger) => {
@@ -30,6 +45,10 @@ pub fn open_or_salvage(folder: &Path) -> Result<(SqliteLedger, Option<String>), 
         return Ok((opened?, None));
     }
     drop(opened);
+    reopen_salvaged(folder)
+}
+
+fn reopen_salvaged(folder: &Path) -> Result<(SqliteLedger, Option<String>), Error> {
     let (aside, kept) = salvage(folder)?;
     let told = format!(
         "the ledger was damaged: {kept} records were saved into a new one, the old one is kept as {}",
@@ -54,13 +73,11 @@ fn salvage(folder: &Path) -> Result<(PathBuf, u64), Error> {
     };
     std::fs::rename(&path, &aside).map_err(failed)?;
     for suffix in ["-wal", "-shm"] {
-        let with_suffix = |path: &Path| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        let _absent = std::fs::rename(with_suffix(&path), with_suffix(&aside));
+        let _absent = std::fs::rename(with_suffix(&path, suffix), with_suffix(&aside, suffix));
     }
+    // what cannot be mended is found out by reading
+    let _as_it_is = header::mend(&aside);
+    let _unmarked = std::fs::remove_file(with_suffix(&path, MARK));
     crate::state_dir::private_file(&path).map_err(failed)?;
     let new = schema::open_writer(&path).map_err(ledger_error)?;
     let kept = match Connection::open(&aside) {
@@ -68,6 +85,12 @@ fn salvage(folder: &Path) -> Result<(PathBuf, u64), Error> {
         Err(_) => 0,
     };
     Ok((aside, kept))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 fn copy_tables(old: &Connection, new: &Connection) -> rusqlite::Result<u64> {

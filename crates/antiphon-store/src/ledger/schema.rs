@@ -7,17 +7,17 @@ use std::path::Path;
 pub(super) const VERSION: i64 = 1;
 
 const TABLES: &str = "
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE items (item INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, run INTEGER NOT NULL, sum INTEGER NOT NULL);
-CREATE TABLE layout (row INTEGER PRIMARY KEY, hash BLOB NOT NULL, item INTEGER NOT NULL, occurrence INTEGER NOT NULL,
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS items (item INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, run INTEGER NOT NULL, sum INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS layout (row INTEGER PRIMARY KEY, hash BLOB NOT NULL, item INTEGER NOT NULL, occurrence INTEGER NOT NULL,
   owns INTEGER NOT NULL, custom_id TEXT NOT NULL, input TEXT, sum INTEGER NOT NULL);
-CREATE TABLE outcomes (item INTEGER PRIMARY KEY, run INTEGER NOT NULL, error TEXT, attempts INTEGER NOT NULL,
+CREATE TABLE IF NOT EXISTS outcomes (item INTEGER PRIMARY KEY, run INTEGER NOT NULL, error TEXT, attempts INTEGER NOT NULL,
   input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, cached_input_tokens INTEGER NOT NULL,
   reasoning_tokens INTEGER NOT NULL, cache_write_tokens INTEGER NOT NULL, latency_us INTEGER NOT NULL, finish TEXT,
   sum INTEGER NOT NULL, answer_sum INTEGER NOT NULL, head TEXT NOT NULL, details TEXT NOT NULL);
-CREATE TABLE attempts (attempt INTEGER PRIMARY KEY, item INTEGER NOT NULL, run INTEGER NOT NULL, text TEXT NOT NULL,
+CREATE TABLE IF NOT EXISTS attempts (attempt INTEGER PRIMARY KEY, item INTEGER NOT NULL, run INTEGER NOT NULL, text TEXT NOT NULL,
   fault TEXT NOT NULL, usage TEXT, sum INTEGER NOT NULL);
-CREATE INDEX attempts_by_item ON attempts (item);
+CREATE INDEX IF NOT EXISTS attempts_by_item ON attempts (item);
 ";
 
 /// The tables that salvage copies, each with its rowid column.

@@ -2,7 +2,7 @@
 //!
 //! Groups form by themselves: while one is synced, the next gathers. An outcome therefore waits for at most two syncs.
 
-use std::sync::mpsc::Receiver;
+use std::{path::Path, sync::mpsc::Receiver};
 
 use antiphon_core::{
     Error, ErrorKind,
@@ -12,8 +12,10 @@ use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
 use super::{
-    records::{insert_attempt, insert_item, insert_layout, insert_outcome, ledger_error},
-    sums,
+    records::{
+        insert_attempt, insert_item, insert_layout, insert_outcome, is_broken, ledger_error,
+    },
+    salvage, sums,
 };
 
 /// Operations of one commit. A bound, so that a commit is never long.
@@ -99,7 +101,14 @@ impl Writer {
         let result = self.write(group);
         match result {
             Ok(()) => self.acknowledge(group),
-            Err(error) => self.give_back(group, &ledger_error(error)),
+            Err(error) => {
+                if is_broken(&error)
+                    && let Some(path) = self.connection.path()
+                {
+                    salvage::mark(Path::new(path));
+                }
+                self.give_back(group, &ledger_error(error));
+            }
         }
     }
 
