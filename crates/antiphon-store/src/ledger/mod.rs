@@ -1,5 +1,6 @@
 //! The ledger on embedded SQLite: one writer thread, group commit, a checksum in each record.
 
+mod header;
 mod records;
 mod salvage;
 mod schema;
@@ -115,7 +116,7 @@ impl SqliteLedger {
         let first_new_item = last_item("items")?.max(last_item("outcomes")?) + 1;
         let reader = schema::open_reader(path)?;
         let (queue, inbox) = std::sync::mpsc::channel();
-        let writer = Writer::new(connection, path.to_owned(), run);
+        let writer = Writer::new(connection, run);
         std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || writer.work(&inbox))
@@ -207,7 +208,7 @@ impl SqliteLedger {
         query(&reader).map_err(|error| {
             if records::is_broken(&error) {
                 self.broken.store(true, Relaxed);
-                salvage::mark_broken(&self.path);
+                salvage::mark(&self.path);
             }
             ledger_error(error)
         })
@@ -235,10 +236,9 @@ impl SqliteLedger {
             let mut rows = select.query(params![fingerprint.as_bytes(), self.first_new_item])?;
             let mut items = ItemsOfFingerprint::new();
             while let Some(row) = rows.next()? {
-                let (item, print): (ItemId, [u8; 16]) = (row.get(0)?, row.get(1)?);
-                if row.get::<_, i64>(3)? != sums::item(item, &print, row.get(2)?) {
+                let Some(item) = records::item_of(row) else {
                     continue;
-                }
+                };
                 // outcomes of this run do not count: the order must stand still while rows are mapped
                 let verdict = records::verdict_of(row, 4)
                     .filter(|(run, _)| *run < self.run)
@@ -273,9 +273,11 @@ impl From<rusqlite::Error> for OpenError {
 fn read_meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
     let found: Option<(String, i64)> = connection
         .query_row("SELECT value, sum FROM meta WHERE key = ?1", [key], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+            // what cannot even be read as text is damaged too
+            Ok(row.get(0).ok().zip(row.get(1).ok()))
         })
-        .optional()?;
+        .optional()?
+        .flatten();
     Ok(found.and_then(|(value, sum)| (sum == sums::meta(key, &value)).then_some(value)))
 }
 
@@ -346,13 +348,7 @@ impl Ledger for SqliteLedger {
             let mut rows = select.query([item])?;
             let mut attempts = Vec::new();
             while let Some(row) = rows.next()? {
-                let (text, fault): (String, String) = (row.get(2)?, row.get(3)?);
-                let usage: Option<String> = row.get(4)?;
-                let sum = sums::attempt(item, row.get(1)?, &text, &fault, usage.as_deref());
-                if sum == row.get::<_, i64>(5)? {
-                    let usage = usage.and_then(|usage| serde_json::from_str(&usage).ok());
-                    attempts.push(AnsweredAttempt { text, fault, usage });
-                }
+                attempts.extend(records::attempt_of(row));
             }
             Ok(attempts)
         })

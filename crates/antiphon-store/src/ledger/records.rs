@@ -86,6 +86,27 @@ pub(super) fn insert_attempt(
     Ok(())
 }
 
+/// An item's number; `None` where the record is damaged. Columns: item, fingerprint, run, sum.
+pub(super) fn item_of(row: &Row<'_>) -> Option<i64> {
+    let (item, print): (i64, [u8; 16]) = (row.get(0).ok()?, row.get(1).ok()?);
+    let (run, sum): (i64, i64) = (row.get(2).ok()?, row.get(3).ok()?);
+    (sum == sums::item(item, &print, run)).then_some(item)
+}
+
+/// An answered attempt; `None` where the record is damaged. Columns: item, run, text, fault, usage, sum.
+pub(super) fn attempt_of(row: &Row<'_>) -> Option<AnsweredAttempt> {
+    let (item, run): (i64, i64) = (row.get(0).ok()?, row.get(1).ok()?);
+    let (text, fault): (String, String) = (row.get(2).ok()?, row.get(3).ok()?);
+    let usage: Option<String> = row.get(4).ok()?;
+    let sum: i64 = row.get(5).ok()?;
+    let sound = sum == sums::attempt(item, run, &text, &fault, usage.as_deref());
+    sound.then(|| AnsweredAttempt {
+        usage: usage.and_then(|usage| serde_json::from_str(&usage).ok()),
+        text,
+        fault,
+    })
+}
+
 /// An outcome without its answer, and the run it is of; `None` where it is absent or damaged.
 pub(super) fn verdict_of(row: &Row<'_>, first: usize) -> Option<(i64, Outcome)> {
     let item: i64 = row.get(first).ok()?;
@@ -196,6 +217,9 @@ fn finish_reason(text: String) -> FinishReason {
 pub(crate) fn ledger_error(error: rusqlite::Error) -> Error {
     let message = match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DiskFull) => "the disk is full".to_owned(),
+        _ if is_broken(&error) => format!(
+            "the ledger is damaged ({error}); the same command again goes on with what is left of it"
+        ),
         _ => format!("the ledger failed: {error}"),
     };
     Error::new(ErrorKind::Ledger, message).with_source(error)

@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 use antiphon_core::{Error, ErrorKind};
 use rusqlite::{Connection, types::Value};
 
-use super::{SqliteLedger, records::ledger_error, schema};
+use super::{SqliteLedger, header, records::ledger_error, schema};
 
 /// Records that are skipped at most in one step over an unreadable stretch.
 const LONGEST_STEP: i64 = 1 << 20;
 
-/// Left in the state folder by whoever meets a broken file, so that the next one to open it salvages first.
-const MARK: &str = "ledger.broken";
+/// Ending of the file that says of a ledger that a run met a broken page in it.
+const MARK: &str = ".damaged";
 
-/// Notes that the file is broken: a run that is under way cannot change its ledger for another.
-pub(super) fn mark_broken(ledger: &Path) {
-    // where even this cannot be written, the next run meets the same error
-    let _best_effort = crate::state_dir::private_file(&ledger.with_file_name(MARK));
+/// Has the next run salvage this ledger. Opening one cannot look at every page: that would take minutes for a large one.
+pub(super) fn mark(path: &Path) {
+    // where even this cannot be written, the next run meets the same page and says the same
+    let _unmarked = crate::state_dir::private_file(&with_suffix(path, MARK));
 }
 
 /// Opens a ledger; a broken one is salvaged into a new file first. The second value tells that in words.
@@ -24,15 +24,20 @@ pub(super) fn mark_broken(ledger: &Path) {
 /// # Errors
 /// It cannot be opened, or not even made anew.
 pub fn open_or_salvage(folder: &Path) -> Result<(SqliteLedger, Option<String>), Error> {
-    let mark = folder.join(MARK);
-    if !mark.exists() {
-        match SqliteLedger::open(folder) {
-            Err(error) if is_broken_file(&error) => {}
-            opened => return Ok((opened?, None)),
-        }
+    let path = folder.join(SqliteLedger::FILE);
+    let known_damaged = with_suffix(&path, MARK).exists()
+        || header::is_damaged(&path, &with_suffix(&path, "-wal")).unwrap_or(false);
+    if known_damaged {
+        return reopen_salvaged(folder);
     }
+    match SqliteLedger::open(folder) {
+        Err(error) if is_broken_file(&error) => reopen_salvaged(folder),
+        opened => Ok((opened?, None)),
+    }
+}
+
+fn reopen_salvaged(folder: &Path) -> Result<(SqliteLedger, Option<String>), Error> {
     let (aside, kept) = salvage(folder)?;
-    let _absent = std::fs::remove_file(mark);
     let told = format!(
         "the ledger was damaged: {kept} records were saved into a new one, the old one is kept as {}",
         aside.display()
@@ -62,13 +67,11 @@ fn salvage(folder: &Path) -> Result<(PathBuf, u64), Error> {
     };
     std::fs::rename(&path, &aside).map_err(failed)?;
     for suffix in ["-wal", "-shm"] {
-        let with_suffix = |path: &Path| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        let _absent = std::fs::rename(with_suffix(&path), with_suffix(&aside));
+        let _absent = std::fs::rename(with_suffix(&path, suffix), with_suffix(&aside, suffix));
     }
+    // what cannot be mended is found out by reading
+    let _as_it_is = header::mend(&aside);
+    let _unmarked = std::fs::remove_file(with_suffix(&path, MARK));
     crate::state_dir::private_file(&path).map_err(failed)?;
     let new = schema::open_writer(&path).map_err(ledger_error)?;
     let kept = match Connection::open(&aside) {
@@ -76,6 +79,12 @@ fn salvage(folder: &Path) -> Result<(PathBuf, u64), Error> {
         Err(_) => 0,
     };
     Ok((aside, kept))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 fn copy_tables(old: &Connection, new: &Connection) -> rusqlite::Result<u64> {

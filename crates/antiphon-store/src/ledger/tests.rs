@@ -214,8 +214,9 @@ fn a_broken_file_is_salvaged_and_this_is_told() {
         .unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     // a page in the middle, a leaf of some table
-    let page = bytes.len() / 4096 / 2;
-    bytes[page * 4096..(page + 1) * 4096].fill(0xa5);
+    let size = usize::from(super::schema::PAGE_BYTES);
+    let page = bytes.len() / size / 2;
+    bytes[page * size..(page + 1) * size].fill(0xa5);
     std::fs::write(&path, bytes).unwrap();
     // the run that meets the broken page notes it, the next one mends it
     let (ledger, _) = open_or_salvage(folder.path()).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Groups form by themselves: while one is synced, the next gathers. An outcome therefore waits for at most two syncs.
 
-use std::{path::PathBuf, sync::mpsc::Receiver};
+use std::{path::Path, sync::mpsc::Receiver};
 
 use antiphon_core::{
     Error, ErrorKind,
@@ -15,8 +15,7 @@ use super::{
     records::{
         insert_attempt, insert_item, insert_layout, insert_outcome, is_broken, ledger_error,
     },
-    salvage::mark_broken,
-    sums,
+    salvage, sums,
 };
 
 /// Operations of one commit. A bound, so that a commit is never long.
@@ -55,23 +54,24 @@ impl Op {
 
 pub(super) struct Writer {
     connection: Connection,
-    path: PathBuf,
     run: i64,
     listener: Option<Listener>,
     synchronous: bool,
     // outcomes whose commit failed: tried again with the next group, so that a disk with room again keeps them
     unsaved: Vec<Finished>,
+    // set by `Op::Finish`, after which only the last checkpoint comes
+    ending: bool,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, path: PathBuf, run: i64) -> Self {
+    pub(super) fn new(connection: Connection, run: i64) -> Self {
         Self {
             connection,
-            path,
             run,
             listener: None,
             synchronous: true,
             unsaved: Vec::new(),
+            ending: false,
         }
     }
 
@@ -86,12 +86,9 @@ impl Writer {
                 group.push(next);
             }
             let finished = group.iter().any(|op| matches!(op, Op::Finish { .. }));
+            self.ending |= finished;
             self.commit_group(&mut group);
             if finished {
-                // at rest all answers are in the one file: whoever copies it has them, and their checksums stand for them
-                // one by one, where a bad frame of the log takes all later ones with it
-                let merge = "PRAGMA wal_checkpoint(TRUNCATE)";
-                let _stays_in_the_log = self.connection.query_row(merge, [], |_| Ok(()));
                 self.tell(LedgerEvent::Closed);
             }
         }
@@ -105,14 +102,28 @@ impl Writer {
         }
         let result = self.write(group);
         match result {
-            Ok(()) => self.acknowledge(group),
+            Ok(()) => {
+                if self.ending {
+                    self.merge_log();
+                }
+                self.acknowledge(group);
+            }
             Err(error) => {
-                if is_broken(&error) {
-                    mark_broken(&self.path);
+                if is_broken(&error)
+                    && let Some(path) = self.connection.path()
+                {
+                    salvage::mark(Path::new(path));
                 }
                 self.give_back(group, &ledger_error(error));
             }
         }
+    }
+
+    /// At rest all answers are in the one file: whoever copies it has them, and their checksums stand for them one by
+    /// one, where a bad frame of the log takes all later ones with it.
+    fn merge_log(&self) {
+        let merge = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let _stays_in_the_log = self.connection.query_row(merge, [], |_| Ok(()));
     }
 
     fn write(&mut self, group: &[Op]) -> rusqlite::Result<()> {

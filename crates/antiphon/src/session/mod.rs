@@ -1,8 +1,10 @@
 //! Names of models, and the models behind them.
 
+mod names;
+mod provider;
+
 use std::{
     collections::{BTreeMap, HashMap},
-    net::IpAddr,
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -19,17 +21,16 @@ use antiphon_core::{
     stack::{self, StackConfig},
 };
 use antiphon_providers::{
-    Endpoint, EndpointConfig,
+    Endpoint,
     dialects::{self, Dialect, EncodeTarget, ParsedRequest},
-    transport::{HttpTransport, Misconfigured, ProxyConfig, Target, TransportConfig},
+    transport::HttpTransport,
 };
-use antiphon_sim::{SimConfig, SimModel};
-use http::{HeaderMap, HeaderName, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, env::Lookup, nearest};
+use crate::{Config, env::Lookup};
+use names::Followed;
 
 /// The provider that lives in this process.
 const SIM: &str = "sim";
@@ -170,15 +171,6 @@ impl Resolved {
     }
 }
 
-/// A name followed to its provider, with what configured names on the way said.
-struct Followed {
-    provider: String,
-    model: String,
-    params: Map<String, Value>,
-    timeout: Option<Duration>,
-    max_retries: Option<u32>,
-}
-
 impl Session {
     /// A session over a configuration and environment. `drain` stops what has not been sent.
     pub fn new(
@@ -221,29 +213,6 @@ impl Session {
         lock(&self.accounts).values().cloned().collect()
     }
 
-    /// Everything that decides which model a name means, as text: two runs with the same text mean the same by a name.
-    pub fn meaning_of_names(&self) -> String {
-        let settings = &self.config.settings;
-        let base_urls = dialects::PROVIDERS
-            .iter()
-            .filter_map(|provider| Some((provider.name, self.env(provider.base_url_env?)?)));
-        format!(
-            "{:?} {:?} {:?} {:?}",
-            settings.default_model,
-            settings
-                .models
-                .iter()
-                .map(|(name, model)| (name, &model.target, &model.params))
-                .collect::<Vec<_>>(),
-            settings
-                .providers
-                .iter()
-                .map(|(name, provider)| (name, &provider.dialect, &provider.base_url))
-                .collect::<Vec<_>>(),
-            base_urls.collect::<Vec<_>>(),
-        )
-    }
-
     /// The model of rows that name none.
     pub fn default_model(&self) -> Option<String> {
         self.config.settings.default_model.clone()
@@ -262,63 +231,6 @@ impl Session {
         let resolved = Arc::new(self.build(self.follow(name, wire)?)?);
         lock(&self.models).insert(key, resolved.clone());
         Ok(resolved)
-    }
-
-    fn follow(&self, name: &str, wire: Wire) -> Result<Followed, Error> {
-        let mut followed = Followed {
-            provider: String::new(),
-            model: name.to_owned(),
-            params: Map::new(),
-            timeout: None,
-            max_retries: None,
-        };
-        let mut path = vec![name.to_owned()];
-        while let Some(model) = self.config.settings.models.get(&followed.model) {
-            for (name, value) in &model.params {
-                followed
-                    .params
-                    .entry(name.clone())
-                    .or_insert_with(|| value.clone());
-            }
-            followed.timeout = followed.timeout.or(model.timeout);
-            followed.max_retries = followed.max_retries.or(model.max_retries);
-            if path.contains(&model.target) {
-                path.push(model.target.clone());
-                return Err(Error::new(
-                    ErrorKind::BadRequest,
-                    format!("models point at each other: {}", path.join(" → ")),
-                ));
-            }
-            path.push(model.target.clone());
-            followed.model.clone_from(&model.target);
-        }
-        let pinned = self.options.provider.is_some() || self.options.base_url.is_some();
-        // what a configured name stands for is always provider/model
-        if pinned && path.len() == 1 {
-            let provider = self.options.provider.as_deref();
-            followed.provider = provider.unwrap_or(wire.provider()).to_owned();
-        } else if let Some((provider, model)) = followed.model.split_once('/') {
-            followed.provider = provider.to_owned();
-            followed.model = model.to_owned();
-        } else {
-            followed.provider = self
-                .default_provider()
-                .unwrap_or_else(|| wire.provider().to_owned());
-        }
-        Ok(followed)
-    }
-
-    /// The provider of `default_model`, through configured names.
-    fn default_provider(&self) -> Option<String> {
-        let mut name = self.config.settings.default_model.as_ref()?;
-        for _ in 0..self.config.settings.models.len() {
-            match self.config.settings.models.get(name) {
-                Some(model) => name = &model.target,
-                None => break,
-            }
-        }
-        name.split_once('/')
-            .map(|(provider, _)| provider.to_owned())
     }
 
     fn build(&self, followed: Followed) -> Result<Resolved, Error> {
@@ -399,143 +311,6 @@ impl Session {
                 Account::new(config, self.clock.clone(), self.dice.clone())
             });
         account.clone()
-    }
-
-    fn sim(&self, model: &str) -> Result<SimModel, Error> {
-        let settings = self.config.settings.providers.get(SIM);
-        let config = settings.map_or_else(
-            || Ok(SimConfig::default()),
-            |provider| provider.sim.config(),
-        );
-        let config =
-            config.map_err(|error| Error::new(ErrorKind::BadRequest, error.to_string()))?;
-        Ok(SimModel::new(model, config, self.clock.clone()))
-    }
-
-    fn env(&self, name: &str) -> Option<&str> {
-        self.environment.get(name).map(String::as_str)
-    }
-
-    /// The endpoint of a name, from the provider's row, the configuration, the environment and the flags.
-    fn endpoint(&self, followed: &Followed) -> Result<EndpointConfig, Error> {
-        let name = followed.provider.as_str();
-        let known = dialects::provider(name);
-        let settings = self.config.settings.providers.get(name).cloned();
-        if known.is_none() && settings.is_none() && self.options.base_url.is_none() {
-            return Err(self.unknown_provider(name));
-        }
-        let settings = settings.unwrap_or_default();
-        let refuse = |message: String| Error::new(ErrorKind::BadRequest, message);
-        let dialect: &'static dyn Dialect = match (&settings.dialect, known) {
-            (Some(dialect), _) => dialects::dialect(dialect).ok_or_else(|| {
-                refuse(format!("providers.{name}.dialect: no dialect is called {dialect:?}; there are openai and anthropic"))
-            })?,
-            (None, Some(provider)) => provider.dialect,
-            (None, None) => dialects::dialect("openai")
-                .ok_or_else(|| refuse("no dialect for openai".to_owned()))?,
-        };
-        let base_url = self
-            .options
-            .base_url
-            .as_deref()
-            .or_else(|| known.and_then(|provider| self.env(provider.base_url_env?)))
-            .or(settings.base_url.as_deref())
-            .or(known.map(|provider| provider.base_url))
-            .ok_or_else(|| refuse(format!("providers.{name} has no base_url")))?
-            .trim_end_matches('/')
-            .to_owned();
-        let target = Target::parse(&base_url).map_err(|error| refuse(error.to_string()))?;
-        let key_env = settings
-            .api_key_env
-            .as_deref()
-            .or(known.and_then(|provider| provider.key_env));
-        let key = key_env
-            .and_then(|variable| self.env(variable))
-            .map(str::to_owned);
-        if key.is_none() && !is_private(target.host()) {
-            return Err(Error::new(
-                ErrorKind::Auth,
-                match key_env {
-                    Some(variable) => format!("no API key for {name}: set {variable}"),
-                    None => format!(
-                        "no API key for {name}: name its variable as api_key_env in [providers.{name}]"
-                    ),
-                },
-            ));
-        }
-        let mut headers = HeaderMap::new();
-        let named = known.map_or(&[][..], |provider| provider.header_envs);
-        let from_env = named.iter().filter_map(|(variable, header)| {
-            Some(((*header).to_owned(), self.env(variable)?.to_owned()))
-        });
-        for (name, value) in from_env.chain(settings.headers) {
-            let wrong = |_| {
-                refuse(format!(
-                    "the header {name:?} of {} cannot be sent",
-                    followed.provider
-                ))
-            };
-            let header = HeaderName::try_from(&name).map_err(|_| wrong(()))?;
-            headers.insert(header, HeaderValue::try_from(value).map_err(|_| wrong(()))?);
-        }
-        Ok(EndpointConfig {
-            provider: name.to_owned(),
-            model: followed.model.clone(),
-            dialect,
-            base_url,
-            key: key.map(SecretString::from),
-            headers,
-            version: settings.version,
-            connect_timeout: None,
-            idle_timeout: None,
-        })
-    }
-
-    fn unknown_provider(&self, name: &str) -> Error {
-        let configured = self.config.settings.providers.keys().map(String::as_str);
-        let known: Vec<&str> = dialects::PROVIDERS
-            .iter()
-            .map(|provider| provider.name)
-            .chain([SIM])
-            .chain(configured)
-            .collect();
-        let hint = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => format!(
-                "known are {}; for a model name with a slash on a local server pass --base-url",
-                known.join(", ")
-            ),
-        };
-        Error::new(
-            ErrorKind::ModelNotFound,
-            format!("unknown provider {name:?}; {hint}"),
-        )
-    }
-
-    fn transport(&self) -> Result<Arc<HttpTransport>, Error> {
-        let mut transport = lock(&self.transport);
-        if let Some(transport) = &*transport {
-            return Ok(transport.clone());
-        }
-        let refuse = |error: Misconfigured| Error::new(ErrorKind::BadRequest, error.to_string());
-        let proxy =
-            ProxyConfig::from_lookup(|name| self.env(name).map(str::to_owned)).map_err(refuse)?;
-        let made = Arc::new(HttpTransport::new(
-            TransportConfig::default().with_proxy(proxy),
-        ));
-        *transport = Some(made.clone());
-        Ok(made)
-    }
-}
-
-/// Whether a host is this machine or a private network, where servers without keys are usual.
-fn is_private(host: &str) -> bool {
-    match host.parse::<IpAddr>() {
-        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        Ok(IpAddr::V6(ip)) => {
-            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
-        }
-        Err(_) => host == "localhost" || !host.contains('.') || host.ends_with(".local"),
     }
 }
 
