@@ -1,0 +1,31 @@
+//! The promises of the product, proved from outside: the real binary against `antiphon sim`, judged by the provider's
+//! books.
+//!
+//! The short form runs with every test run. The long one is a matter of the environment:
+//! - `ANTIPHON_KILLS=50`: kills in each crash proof
+//! - `ANTIPHON_ROWS=5000`: rows of each crash proof
+//! - `ANTIPHON_FLIPS=1000`: flipped bits in the damage proof
+//! - `ANTIPHON_SEED=n`: repeats a failure; each proof that draws prints its seed
+
+#![allow(clippy::print_stdout, reason = "each proof tells its figures")]
+
+mod crash;
+mod damage;
+mod disk;
+mod edits;
+mod inputs;
+mod interrupt;
+mod limits;
+mod lock;
+mod outage;
+mod rejected;
+mod resume;
+mod secrets;
+mod wrong_key;
+
+use antiphon_testkit::Sandbox;
+
+/// A sandbox for the binary under test.
+fn sandbox() -> Sandbox {
+    Sandbox::new(env!("CARGO_BIN_EXE_antiphon"))
+}
