@@ -19,6 +19,8 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 const JSON_EVERY: Duration = Duration::from_secs(1);
 /// Time over which the shown rate is measured.
 const RATE_OVER: Duration = Duration::from_secs(5);
+/// Columns of the bar itself, with its share in percent.
+const BAR_COLUMNS: usize = 18;
 /// Pauses from this length on are explained.
 const SHOWN_PAUSE: Duration = Duration::from_secs(1);
 
@@ -48,7 +50,7 @@ impl Style {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::new(0);
-        if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent:>3}% {wide_msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{bar:12} {percent:>3}% {msg}") {
             bar.set_style(style.progress_chars("━╸ "));
         }
         bar
@@ -75,13 +77,14 @@ pub(crate) async fn show(style: Style, watch: RunWatch, printer: Arc<Printer>, b
                     printer.say(&json);
                 }
             }
-            _ => {
-                let line = line(&watch, &report, &mut rate, style == Style::Bar, &bar);
-                if style == Style::Bar {
-                    bar.set_message(line);
-                } else {
-                    printer.say(&line);
-                }
+            Style::Bar => {
+                let parts = parts(&watch, &report, &mut rate, &bar);
+                let room = terminal_width().saturating_sub(BAR_COLUMNS);
+                bar.set_message(fit(&parts, room));
+            }
+            Style::Lines | Style::Nothing => {
+                let parts = parts(&watch, &report, &mut rate, &bar);
+                printer.say(&parts.join(" · "));
             }
         }
     }
@@ -113,13 +116,8 @@ impl Rate {
     }
 }
 
-fn line(
-    watch: &RunWatch,
-    report: &Report,
-    rate: &mut Rate,
-    has_bar: bool,
-    bar: &ProgressBar,
-) -> String {
+/// How far the run is: the parts of a line, the most telling ones first.
+fn parts(watch: &RunWatch, report: &Report, rate: &mut Rate, bar: &ProgressBar) -> Vec<String> {
     let progress = watch.progress();
     let finished = progress.finished.total();
     let per_second = rate.push(finished - progress.finished.resumed.min(finished));
@@ -135,20 +133,21 @@ fn line(
         ),
         None => words::rows(finished),
     }];
-    if !has_bar && expected > 0 {
+    if bar.is_hidden() && expected > 0 {
         parts[0].push_str(&format!(" ({}%)", finished * 100 / expected));
     }
     // a slow model is not one that stands still
     let places = usize::from(per_second < 10.0);
     parts.push(format!("{per_second:.places$}/s"));
-    if per_second > 0.0 && expected > finished {
-        let left = Duration::from_secs_f64((expected - finished) as f64 / per_second);
-        parts.push(format!("ETA {}", words::duration(left)));
+    match trouble(watch) {
+        // how long it will take is then anybody's guess
+        Some(trouble) => parts.push(trouble),
+        None if per_second > 0.0 && expected > finished => {
+            let left = Duration::from_secs_f64((expected - finished) as f64 / per_second);
+            parts.push(format!("ETA {}", words::duration(left)));
+        }
+        None => {}
     }
-    parts.push(match report.cost_usd {
-        Some(cost) => format!("${cost:.4}"),
-        None => "cost unknown".to_owned(),
-    });
     parts.push(format!(
         "{} in flight",
         watch.metrics().snapshot().in_flight
@@ -160,8 +159,33 @@ fn line(
     if report.failed > 0 {
         parts.push(format!("{} failed", words::count(report.failed)));
     }
-    parts.extend(trouble(watch));
-    parts.join(" · ")
+    parts.push(match report.cost_usd {
+        Some(cost) => format!("${cost:.4}"),
+        None => "cost unknown".to_owned(),
+    });
+    parts
+}
+
+/// As many parts as fit, from the first on.
+fn fit(parts: &[String], room: usize) -> String {
+    let mut line = String::new();
+    for part in parts {
+        let longer = if line.is_empty() {
+            part.clone()
+        } else {
+            format!("{line} · {part}")
+        };
+        if longer.chars().count() > room {
+            break;
+        }
+        line = longer;
+    }
+    line
+}
+
+fn terminal_width() -> usize {
+    terminal_size::terminal_size_of(io::stderr())
+        .map_or(80, |(terminal_size::Width(width), _)| usize::from(width))
 }
 
 /// Why it is slow just now.
@@ -177,4 +201,17 @@ fn trouble(watch: &RunWatch) -> Option<String> {
     let pause = watch.longest_pause()?;
     // shorter ones are the usual give and take with a limit
     (pause >= SHOWN_PAUSE).then(|| format!("rate limited, waiting {}", words::duration(pause)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fit;
+
+    #[test]
+    fn what_does_not_fit_is_left_out_whole() {
+        let parts = ["12/40".to_owned(), "3/s".to_owned(), "ETA 9.0 s".to_owned()];
+        assert_eq!(fit(&parts, 80), "12/40 · 3/s · ETA 9.0 s");
+        assert_eq!(fit(&parts, 15), "12/40 · 3/s");
+        assert_eq!(fit(&parts, 4), "");
+    }
 }

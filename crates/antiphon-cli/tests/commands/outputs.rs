@@ -127,6 +127,8 @@ fn stdout_is_the_output_and_its_answers_are_kept_where_asked() {
         assert_eq!(parsed_lines(&ran.out).len(), 2);
     }
     assert_eq!(scratch.names(), ["in.jsonl"]);
+    scratch.run(&["-o", "/dev/null"]).says(0, &[]);
+    assert!(!std::path::Path::new("/dev/null.antiphon").exists());
     let first = scratch.run(&["--state", "kept"]).out;
     let ran = scratch.run(&["--state", "kept"]);
     ran.says(0, &["2 from earlier runs"]);

@@ -24,10 +24,11 @@ pub enum Output {
 }
 
 impl Output {
-    /// The state folder that belongs to it, where it has a name.
+    /// The state folder that belongs to it: a file has one, a stream or device has nothing to go on from.
     pub fn state_folder(&self) -> Option<PathBuf> {
         match self {
             Self::Stdout => None,
+            Self::File(path) if is_special(path) => None,
             Self::File(path) => {
                 let mut name = path.as_os_str().to_owned();
                 name.push(".antiphon");
