@@ -178,10 +178,10 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Queues the state of the output; the reply comes when it is committed.
     fn checkpoint(&self, checkpoint: Checkpoint) -> oneshot::Receiver<()>;
 
-    /// Output rows from `from` up to but not including `to`, in order; rows without an outcome are left out.
+    /// Output rows from `from` up to but not including `to`, in order. All of them must be finished.
     ///
     /// # Errors
-    /// The ledger cannot be read.
+    /// The ledger cannot be read, or lacks one of them: no line is ever left out in silence.
     fn output(&self, from: u64, to: u64) -> Result<Vec<OutputRow>, Error>;
 
     /// Makes everything durable that was queued; [`LedgerEvent::Closed`] is the last event. `planned_all` says that

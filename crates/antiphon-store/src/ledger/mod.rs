@@ -377,7 +377,7 @@ impl Ledger for SqliteLedger {
     }
 
     fn output(&self, from: u64, to: u64) -> Result<Vec<OutputRow>, Error> {
-        self.read(|reader| {
+        let found: Vec<OutputRow> = self.read(|reader| {
             let mut select = reader.prepare_cached(&format!(
                 "SELECT {LAYOUT_COLUMNS}, {}, o.answer_sum, o.head, o.details FROM {LAYOUT_TABLES}
                  WHERE l.row >= ?1 AND l.row < ?2 ORDER BY l.row",
@@ -387,7 +387,14 @@ impl Ledger for SqliteLedger {
                 Ok(records::output_row(row))
             })?;
             rows.filter_map(Result::transpose).collect()
-        })
+        })?;
+        let lacks = (from..to).zip(found.iter().map(|row| row.index).chain([to]));
+        if let Some((row, _)) = lacks.into_iter().find(|(wanted, there)| wanted != there) {
+            // a flipped bit in a key: what one look-up found, another does not
+            salvage::mark(&self.path);
+            return Err(records::damaged(&format!("row {row} cannot be read back")));
+        }
+        Ok(found)
     }
 
     fn finish(&self, planned_all: bool) {

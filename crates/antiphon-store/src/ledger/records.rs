@@ -217,18 +217,28 @@ fn finish_reason(text: String) -> FinishReason {
 pub(crate) fn ledger_error(error: rusqlite::Error) -> Error {
     let message = match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DiskFull) => "the disk is full".to_owned(),
-        _ if is_broken(&error) => format!(
-            "the ledger is damaged ({error}); the same command again goes on with what is left of it"
-        ),
+        _ if is_broken(&error) => return damaged(&error.to_string()).with_source(error),
         _ => format!("the ledger failed: {error}"),
     };
     Error::new(ErrorKind::Ledger, message).with_source(error)
 }
 
+/// A part of the ledger that is not as it was written. Whoever reports it has the ledger marked for salvage.
+pub(super) fn damaged(what: &str) -> Error {
+    let message = format!(
+        "the ledger is damaged ({what}); the same command again goes on with what is left of it"
+    );
+    Error::new(ErrorKind::Ledger, message)
+}
+
 /// Whether the file itself is broken, as opposed to full or locked.
 pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
-    )
+    // our statements never change: one that makes no sense to SQLite says that the tables are not as they were made
+    let tables_differ = matches!(error, rusqlite::Error::SqlInputError { .. });
+    let code = error.sqlite_error_code();
+    tables_differ
+        || matches!(
+            code,
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+        )
 }
