@@ -35,7 +35,7 @@ pub(crate) fn say(end: &RunEnd, args: &RunArgs, printer: &Printer) {
     end.notes.iter().for_each(|note| printer.say(note));
     let mut line = format!(
         "{}: {} succeeded",
-        words::rows(report.total),
+        rows_so_far(end),
         words::count(report.succeeded)
     );
     let finished = &end.progress.finished;
@@ -126,5 +126,19 @@ fn this_command(extra: Option<&str>) -> String {
         Ok(line) => String::from_utf8_lossy(&line).into_owned(),
         // no command line holds a zero byte
         Err(_) => "the same command".to_owned(),
+    }
+}
+
+/// The rows of the input; of a run that stopped early those that were read, which is not all of them.
+fn rows_so_far(end: &RunEnd) -> String {
+    let total = end.report.total;
+    match end.progress.expected {
+        _ if end.progress.planned_all => words::rows(total),
+        Some(expected) if expected > total => format!(
+            "{} of about {} read",
+            words::count(total),
+            words::rows(expected)
+        ),
+        _ => format!("{} read so far", words::rows(total)),
     }
 }

@@ -37,6 +37,7 @@ enum Exit {
 
 fn main() -> ExitCode {
     let printer = Printer::new();
+    listen_to_the_log();
     let outcome = match Antiphon::parse().command {
         Command::Run(run) => commands::run::run(*run, &printer),
         Command::Sim(sim) => commands::sim::run(sim, &printer),
@@ -49,4 +50,20 @@ fn main() -> ExitCode {
         Exit::Usage
     });
     ExitCode::from(exit as u8)
+}
+
+/// Shows on stderr what `ANTIPHON_LOG` asks for.
+fn listen_to_the_log() {
+    if let Some(filter) = antiphon::env::process(antiphon::env::ANTIPHON_LOG) {
+        // a bare level is about us, not about every crate underneath
+        let filter = match filter.parse::<tracing_subscriber::filter::LevelFilter>() {
+            Ok(level) => format!("antiphon={level}"),
+            Err(_) => filter,
+        };
+        tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+            .with_writer(std::io::stderr)
+            .with_ansi(false)
+            .init();
+    }
 }

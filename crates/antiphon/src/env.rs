@@ -12,11 +12,18 @@ pub struct Variable {
 /// The path of the configuration file, in place of `antiphon.toml`.
 pub const ANTIPHON_CONFIG: &str = "ANTIPHON_CONFIG";
 
+/// What is told of each attempt, in the words of `tracing` filters.
+pub const ANTIPHON_LOG: &str = "ANTIPHON_LOG";
+
 /// The registry. Providers' variables are also columns of the table of providers.
 pub const VARIABLES: &[Variable] = &[
     Variable {
         name: ANTIPHON_CONFIG,
         about: "configuration file, in place of ./antiphon.toml",
+    },
+    Variable {
+        name: ANTIPHON_LOG,
+        about: "debug tells of each attempt on stderr, without prompts, answers or keys",
     },
     Variable {
         name: "OPENAI_API_KEY",

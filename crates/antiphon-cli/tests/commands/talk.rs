@@ -200,3 +200,24 @@ fn a_reader_that_goes_away_stops_the_run() {
     let ended = crate::support::Ran::from(child.wait_with_output().unwrap());
     ended.says(3, &["nobody reads stdout any more"]);
 }
+
+#[test]
+fn the_log_tells_of_attempts_and_not_of_what_was_said() {
+    let scratch = Scratch::with_input(&[r#"{"prompt":"a secret plan","model":"sim/x"}"#]);
+    let args = ["run", "in.jsonl", "-o", "out.jsonl"];
+    let ran = scratch.antiphon_with(&[("ANTIPHON_LOG", "debug")], &args);
+    ran.says(
+        0,
+        &[
+            "DEBUG antiphon: answered model=\"sim/x\"",
+            "finish=\"stop\"",
+        ],
+    );
+    assert!(!ran.err.contains("secret plan"), "{}", ran.err);
+    let quiet = scratch.antiphon_with(
+        &[("ANTIPHON_LOG", "warn")],
+        &["run", "in.jsonl", "-o", "two.jsonl"],
+    );
+    quiet.says(0, &[]);
+    assert!(!quiet.err.contains("answered"), "{}", quiet.err);
+}

@@ -1,5 +1,6 @@
 //! Names of models, and the models behind them.
 
+mod logged;
 mod names;
 mod provider;
 
@@ -274,7 +275,12 @@ impl Session {
             config.retry.max_retries = max_retries;
         }
         Ok(Resolved {
-            model: stack::stack(leaf, &config, &account, &self.metrics),
+            model: stack::stack(
+                logged::logged(leaf, self.clock.clone()),
+                &config,
+                &account,
+                &self.metrics,
+            ),
             params: followed.params,
             target,
             wire,
