@@ -72,13 +72,19 @@ impl CrashDriver {
     }
 }
 
-/// The seed of this test run: `ANTIPHON_SEED`, else a new one, printed so that a failure can be repeated.
+/// The seed of this test run, printed so that a failure can be repeated: `ANTIPHON_SEED`, a new one for
+/// `ANTIPHON_SEED=random`, else always the same, so that a change is judged by the change.
 #[allow(
     clippy::print_stderr,
     reason = "a test runner shows it for a failing test"
 )]
 pub fn seed() -> u64 {
-    let seed = number("ANTIPHON_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let random = std::env::var("ANTIPHON_SEED").is_ok_and(|seed| seed == "random");
+    let seed = if random {
+        fastrand::u64(..)
+    } else {
+        number("ANTIPHON_SEED").unwrap_or(1)
+    };
     eprintln!("ANTIPHON_SEED={seed}");
     seed
 }

@@ -5,7 +5,7 @@
 //! - `ANTIPHON_KILLS=50`: kills in each crash proof
 //! - `ANTIPHON_ROWS=5000`: rows of each crash proof
 //! - `ANTIPHON_FLIPS=1000`: flipped bits in the damage proof
-//! - `ANTIPHON_SEED=n`: repeats a failure; each proof that draws prints its seed
+//! - `ANTIPHON_SEED=random`: draws anew; each proof that draws prints its seed, and `ANTIPHON_SEED=n` repeats it
 
 #![allow(clippy::print_stdout, reason = "each proof tells its figures")]
 #![allow(
