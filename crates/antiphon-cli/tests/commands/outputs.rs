@@ -1,6 +1,11 @@
 //! What a run may write to, and what it never touches.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::fs::PermissionsExt,
+    process::Stdio,
+};
 
 use crate::support::{Scratch, parsed_lines, symlink};
 
@@ -184,4 +189,26 @@ fn failed_rows_are_sent_again_when_asked() {
     scratch
         .run(&["-o", "out.jsonl", "--retry-failed"])
         .says(0, &["2 rows: 2 succeeded"]);
+}
+
+#[test]
+fn each_answer_comes_out_as_soon_as_it_is_there() {
+    let scratch = Scratch::with_input(&[]);
+    let mut command = scratch.command(&["run", "-", "--quiet"]);
+    let piped = Stdio::piped;
+    command.stdin(piped()).stdout(piped()).stderr(piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+    for (index, row) in ROWS.iter().enumerate() {
+        // the next row is only written when the answer to this one has been read
+        writeln!(stdin, "{row}").unwrap();
+        stdin.flush().unwrap();
+        let answer = answers.next().unwrap().unwrap();
+        let answer = parsed_lines(&format!("{answer}\n"));
+        assert_eq!(answer[0]["antiphon"]["index"], index);
+    }
+    drop(stdin);
+    assert!(answers.next().is_none());
+    assert!(child.wait().unwrap().success());
 }

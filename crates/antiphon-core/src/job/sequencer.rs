@@ -4,7 +4,10 @@
 //! dropped and read again from the ledger when their turn comes, so one slow row at the front costs no memory. Which
 //! rows are finished is kept as ranges: as many as there are gaps, and gaps are rows in the window.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::mpsc::{Receiver, TryRecvError},
+};
 
 use tokio::sync::oneshot;
 
@@ -87,8 +90,8 @@ impl<'a> Sequencer<'a> {
     }
 
     /// Works until the ledger is closed.
-    pub(super) fn run(mut self, notices: &std::sync::mpsc::Receiver<Notice>) {
-        while let Ok(notice) = notices.recv() {
+    pub(super) fn run(mut self, notices: &Receiver<Notice>) {
+        while let Some(notice) = self.next_notice(notices) {
             match notice {
                 Notice::Planned(rows) => self.planned(rows),
                 Notice::Ledger(LedgerEvent::Committed(outcomes)) => {
@@ -212,7 +215,25 @@ impl<'a> Sequencer<'a> {
         }
     }
 
+    /// The next notice. Before it waits for one it writes what it has: whoever reads along sees each row as it is done.
+    fn next_notice(&mut self, notices: &Receiver<Notice>) -> Option<Notice> {
+        match notices.try_recv() {
+            Ok(notice) => Some(notice),
+            Err(TryRecvError::Disconnected) => None,
+            Err(TryRecvError::Empty) => {
+                self.write_out();
+                notices.recv().ok()
+            }
+        }
+    }
+
     fn write_out(&mut self) {
+        if self.broken {
+            self.written.clear();
+        }
+        if self.written.is_empty() {
+            return;
+        }
         let result = self.sink.write(&self.written);
         self.written.clear();
         if let Err(error) = result {
