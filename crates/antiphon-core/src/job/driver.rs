@@ -15,14 +15,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::{
+    config::JobConfig,
     journal::AttemptJournal,
-    ledger::{Finished, ItemId, Ledger, Outcome, Verdict},
-    planner::{Batch, Comparison, Planner, Send},
+    ledger::{Finished, ItemId, Ledger, Outcome},
+    planner::{Batch, Planner, Send},
     progress::Progress,
     row::{Prepare, Seen, Source},
     sequencer::{Notice, Sequencer},
-    sink::{Order, Sink},
+    sink::Sink,
     stop::{Stop, StopReason},
+    survey::Comparison,
 };
 use crate::{BoxFuture, Error, ErrorKind, chat::Receipt, job::AnsweredAttempt};
 
@@ -34,39 +36,6 @@ const BATCHES_AHEAD: usize = 2;
 const PLANNER_GRACE: Duration = Duration::from_millis(200);
 /// Notices that wait for the sequencer before those who send them wait.
 const NOTICES_AHEAD: usize = 256;
-
-/// Settings of a job that concern rows; those of calls are in the models' stacks.
-#[derive(Clone, Debug)]
-pub struct JobConfig {
-    /// Order of the output.
-    pub order: Order,
-    /// Read no more rows than this.
-    pub limit: Option<u64>,
-    /// Send rows again that failed for good.
-    pub retry_failed: bool,
-    /// Stop when a larger share of the finished rows has failed (from 100 rows on).
-    pub max_error_rate: Option<f64>,
-    /// Equal rows may share a call; else each of them is a sample of its own.
-    pub share_equal_rows: bool,
-    /// Keep the raw line in the output.
-    pub include_input: bool,
-    /// Whether raw lines are JSON (else they are text, and become a JSON string in the output).
-    pub input_is_json: bool,
-    /// Rows in the window: read and not yet durable. Larger than the models' concurrency, because rows in back-off
-    /// hold a place.
-    pub window_rows: u32,
-}
-
-impl JobConfig {
-    /// Whether an outcome of an earlier run stands.
-    pub fn is_done(&self, verdict: Option<Verdict>) -> bool {
-        match verdict {
-            None => false,
-            Some(Verdict { error: None }) => true,
-            Some(Verdict { error: Some(kind) }) => !kind.is_transient() && !self.retry_failed,
-        }
-    }
-}
 
 /// The parts of a job.
 pub struct Job {
