@@ -24,7 +24,7 @@ use super::{
     sequencer::{Notice, Sequencer},
     sink::Sink,
     stop::{Stop, StopReason},
-    survey::Comparison,
+    survey::{Comparison, Settled},
 };
 use crate::{BoxFuture, Error, ErrorKind, chat::Receipt, job::AnsweredAttempt};
 
@@ -51,6 +51,8 @@ pub struct Job {
     pub seen: Box<dyn Seen>,
     /// How the survey compared input and ledger.
     pub comparison: Comparison,
+    /// What the survey has settled; nothing where the output does not go on after it.
+    pub settled: Settled,
     /// Settings.
     pub config: JobConfig,
     /// Counters, shared with whoever shows them.
@@ -81,6 +83,7 @@ impl Job {
             mut sink,
             mut seen,
             comparison,
+            settled,
             config,
             progress,
             stop,
@@ -114,6 +117,7 @@ impl Job {
                     seen: &mut *seen,
                     config: &config,
                     comparison,
+                    settled,
                     written_before,
                     progress: &progress,
                     stop: &stop,

@@ -136,8 +136,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Names who is told of what becomes durable. It may block: then the ledger waits.
     fn listen(&self, listener: Box<dyn Fn(LedgerEvent) + Send>);
 
-    /// The last run's layout in input order.
-    fn layout(&self) -> Box<dyn Iterator<Item = Result<LayoutRow, Error>> + Send + '_>;
+    /// The last run's layout in input order, from a row on.
+    fn layout(&self, from: u64) -> Box<dyn Iterator<Item = Result<LayoutRow, Error>> + Send + '_>;
 
     /// The `k`-th item of a fingerprint as the ledger stood when this run began: answered ones first, then by
     /// occurrence. So the k-th of several equal rows takes the k-th answer.

@@ -23,8 +23,8 @@ pub use ledger::{
 };
 
 pub use progress::{Finished as FinishedRows, Progress, ProgressSnapshot};
-pub use row::{Call, LineFault, LineHash, Prepare, PreparedRow, RawRow, Seen, Source};
+pub use row::{Beginning, Call, LineFault, LineHash, Prepare, PreparedRow, RawRow, Seen, Source};
 pub use sequencer::line_hash;
 pub use sink::{Order, Sink};
 pub use stop::{Stop, StopReason};
-pub use survey::{Comparison, Survey, survey};
+pub use survey::{Comparison, Settled, Survey, survey};

@@ -12,7 +12,7 @@ use super::{
     row::{Call, Prepare, RawRow, Seen, Source},
     sequencer::Notice,
     stop::{Stop, StopReason},
-    survey::{Comparison, next_row},
+    survey::{Comparison, Settled, next_row, unreadable},
 };
 use crate::{Error, ErrorKind, Fingerprint};
 
@@ -47,6 +47,8 @@ pub(super) struct Planner<'a> {
     pub(super) seen: &'a mut dyn Seen,
     pub(super) config: &'a JobConfig,
     pub(super) comparison: Comparison,
+    /// What the survey has settled: planning starts after it.
+    pub(super) settled: Settled,
     /// Rows that stand in the output already and are not read from the ledger.
     pub(super) written_before: u64,
     pub(super) progress: &'a Progress,
@@ -85,12 +87,16 @@ impl Planner<'_> {
     fn plan_all(&mut self) -> Result<bool, Error> {
         let ledger = self.ledger;
         let mut layout = match self.comparison {
-            Comparison::Same => ledger.layout(),
+            Comparison::Same => ledger.layout(self.settled.beginning.rows),
             Comparison::Fresh | Comparison::Changed { .. } => Box::new(std::iter::empty()),
         };
         let mut next_item = ledger.next_item();
         let mut filling = Filling::default();
-        let mut planned = 0;
+        let mut planned = self.settled.beginning.rows;
+        self.progress.settled(&self.settled);
+        self.source
+            .skip(self.settled.beginning)
+            .map_err(unreadable)?;
         while let Some(row) = next_row(self.source, self.config, planned)? {
             planned += 1;
             filling.bytes += row.text.as_ref().map_or(0, |text| text.len());
@@ -119,10 +125,7 @@ impl Planner<'_> {
 
     /// A row that stands where it stood.
     fn known(&mut self, row: RawRow, known: LayoutRow, filling: &mut Filling) -> Result<(), Error> {
-        let occurrence = self.seen.note(*known.fingerprint.as_bytes())?;
-        if known.owns_custom_id {
-            self.seen.note(custom_id_key(&known.custom_id))?;
-        }
+        let occurrence = note_row(self.seen, &known)?;
         let mut planned = PlannedRow {
             index: row.index,
             hash: row.hash,
@@ -301,6 +304,14 @@ impl Planner<'_> {
                 .blocking_send(Batch { sends, committed })
                 .is_ok()
     }
+}
+
+/// Notes a row's keys, and says which of several equal requests it is.
+pub(super) fn note_row(seen: &mut dyn Seen, row: &LayoutRow) -> Result<u32, Error> {
+    if row.owns_custom_id {
+        seen.note(custom_id_key(&row.custom_id))?;
+    }
+    seen.note(*row.fingerprint.as_bytes())
 }
 
 fn custom_id_key(custom_id: &str) -> [u8; 16] {

@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use super::ledger::{Outcome, Verdict};
+use super::{
+    ledger::{Outcome, Verdict},
+    survey::Settled,
+};
 use crate::{ErrorKind, FinishReason, Usage};
 
 /// Counters of a job.
@@ -50,12 +53,12 @@ impl Finished {
         self.succeeded + self.failed
     }
 
-    fn count(&mut self, error: Option<ErrorKind>) {
+    fn count(&mut self, error: Option<ErrorKind>, rows: u64) {
         match error {
-            None => self.succeeded += 1,
+            None => self.succeeded += rows,
             Some(kind) => {
-                self.failed += 1;
-                *self.errors.entry(kind).or_default() += 1;
+                self.failed += rows;
+                *self.errors.entry(kind).or_default() += rows;
             }
         }
     }
@@ -91,16 +94,25 @@ impl Progress {
         self.planned_all.store(true, Relaxed);
     }
 
+    pub(super) fn settled(&self, settled: &Settled) {
+        self.planned.store(settled.beginning.rows, Relaxed);
+        let mut finished = self.lock();
+        for (error, rows) in &settled.outcomes {
+            finished.count(*error, *rows);
+            finished.resumed += rows;
+        }
+    }
+
     pub(super) fn resumed(&self, verdict: Verdict) {
         let mut finished = self.lock();
-        finished.count(verdict.error);
+        finished.count(verdict.error, 1);
         finished.resumed += 1;
     }
 
     pub(super) fn committed<'a>(&self, outcomes: impl Iterator<Item = &'a Outcome>) {
         let mut finished = self.lock();
         for outcome in outcomes {
-            finished.count(outcome.error);
+            finished.count(outcome.error, 1);
             finished.usage += outcome.usage;
             finished.shared += u64::from(outcome.error.is_none() && outcome.attempts == 0);
             match outcome.finish {

@@ -38,6 +38,17 @@ impl LineFault {
     }
 }
 
+/// Where a number of rows from the first on end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beginning {
+    /// How many rows.
+    pub rows: u64,
+    /// The physical line of the last of them.
+    pub line: u64,
+    /// Bytes of input up to and including it.
+    pub end: u64,
+}
+
 /// One non-blank line of input.
 #[derive(Clone, Debug)]
 pub struct RawRow {
@@ -90,6 +101,12 @@ pub trait Source: Send {
 
     /// Bytes of input, where that is known.
     fn total_bytes(&self) -> Option<u64>;
+
+    /// Passes over a beginning of the input that was read before, without looking at it.
+    ///
+    /// # Errors
+    /// As `next_row`.
+    fn skip(&mut self, beginning: Beginning) -> std::io::Result<()>;
 }
 
 /// Turns raw rows into calls. Pure: the same row gives the same result.

@@ -1,9 +1,12 @@
 //! Compares the input with the last run's layout before anything is sent.
 
+use std::collections::BTreeMap;
+
 use super::{
     config::JobConfig,
-    ledger::Ledger,
-    row::{RawRow, Source},
+    ledger::{LayoutRow, Ledger, Verdict},
+    planner::note_row,
+    row::{Beginning, RawRow, Seen, Source},
 };
 use crate::{Error, ErrorKind};
 
@@ -21,8 +24,28 @@ pub enum Comparison {
     },
 }
 
+/// A beginning of the input that needs no second look: its rows are done and stand in the output.
+#[derive(Clone, Debug, Default)]
+pub struct Settled {
+    /// Where it ends.
+    pub beginning: Beginning,
+    /// Its rows by outcome; `None` is an answer.
+    pub outcomes: BTreeMap<Option<ErrorKind>, u64>,
+}
+
+impl Settled {
+    fn take(&mut self, row: &RawRow, verdict: Verdict) {
+        self.beginning = Beginning {
+            rows: row.index + 1,
+            line: row.line,
+            end: row.end,
+        };
+        *self.outcomes.entry(verdict.error).or_default() += 1;
+    }
+}
+
 /// What a survey found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Survey {
     /// How the input compares with the layout.
     pub comparison: Comparison,
@@ -32,9 +55,12 @@ pub struct Survey {
     pub to_do: u64,
     /// The first of these.
     pub first_to_do: Option<u64>,
+    /// The rows below `written` that are done, up to the first that is not. Their keys have been noted.
+    pub settled: Settled,
 }
 
-/// Compares the input with the last run's layout. Nothing is parsed and nothing is sent.
+/// Compares the input with the last run's layout. Nothing is parsed and nothing is sent. `written` is how many rows
+/// stand in the output.
 ///
 /// # Errors
 /// Input or ledger cannot be read.
@@ -42,19 +68,22 @@ pub fn survey(
     source: &mut dyn Source,
     ledger: &dyn Ledger,
     config: &JobConfig,
+    seen: &mut dyn Seen,
+    written: u64,
 ) -> Result<Survey, Error> {
-    let mut layout = ledger.layout();
+    let mut layout = ledger.layout(0);
     let mut survey = Survey {
         comparison: Comparison::Same,
         rows: 0,
         to_do: 0,
         first_to_do: None,
+        settled: Settled::default(),
     };
     while let Some(row) = next_row(source, config, survey.rows)? {
         survey.rows += 1;
         let done = match layout.next().transpose()? {
             Some(known) if known.index == row.index && known.hash == row.hash => {
-                config.is_done(known.verdict)
+                survey.settle(&row, &known, written, config, seen)?
             }
             Some(_) => {
                 survey.comparison = Comparison::Changed { first: row.index };
@@ -78,6 +107,27 @@ pub fn survey(
     Ok(survey)
 }
 
+impl Survey {
+    /// Whether a row is done; if so, and if all before it are, it need not be planned.
+    fn settle(
+        &mut self,
+        row: &RawRow,
+        known: &LayoutRow,
+        written: u64,
+        config: &JobConfig,
+        seen: &mut dyn Seen,
+    ) -> Result<bool, Error> {
+        let Some(verdict) = known.verdict.filter(|_| config.is_done(known.verdict)) else {
+            return Ok(false);
+        };
+        if row.index < written && self.first_to_do.is_none() {
+            note_row(seen, known)?;
+            self.settled.take(row, verdict);
+        }
+        Ok(true)
+    }
+}
+
 pub(super) fn next_row(
     source: &mut dyn Source,
     config: &JobConfig,
@@ -86,10 +136,10 @@ pub(super) fn next_row(
     if config.limit.is_some_and(|limit| read >= limit) {
         return Ok(None);
     }
-    source.next_row().map_err(|error| {
-        Error::new(
-            ErrorKind::Stopped,
-            format!("the input cannot be read: {error}"),
-        )
-    })
+    source.next_row().map_err(unreadable)
+}
+
+pub(super) fn unreadable(error: std::io::Error) -> Error {
+    let message = format!("the input cannot be read: {error}");
+    Error::new(ErrorKind::Stopped, message)
 }

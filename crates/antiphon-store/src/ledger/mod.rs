@@ -286,8 +286,8 @@ impl Ledger for SqliteLedger {
         self.send(Op::Listen(listener));
     }
 
-    fn layout(&self) -> Box<dyn Iterator<Item = Result<LayoutRow, Error>> + Send + '_> {
-        let mut next = 0;
+    fn layout(&self, from: u64) -> Box<dyn Iterator<Item = Result<LayoutRow, Error>> + Send + '_> {
+        let mut next = signed(from);
         let mut page = Vec::new().into_iter();
         let rows = std::iter::from_fn(move || {
             if let Some(row) = page.next() {

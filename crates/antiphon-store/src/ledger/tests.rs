@@ -96,7 +96,7 @@ fn a_later_run_finds_what_an_earlier_one_committed() {
     let ledger = SqliteLedger::open(folder.path()).unwrap();
     assert!(!ledger.is_new());
     assert_eq!(ledger.next_item(), 3);
-    let layout: Vec<_> = ledger.layout().map(Result::unwrap).collect();
+    let layout: Vec<_> = ledger.layout(0).map(Result::unwrap).collect();
     let verdicts: Vec<_> = layout.iter().map(|row| row.verdict).collect();
     let timeout = Some(ErrorKind::Timeout);
     assert_eq!(
@@ -132,7 +132,7 @@ fn the_kth_of_equal_rows_takes_the_kth_answer() {
     assert_eq!(ledger.find(print_of("a"), 1).unwrap(), Some((0, None)));
     assert_eq!(ledger.find(print_of("a"), 2).unwrap(), None);
     assert_eq!(ledger.find(print_of("c"), 0).unwrap(), None);
-    assert_eq!(ledger.layout().count(), 0);
+    assert_eq!(ledger.layout(0).count(), 0);
     assert!(!ledger.layout_is_whole().unwrap());
 }
 
@@ -198,7 +198,7 @@ fn a_flipped_value_is_as_if_absent() {
         // a row that was promised and is not there is never passed over in silence
         assert!(ledger.output(row, row + 1).is_err(), "row {row}");
     }
-    let layout: Vec<_> = ledger.layout().map(Result::unwrap).collect();
+    let layout: Vec<_> = ledger.layout(0).map(Result::unwrap).collect();
     assert_eq!(layout[0].hash, [0; 16]);
     assert_eq!(layout[1].verdict, None);
     assert_eq!(layout[2].verdict, Some(Verdict { error: None }));

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use antiphon_core::job::{LineFault, LineHash, RawRow, Source};
+use antiphon_core::job::{Beginning, LineFault, LineHash, RawRow, Source};
 use bytes::Bytes;
 
 /// The longest line that is read, in bytes. A longer one becomes an error line; it is skipped, never held in memory.
@@ -151,6 +151,18 @@ impl Source for LineSource {
     fn total_bytes(&self) -> Option<u64> {
         self.total_bytes
     }
+
+    fn skip(&mut self, beginning: Beginning) -> std::io::Result<()> {
+        if beginning.end <= self.read {
+            return Ok(());
+        }
+        let rest = beginning.end - self.read;
+        let skipped = std::io::copy(&mut self.input.by_ref().take(rest), &mut std::io::sink())?;
+        self.read += skipped;
+        self.line = beginning.line;
+        self.index = beginning.rows;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -193,6 +205,21 @@ mod tests {
             rows[1].hash[..],
             blake3::hash(b"123456789012").as_bytes()[..16]
         );
+    }
+
+    #[test]
+    fn a_beginning_that_was_read_before_is_passed_over() {
+        let input = &b"\xef\xbb\xbfa\r\n\nb\nc"[..];
+        let mut source = LineSource::new(input, None);
+        source.next_row().unwrap();
+        let second = source.next_row().unwrap().unwrap();
+        let third = source.next_row().unwrap().unwrap();
+        let mut again = LineSource::new(input, None);
+        let (line, end) = (second.line, second.end);
+        again.skip(Beginning { rows: 2, line, end }).unwrap();
+        let found = again.next_row().unwrap().unwrap();
+        assert_eq!((found.index, found.line, found.end), (2, 4, third.end));
+        assert_eq!(found.text, third.text);
     }
 
     #[test]

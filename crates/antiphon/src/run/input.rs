@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use antiphon_core::job::{RawRow, Source};
+use antiphon_core::job::{Beginning, RawRow, Source};
 use antiphon_store::sources::{self, Format, LineSource};
 use tempfile::{TempDir, TempPath};
 
@@ -182,6 +182,13 @@ impl Peeked {
 }
 
 impl Source for Peeked {
+    fn skip(&mut self, beginning: Beginning) -> io::Result<()> {
+        if beginning.rows > 0 {
+            self.first = None;
+        }
+        self.rest.skip(beginning)
+    }
+
     fn next_row(&mut self) -> io::Result<Option<RawRow>> {
         match self.first.take() {
             Some(row) => Ok(Some(row)),

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use antiphon_core::{
     Error,
-    job::{Comparison, Job, JobConfig, Progress, RawRow, Source, Stop},
+    job::{Comparison, Job, JobConfig, Progress, RawRow, Settled, Source, Stop},
 };
 use antiphon_store::{DiskSeen, SqliteLedger, StateDir, open_or_salvage, sources::Rows};
 
@@ -94,15 +94,17 @@ pub(super) fn prepare(
     let mut ledger = open_ledger(&state, &mut notes)?;
     let plan = Plan::new(&options, &session);
     let changed = plan.changed_since_last(&ledger)?;
-    let mut compared = resume::compare(&options.input, &ledger, &config, &changed);
+    let mut seen = DiskSeen::new(state.dir.path());
+    let mut compared = resume::compare(&options.input, &ledger, &config, &changed, &mut seen);
     if compared.is_err() && ledger.is_broken() {
         // the survey is the first to read it all
         drop(ledger);
         ledger = open_ledger(&state, &mut notes)?;
-        compared = resume::compare(&options.input, &ledger, &config, &changed);
+        seen = DiskSeen::new(state.dir.path());
+        compared = resume::compare(&options.input, &ledger, &config, &changed, &mut seen);
     }
-    let resumed = compared?;
-    notes.extend(resumed.told);
+    let mut resumed = compared?;
+    notes.extend(resumed.told.take());
     plan.keep(&ledger)?;
     if let Comparison::Changed { .. } = resumed.comparison {
         ledger.begin_changed_input().map_err(ledger_error)?;
@@ -110,6 +112,12 @@ pub(super) fn prepare(
     let sink = options
         .output
         .sink(&ledger, options.order, resumed.rebuild)?;
+    let settled = resumed.settled.beginning.rows;
+    if settled == 0 || settled != sink.start().rows {
+        // every row is planned, and its keys are noted anew
+        resumed.settled = Settled::default();
+        seen = DiskSeen::new(state.dir.path());
+    }
     let source = match source {
         Some(source) => source,
         None => options.input.open()?,
@@ -120,8 +128,9 @@ pub(super) fn prepare(
         prepare: lines.clone(),
         ledger: Arc::new(ledger),
         sink,
-        seen: Box::new(DiskSeen::new(state.dir.path())),
+        seen: Box::new(seen),
         comparison: resumed.comparison,
+        settled: resumed.settled,
         config,
         progress: progress.clone(),
         stop: stop.clone(),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use antiphon_core::job::{Comparison, JobConfig, survey};
-use antiphon_store::SqliteLedger;
+use antiphon_core::job::{Comparison, JobConfig, Settled, survey};
+use antiphon_store::{DiskSeen, SqliteLedger};
 use serde_json::Value;
 
 use super::{Input, RunError, RunOptions, plan::ledger_error};
@@ -79,6 +79,8 @@ pub(super) struct Resumed {
     pub(super) rebuild: bool,
     /// What changed.
     pub(super) told: Option<String>,
+    /// Rows that need no planning if the output goes on after them.
+    pub(super) settled: Settled,
 }
 
 impl Resumed {
@@ -88,6 +90,7 @@ impl Resumed {
             comparison: Comparison::Changed { first: 0 },
             rebuild: true,
             told: Some(told),
+            settled: Settled::default(),
         }
     }
 }
@@ -98,12 +101,14 @@ pub(super) fn compare(
     ledger: &SqliteLedger,
     config: &JobConfig,
     changed: &[&str],
+    seen: &mut DiskSeen,
 ) -> Result<Resumed, RunError> {
     if ledger.is_new() {
         return Ok(Resumed {
             comparison: Comparison::Fresh,
             rebuild: false,
             told: None,
+            settled: Settled::default(),
         });
     }
     if !changed.is_empty() {
@@ -119,7 +124,9 @@ pub(super) fn compare(
         ));
     }
     let mut source = input.open()?;
-    let survey = survey(&mut *source, ledger, config).map_err(ledger_error)?;
+    let checkpoint = ledger.last_checkpoint().map_err(ledger_error)?;
+    let survey =
+        survey(&mut *source, ledger, config, seen, checkpoint.rows).map_err(ledger_error)?;
     if let Comparison::Changed { first } = survey.comparison {
         return Ok(Resumed {
             comparison: survey.comparison,
@@ -127,9 +134,9 @@ pub(super) fn compare(
             told: Some(format!(
                 "the input changed from row {first} on; only new or changed rows are sent, and the output is rebuilt"
             )),
+            settled: Settled::default(),
         });
     }
-    let checkpoint = ledger.last_checkpoint().map_err(ledger_error)?;
     Ok(Resumed {
         comparison: survey.comparison,
         // a row whose line stands in the output already will get another one
@@ -137,5 +144,6 @@ pub(super) fn compare(
             .first_to_do
             .is_some_and(|first| first < checkpoint.rows),
         told: None,
+        settled: survey.settled,
     })
 }
