@@ -9,6 +9,7 @@ use std::{borrow::Cow, time::SystemTime};
 use antiphon_core::{Error, ErrorKind};
 use bytes::Bytes;
 use http::HeaderMap;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{limits, redact::redact};
@@ -137,13 +138,29 @@ pub(crate) fn classify_event(data: &Bytes) -> Error {
 }
 
 /// Words for a body that is no answer at all.
-pub(crate) fn not_an_answer(body: &[u8]) -> String {
+fn not_an_answer(body: &[u8]) -> String {
     let excerpt = body_excerpt(body);
     if excerpt.is_empty() {
         return "the answer is empty".to_owned();
     }
     let short: String = excerpt.chars().take(80).collect();
     format!("the answer cannot be read: {short}")
+}
+
+/// The error of a whole answer that cannot be read as one.
+pub(crate) fn unreadable(head: &ResponseHead<'_>, body: &Bytes, why: impl Into<String>) -> Error {
+    head.stamp(Error::new(BadResponse, why).with_body(body.clone()))
+}
+
+/// Reads the JSON of a whole answer.
+pub(crate) fn read_whole<'a, T: Deserialize<'a>>(
+    head: &ResponseHead<'_>,
+    body: &'a Bytes,
+) -> Result<T, Error> {
+    std::str::from_utf8(body)
+        .ok()
+        .and_then(|text| serde_json::from_str(text).ok())
+        .ok_or_else(|| unreadable(head, body, not_an_answer(body)))
 }
 
 /// The body of an error, without keys.

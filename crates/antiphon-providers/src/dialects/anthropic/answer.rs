@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use antiphon_core::{Answer, Error, ErrorKind, FinishReason, Usage, chat::ToolCall};
+use antiphon_core::{Answer, Error, FinishReason, Usage, chat::ToolCall};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
@@ -127,20 +127,14 @@ impl WireUsage {
 
 /// Reads a whole answer.
 pub(super) fn decode(head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Error> {
-    let unreadable = |why: String| {
-        let error = Error::new(ErrorKind::BadResponse, why).with_body(body.clone());
-        head.stamp(error)
-    };
-    let reply: Reply<'_> = std::str::from_utf8(&body)
-        .ok()
-        .and_then(|text| serde_json::from_str(text).ok())
-        .ok_or_else(|| unreadable(errors::not_an_answer(&body)))?;
+    let reply: Reply<'_> = errors::read_whole(head, &body)?;
+    let unreadable = |why| errors::unreadable(head, &body, why);
     if reply.error.is_some_and(|error| error.get() != "null") {
         return Err(errors::classify(head, &body));
     }
     let (model, usage) = (reply.model.0, reply.usage);
     let Some(List(blocks)) = reply.content else {
-        return Err(unreadable("the answer has no content".to_owned()));
+        return Err(unreadable("the answer has no content"));
     };
     let mut text = String::new();
     let mut tool_calls = Vec::new();
@@ -157,7 +151,7 @@ pub(super) fn decode(head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Err
         None if !text.is_empty() => FinishReason::Stop,
         None => {
             let why = "the answer has neither text nor a stop reason";
-            return Err(unreadable(why.to_owned()));
+            return Err(unreadable(why));
         }
     };
     let refusal = (finish_reason == FinishReason::ContentFilter).then(|| {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use antiphon_core::{Answer, Error, ErrorKind, FinishReason, Usage, chat::ToolCall};
+use antiphon_core::{Answer, Error, FinishReason, Usage, chat::ToolCall};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
@@ -112,20 +112,14 @@ impl WireUsage {
 
 /// Reads a whole answer.
 pub(super) fn decode(head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Error> {
-    let unreadable = |why: String| {
-        let error = Error::new(ErrorKind::BadResponse, why).with_body(body.clone());
-        head.stamp(error)
-    };
-    let completion: Completion<'_> = std::str::from_utf8(&body)
-        .ok()
-        .and_then(|text| serde_json::from_str(text).ok())
-        .ok_or_else(|| unreadable(errors::not_an_answer(&body)))?;
+    let completion: Completion<'_> = errors::read_whole(head, &body)?;
+    let unreadable = |why| errors::unreadable(head, &body, why);
     if completion.error.is_some_and(|error| error.get() != "null") {
         return Err(errors::classify(head, &body));
     }
     let (model, usage) = (completion.model.0, completion.usage);
     let choice = first_choice(completion.choices.0)
-        .ok_or_else(|| unreadable("the answer has no choices".to_owned()))?;
+        .ok_or_else(|| unreadable("the answer has no choices"))?;
     let message = choice.message.unwrap_or_default();
     let tool_calls = tool_calls(message.tool_calls.0, message.function_call);
     let text = message.content.0.unwrap_or_default();
@@ -138,7 +132,7 @@ pub(super) fn decode(head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Err
         None if !text.is_empty() || refusal.is_some() => FinishReason::Stop,
         None => {
             return Err(unreadable(
-                "the answer has neither text nor a finish reason".to_owned(),
+                "the answer has neither text nor a finish reason",
             ));
         }
     };
