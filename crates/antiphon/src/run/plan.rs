@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use antiphon_core::{
     Error,
-    job::{Comparison, Job, JobConfig, Progress, RawRow, Settled, Source, Stop},
+    job::{Comparison, Job, JobConfig, Progress, RawRow, Settled, Sink, Source, Stop},
 };
 use antiphon_store::{DiskSeen, SqliteLedger, StateDir, open_or_salvage, sources::Rows};
 
@@ -91,33 +91,7 @@ pub(super) fn prepare(
         Some(state) => state,
         None => open_state(state_folder)?,
     };
-    let mut ledger = open_ledger(&state, &mut notes)?;
-    let plan = Plan::new(&options, &session);
-    let changed = plan.changed_since_last(&ledger)?;
-    let mut seen = DiskSeen::new(state.dir.path());
-    let mut compared = resume::compare(&options.input, &ledger, &config, &changed, &mut seen);
-    if compared.is_err() && ledger.is_broken() {
-        // the survey is the first to read it all
-        drop(ledger);
-        ledger = open_ledger(&state, &mut notes)?;
-        seen = DiskSeen::new(state.dir.path());
-        compared = resume::compare(&options.input, &ledger, &config, &changed, &mut seen);
-    }
-    let mut resumed = compared?;
-    notes.extend(resumed.told.take());
-    plan.keep(&ledger)?;
-    if let Comparison::Changed { .. } = resumed.comparison {
-        ledger.begin_changed_input().map_err(ledger_error)?;
-    }
-    let sink = options
-        .output
-        .sink(&ledger, options.order, resumed.rebuild)?;
-    let settled = resumed.settled.beginning.rows;
-    if settled == 0 || settled != sink.start().rows {
-        // every row is planned, and its keys are noted anew
-        resumed.settled = Settled::default();
-        seen = DiskSeen::new(state.dir.path());
-    }
+    let standing = find_standing(&options, &session, &config, &state, &mut notes)?;
     let source = match source {
         Some(source) => source,
         None => options.input.open()?,
@@ -126,11 +100,11 @@ pub(super) fn prepare(
     let job = Job {
         source,
         prepare: lines.clone(),
-        ledger: Arc::new(ledger),
-        sink,
-        seen: Box::new(seen),
-        comparison: resumed.comparison,
-        settled: resumed.settled,
+        ledger: Arc::new(standing.ledger),
+        sink: standing.sink,
+        seen: Box::new(standing.seen),
+        comparison: standing.comparison,
+        settled: standing.settled,
         config,
         progress: progress.clone(),
         stop: stop.clone(),
@@ -148,6 +122,58 @@ pub(super) fn prepare(
         _spool: spool,
         _state: state,
         lines,
+    })
+}
+
+/// Where a job stands before its first row: what earlier runs left, and the output opened where it goes on.
+struct Standing {
+    ledger: SqliteLedger,
+    sink: Box<dyn Sink>,
+    seen: DiskSeen,
+    comparison: Comparison,
+    settled: Settled,
+}
+
+fn find_standing(
+    options: &RunOptions,
+    session: &Session,
+    config: &JobConfig,
+    state: &State,
+    notes: &mut Vec<String>,
+) -> Result<Standing, RunError> {
+    let mut ledger = open_ledger(state, notes)?;
+    let plan = Plan::new(options, session);
+    let changed = plan.changed_since_last(&ledger)?;
+    let mut seen = DiskSeen::new(state.dir.path());
+    let mut compared = resume::compare(&options.input, &ledger, config, &changed, &mut seen);
+    if compared.is_err() && ledger.is_broken() {
+        // the survey is the first to read it all
+        drop(ledger);
+        ledger = open_ledger(state, notes)?;
+        seen = DiskSeen::new(state.dir.path());
+        compared = resume::compare(&options.input, &ledger, config, &changed, &mut seen);
+    }
+    let mut resumed = compared?;
+    notes.extend(resumed.told.take());
+    plan.keep(&ledger)?;
+    if let Comparison::Changed { .. } = resumed.comparison {
+        ledger.begin_changed_input().map_err(ledger_error)?;
+    }
+    let sink = options
+        .output
+        .sink(&ledger, options.order, resumed.rebuild)?;
+    let settled = resumed.settled.beginning.rows;
+    if settled == 0 || settled != sink.start().rows {
+        // every row is planned, and its keys are noted anew
+        resumed.settled = Settled::default();
+        seen = DiskSeen::new(state.dir.path());
+    }
+    Ok(Standing {
+        ledger,
+        sink,
+        seen,
+        comparison: resumed.comparison,
+        settled: resumed.settled,
     })
 }
 
