@@ -17,6 +17,7 @@ mod fingerprint;
 pub mod job;
 pub mod layers;
 mod model;
+pub mod schema;
 pub mod stack;
 
 pub use account::Usage;
@@ -25,3 +26,4 @@ pub use clock::{Clock, Dice, Moment, SystemClock};
 pub use error::{Advice, Error, ErrorKind, Phase};
 pub use fingerprint::Fingerprint;
 pub use model::{BoxFuture, Limits, Model, SharedModel};
+pub use schema::Schema;

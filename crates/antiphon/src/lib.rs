@@ -8,7 +8,6 @@ pub mod config;
 pub mod env;
 mod lines;
 pub mod run;
-pub mod schema;
 pub mod session;
 mod template;
 mod words;

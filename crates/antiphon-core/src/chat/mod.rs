@@ -4,10 +4,8 @@ mod answer;
 mod delta;
 mod request;
 mod response;
-mod schema;
 
 pub use answer::{Answer, FinishReason, ToolCall};
 pub use delta::{ChatDelta, Fold, ToolCallDelta};
 pub use request::{ChatRequest, Content, Delivery, Message, Role};
 pub use response::{Body, ChatResponse, DeltaStream, Head, LimitWindow, RateLimits, Receipt};
-pub use schema::{OffSchema, Schema, Validate, parse_answer};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Schema;
+use crate::Schema;
 use crate::job::AttemptJournal;
 
 /// Who speaks in a message. `Other` keeps roles that only one vendor knows.

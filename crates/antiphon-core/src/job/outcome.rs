@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::ledger::{Outcome, OutputRow};
-use crate::{Answer, Error, FinishReason, Head, Usage, chat::Schema};
+use crate::{Answer, Error, FinishReason, Head, Schema, Usage};
 
 #[derive(Serialize)]
 struct Failure<'a> {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::{
     Answer, Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, FinishReason, Head,
     Limits, Message, Model, SharedModel, Usage,
-    chat::{Delivery, OffSchema, Role, Schema},
+    chat::{Delivery, Role},
     job::AnsweredAttempt,
+    schema::{OffSchema, Schema},
 };
 
 /// How often an answer is asked for again.

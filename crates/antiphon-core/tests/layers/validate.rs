@@ -1,8 +1,8 @@
 use std::sync::{Arc, Mutex};
 
 use antiphon_core::{
-    BoxFuture, ChatRequest, Error, ErrorKind, FinishReason, Head, Model, Usage,
-    chat::{Content, OffSchema, Role, Schema, Validate as ValidateSchema},
+    BoxFuture, ChatRequest, Error, ErrorKind, FinishReason, Head, Model, Schema, Usage,
+    chat::{Content, Role},
     job::{AnsweredAttempt, AttemptJournal},
     layers::validate::{Validate, ValidateConfig},
 };
@@ -11,15 +11,8 @@ use serde_json::{Value, json};
 use crate::scripted::{Scripted, answer, ready};
 
 /// Accepts `{"ok": true}` only.
-struct Ok1;
-
-impl ValidateSchema for Ok1 {
-    fn validate(&self, value: &Value) -> Result<(), OffSchema> {
-        match value.get("ok") {
-            Some(Value::Bool(true)) => Ok(()),
-            _ => Err(OffSchema("ok is not true".to_owned())),
-        }
-    }
+fn accepts_ok() -> Value {
+    json!({"type": "object", "required": ["ok"], "properties": {"ok": {"const": true}}})
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +39,7 @@ fn saying(texts: &'static [&'static str]) -> Arc<Scripted> {
 
 fn request(journal: Option<Arc<Notebook>>) -> ChatRequest {
     ChatRequest {
-        schema: Some(Schema::new("s", json!({}), Arc::new(Ok1))),
+        schema: Some(Schema::new(accepts_ok()).unwrap()),
         journal: journal.map(|journal| journal as Arc<dyn AttemptJournal>),
         ..ChatRequest::prompt("question")
     }
@@ -88,7 +81,7 @@ async fn an_answer_off_its_schema_is_asked_again_with_what_is_wrong() {
     assert_eq!(lengths, [1, 3, 5]);
     assert_eq!(text(&asked[1], 1), (Role::Assistant, "{}".to_owned()));
     let (role, correction) = text(&asked[1], 2);
-    assert!(role == Role::User && correction.contains("ok is not true"));
+    assert!(role == Role::User && correction.contains("\"ok\" is a required property"));
     assert!(text(&asked[2], 4).1.contains("not valid JSON"));
     assert_eq!(journal.earlier().len(), 2);
 }

@@ -26,7 +26,6 @@ use http::HeaderMap;
 use serde_json::{Map, Value};
 
 pub use errors::{ResponseHead, body_excerpt, classify};
-pub use schema::remove_added_nulls;
 
 use crate::sse::SseEvent;
 

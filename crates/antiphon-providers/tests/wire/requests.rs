@@ -1,11 +1,6 @@
 //! Requests: what each wire is sent, and that any wire in front reaches any dialect behind.
 
-use std::sync::Arc;
-
-use antiphon_core::{
-    ChatRequest, ErrorKind,
-    chat::{Delivery, OffSchema, Schema, Validate},
-};
+use antiphon_core::{ChatRequest, ErrorKind, Schema, chat::Delivery};
 use antiphon_providers::dialects::{Dialect, EncodeTarget, Encoded};
 use serde_json::{Value, json};
 
@@ -334,18 +329,10 @@ fn both_wires_read_stream_and_model() {
     }
 }
 
-struct Anything;
-
-impl Validate for Anything {
-    fn validate(&self, _: &Value) -> Result<(), OffSchema> {
-        Ok(())
-    }
-}
-
 fn with_schema(json: Value) -> ChatRequest {
     let mut request =
         ChatRequest::prompt("a").with_param("response_format", json!({"type": "text"}));
-    request.schema = Some(Schema::new("answer", json, Arc::new(Anything)));
+    request.schema = Some(Schema::new(json).unwrap());
     request
 }
 

@@ -8,8 +8,8 @@ use std::{
 };
 
 use antiphon_core::{
-    ChatRequest, Error, ErrorKind, Fingerprint, Message,
-    chat::{Role, Schema},
+    ChatRequest, Error, ErrorKind, Fingerprint, Message, Schema,
+    chat::Role,
     job::{Call, Prepare, PreparedRow, RawRow},
 };
 use antiphon_store::sources::Rows;

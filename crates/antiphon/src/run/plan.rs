@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Instant};
 
 use antiphon_core::{
-    Error,
+    Error, Schema,
     job::{Comparison, Job, JobConfig, Progress, RawRow, Settled, Sink, Source, Stop},
 };
 use antiphon_store::{DiskSeen, SqliteLedger, StateDir, open_or_salvage, sources::Rows};
@@ -19,7 +19,6 @@ use crate::{
     Config, Template,
     env::Lookup,
     lines::{Lines, LinesConfig},
-    schema,
     session::Session,
 };
 
@@ -236,7 +235,7 @@ fn lines_config(options: &RunOptions, rows: Rows) -> Result<LinesConfig, RunErro
     let schema =
         match &options.schema {
             None => None,
-            Some(json) => Some(schema::compile(json.clone()).map_err(|error| {
+            Some(json) => Some(Schema::new(json.clone()).map_err(|error| {
                 RunError::usage(format!("--schema is not a JSON Schema: {error}"))
             })?),
         };

@@ -4,16 +4,14 @@
 //! provider takes: everything it leaves out is checked afterwards, so leaving out is safe and refusing is not needed.
 //! The rules are data ([`Subset`]); sources: wire-formats.md, sections 1 and 4.
 
-mod nulls;
 mod references;
 mod rewrite;
 
 use antiphon_core::Error;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::wire::bad_request;
 
-pub use nulls::remove_added_nulls;
 use rewrite::Rewrite;
 
 /// What a provider accepts.
@@ -150,51 +148,6 @@ pub(super) fn for_anthropic(schema: &Value) -> Result<Value, Error> {
 fn is_object(schema: &Value) -> bool {
     schema["type"] == "object"
         || (schema.get("properties").is_some() && schema.get("anyOf").is_none())
-}
-
-/// Follows `#/…` within the root.
-fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
-    let fragment = reference.strip_prefix('#')?;
-    // JSON pointers in URIs are percent-encoded; names that need it are rare enough to stay unresolved
-    root.pointer(fragment)
-}
-
-/// Whether a schema lets null through.
-fn accepts_null(root: &Value, schema: &Value, depth: u32) -> bool {
-    let Value::Object(fields) = schema else {
-        return *schema == Value::Bool(true);
-    };
-    // a chain of references this long is a circle
-    if depth > 32 {
-        return false;
-    }
-    let deeper = |schema: &Value| accepts_null(root, schema, depth + 1);
-    fields
-        .iter()
-        .all(|(keyword, value)| match keyword.as_str() {
-            "type" => match value {
-                Value::Array(types) => types.iter().any(|name| name == "null"),
-                name => name == "null",
-            },
-            "enum" => value
-                .as_array()
-                .is_some_and(|values| values.contains(&Value::Null)),
-            "const" => value.is_null(),
-            "anyOf" | "oneOf" => value.as_array().is_some_and(|any| any.iter().any(deeper)),
-            "allOf" => value.as_array().is_some_and(|all| all.iter().all(deeper)),
-            "$ref" => value
-                .as_str()
-                .and_then(|reference| resolve(root, reference))
-                .is_some_and(deeper),
-            "not" => false,
-            // keywords of numbers, strings, arrays and objects say nothing about null
-            _ => true,
-        })
-}
-
-fn required(fields: &Map<String, Value>) -> impl Iterator<Item = &str> {
-    let names = fields.get("required").and_then(Value::as_array);
-    names.into_iter().flatten().filter_map(Value::as_str)
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! References and combinations that a provider wants resolved.
 
-use antiphon_core::Error;
+use antiphon_core::{
+    Error,
+    schema::reading::{required, resolve},
+};
 use serde_json::{Map, Value};
 
-use super::{required, resolve};
 use crate::dialects::wire::bad_request;
 
 /// What the `$ref` of a schema names, with the reference itself.

@@ -1,12 +1,14 @@
 //! The walk that rewrites a schema for a provider.
 
-use antiphon_core::Error;
+use antiphon_core::{
+    Error,
+    schema::reading::{accepts_null, required},
+};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Subset, accepts_null,
+    Subset,
     references::{inline, merge_all_of, target},
-    required,
 };
 use crate::dialects::wire::bad_request;
 
@@ -194,7 +196,7 @@ impl<'a> Rewrite<'a> {
         if let Some(Value::Object(properties)) = fields.get_mut("properties") {
             for name in optional {
                 if let Some(schema) = properties.get_mut(name)
-                    && !accepts_null(self.root, schema, 0)
+                    && !accepts_null(self.root, schema)
                 {
                     *schema = or_null(schema.take());
                 }

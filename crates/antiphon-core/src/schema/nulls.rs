@@ -2,10 +2,7 @@
 
 use serde_json::Value;
 
-use super::{accepts_null, required, resolve};
-
-/// References and combinations followed from one place; more is a circle.
-const LONGEST_CHAIN: u32 = 32;
+use super::reading::{accepts_null, required, views};
 
 /// Removes the nulls of properties that the user's schema calls optional and that may not be null.
 ///
@@ -13,15 +10,15 @@ const LONGEST_CHAIN: u32 = 32;
 /// JSON must pass through here *before* it is validated against the user's own schema, and it is this value that becomes
 /// `parsed`. It changes no other value, so it may be applied whichever provider answered: without it, an answer with such
 /// a null would be off schema in any case.
-pub fn remove_added_nulls(schema: &Value, answer: &mut Value) {
+pub(super) fn remove_added_nulls(schema: &Value, answer: &mut Value) {
     prune(schema, &[schema], answer);
 }
 
 fn prune(root: &Value, schemas: &[&Value], answer: &mut Value) {
-    let mut views = Vec::new();
-    for schema in schemas {
-        collect(root, schema, 0, &mut views);
-    }
+    let views: Vec<&Value> = schemas
+        .iter()
+        .flat_map(|schema| views(root, schema))
+        .collect();
     match answer {
         Value::Object(fields) => {
             let properties = |name: &str| -> Vec<(&Value, bool)> {
@@ -39,7 +36,7 @@ fn prune(root: &Value, schemas: &[&Value], answer: &mut Value) {
                     && !known.is_empty()
                     && known
                         .iter()
-                        .all(|(schema, required)| !required && !accepts_null(root, schema, 0));
+                        .all(|(schema, required)| !required && !accepts_null(root, schema));
                 if !added {
                     let schemas: Vec<_> = known.into_iter().map(|(schema, _)| schema).collect();
                     prune(root, &schemas, value);
@@ -59,18 +56,29 @@ fn prune(root: &Value, schemas: &[&Value], answer: &mut Value) {
     }
 }
 
-/// All schemas that speak about the same place: through references, and every branch of a combination.
-fn collect<'a>(root: &'a Value, schema: &'a Value, depth: u32, views: &mut Vec<&'a Value>) {
-    if depth > LONGEST_CHAIN || views.iter().any(|known| std::ptr::eq(*known, schema)) {
-        return;
-    }
-    views.push(schema);
-    if let Some(target) = schema["$ref"].as_str().and_then(|name| resolve(root, name)) {
-        collect(root, target, depth + 1, views);
-    }
-    for keyword in ["allOf", "anyOf", "oneOf"] {
-        for branch in schema[keyword].as_array().into_iter().flatten() {
-            collect(root, branch, depth + 1, views);
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_nulls_that_the_repair_allowed_are_removed() {
+        let schema = json!({"type": "object", "required": ["r"], "properties": {
+            "r": {"type": "string"},
+            "optional": {"type": "string"},
+            "nullable": {"type": ["string", "null"]},
+            "any": {},
+            "by_reference": {"$ref": "#/$defs/s"},
+            "list": {"type": "array", "items": {"$ref": "#/$defs/o"}},
+            "nested": {"anyOf": [{"$ref": "#/$defs/o"}, {"type": "null"}]}},
+            "$defs": {"s": {"type": "string"}, "o": {"type": "object", "properties": {"x": {"type": "integer"}}}}});
+        let mut answer = json!({"r": null, "optional": null, "nullable": null, "any": null, "by_reference": null,
+            "unknown": null, "list": [{"x": null}, {"x": 1}, null], "nested": {"x": null}});
+        remove_added_nulls(&schema, &mut answer);
+        assert_eq!(
+            answer,
+            json!({"r": null, "nullable": null, "any": null, "unknown": null,
+                "list": [{}, {"x": 1}, null], "nested": {}})
+        );
     }
 }

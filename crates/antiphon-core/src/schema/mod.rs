@@ -1,0 +1,223 @@
+//! The JSON Schema that an answer must fit.
+
+mod nulls;
+pub mod reading;
+
+use std::{fmt, sync::Arc};
+
+use schemars::JsonSchema;
+use serde_json::Value;
+
+use nulls::remove_added_nulls;
+
+/// Faults of an answer that are told at once.
+const MOST_FAULTS: usize = 5;
+
+/// Why a value does not fit its schema, in words that a model can act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffSchema(pub String);
+
+/// A text that was taken for a JSON Schema and is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidSchema(pub String);
+
+impl fmt::Display for InvalidSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InvalidSchema {}
+
+/// A JSON Schema with its compiled validator. Clones share both.
+///
+/// The validator is the `jsonschema` crate, which no other module names.
+#[derive(Clone)]
+pub struct Schema {
+    name: Arc<str>,
+    json: Arc<Value>,
+    validator: Arc<jsonschema::Validator>,
+}
+
+impl Schema {
+    /// Compiles a schema. Its name on the wire is its `title`, made fit (`^[a-zA-Z0-9_-]{1,64}$`), or `answer`.
+    ///
+    /// # Errors
+    /// It is not a valid JSON Schema; the message says why.
+    pub fn new(json: Value) -> Result<Self, InvalidSchema> {
+        let validator =
+            jsonschema::validator_for(&json).map_err(|error| InvalidSchema(error.to_string()))?;
+        let title = json.get("title").and_then(Value::as_str);
+        Ok(Self {
+            name: wire_name(title.unwrap_or_default()).into(),
+            json: Arc::new(json),
+            validator: Arc::new(validator),
+        })
+    }
+
+    /// The schema of a type.
+    ///
+    /// # Errors
+    /// The type's own `JsonSchema` writes something that is no schema.
+    pub fn of<T: JsonSchema>() -> Result<Self, InvalidSchema> {
+        Self::new(schemars::schema_for!(T).to_value())
+    }
+
+    /// The name on the wire.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The schema as the user wrote it.
+    pub fn json(&self) -> &Value {
+        &self.json
+    }
+
+    /// Checks a value against the full schema.
+    ///
+    /// # Errors
+    /// What does not fit: the first few faults, each with its place.
+    pub fn validate(&self, value: &Value) -> Result<(), OffSchema> {
+        let faults: Vec<String> = self
+            .validator
+            .iter_errors(value)
+            .take(MOST_FAULTS)
+            .map(|error| match error.instance_path().to_string().as_str() {
+                "" => error.to_string(),
+                path => format!("{path}: {error}"),
+            })
+            .collect();
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(OffSchema(faults.join("; ")))
+        }
+    }
+
+    /// The value of an answer's text, in the user's form of the schema: what [`Self::validate`] judges and the user gets.
+    /// Nulls of optional properties, which only the wire's strict form of the schema asked for, are taken out.
+    ///
+    /// # Errors
+    /// The text is not JSON; the message says where, in words that a model can act on.
+    pub fn read(&self, text: &str) -> Result<Value, OffSchema> {
+        let mut value = parse_answer(text)?;
+        remove_added_nulls(&self.json, &mut value);
+        Ok(value)
+    }
+}
+
+fn wire_name(title: &str) -> String {
+    let name: String = title
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .take(64)
+        .collect();
+    if name.is_empty() {
+        "answer".to_owned()
+    } else {
+        name
+    }
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schema")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads an answer's text as JSON: without surrounding white space and, if there is one, its Markdown fence, which models
+/// like to add.
+///
+/// # Errors
+/// The text is not JSON; the message says where.
+pub fn parse_answer(text: &str) -> Result<Value, OffSchema> {
+    let text = text.trim();
+    let inner = text
+        .strip_prefix("```")
+        .and_then(|rest| rest.strip_suffix("```"))
+        .and_then(|fenced| fenced.split_once('\n'))
+        .filter(|(language, _)| matches!(language.trim(), "" | "json" | "JSON"))
+        .map_or(text, |(_, inner)| inner);
+    serde_json::from_str(inner).map_err(|error| OffSchema(format!("it is not valid JSON: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_fence_around_json_is_forgiven() {
+        for text in [
+            "{\"a\":1}",
+            "  {\"a\": 1}\n",
+            "```json\n{\"a\":1}\n```",
+            "```\n{\"a\":1}```\n",
+        ] {
+            assert_eq!(parse_answer(text), Ok(json!({"a": 1})), "{text}");
+        }
+        for text in [
+            "",
+            "{\"a\":",
+            "```json",
+            "```",
+            "```python\n1\n```",
+            "{\"a\": 1} and more",
+        ] {
+            assert!(parse_answer(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn faults_are_told_with_their_place() {
+        let schema = Schema::new(json!({
+            "title": "Über review",
+            "type": "object",
+            "required": ["score"],
+            "properties": {"score": {"type": "integer", "maximum": 10}}
+        }))
+        .unwrap();
+        assert_eq!(schema.name(), "_ber_review");
+        assert!(schema.validate(&json!({"score": 7})).is_ok());
+        let OffSchema(fault) = schema.validate(&json!({"score": 11})).unwrap_err();
+        assert!(fault.starts_with("/score: "), "{fault}");
+        assert!(Schema::new(json!({"type": "nonsense"})).is_err());
+    }
+
+    #[test]
+    fn nulls_that_strict_mode_made_the_model_write_are_taken_out() {
+        let schema = Schema::new(json!({
+            "type": "object",
+            "required": ["a"],
+            "properties": {"a": {"type": ["string", "null"]}, "b": {"type": "integer"}}
+        }))
+        .unwrap();
+        let value = schema.read("{\"a\": null, \"b\": null}").unwrap();
+        assert_eq!(value, json!({"a": null}));
+        assert_eq!(schema.validate(&value), Ok(()));
+    }
+
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is used")]
+    struct Verdict {
+        /// Between 1 and 10.
+        #[schemars(range(min = 1, max = 10))]
+        score: u8,
+    }
+
+    #[test]
+    fn a_type_has_a_schema() {
+        let schema = Schema::of::<Verdict>().unwrap();
+        assert_eq!(schema.name(), "Verdict");
+        assert!(schema.validate(&json!({"score": 10})).is_ok());
+        assert!(schema.validate(&json!({"score": 11})).is_err());
+    }
+}
