@@ -17,11 +17,14 @@ mod fingerprint;
 pub mod job;
 pub mod layers;
 mod model;
+pub mod patterns;
 pub mod schema;
 pub mod stack;
 
 pub use account::Usage;
-pub use chat::{Answer, Body, ChatDelta, ChatRequest, ChatResponse, FinishReason, Head, Message};
+pub use chat::{
+    Answer, Body, ChatDelta, ChatRequest, ChatResponse, FinishReason, Head, Message, Reply,
+};
 pub use clock::{Clock, Dice, Moment, SystemClock};
 pub use error::{Advice, Error, ErrorKind, Phase};
 pub use fingerprint::Fingerprint;

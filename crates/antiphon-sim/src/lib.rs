@@ -13,7 +13,7 @@
 //! let config = SimConfig { fail: vec!["no-usage=10%".parse().unwrap()], ..SimConfig::default() };
 //! let model = SimModel::new("sim/small", config, SystemClock::shared());
 //! let response = model.call(ChatRequest::prompt("What is 17 + 25?")).await.unwrap();
-//! let (_, answer) = response.whole().await.unwrap();
+//! let answer = response.whole().await.unwrap().answer;
 //! assert!(answer.text.starts_with("(simulated)"));
 //! assert_eq!(model.ledger().report().answered, 1);
 //! # });

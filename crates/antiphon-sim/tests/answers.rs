@@ -22,7 +22,14 @@ fn model(config: SimConfig) -> SimModel {
 }
 
 async fn answer(model: &SimModel, request: ChatRequest) -> antiphon_core::Answer {
-    model.call(request).await.unwrap().whole().await.unwrap().1
+    model
+        .call(request)
+        .await
+        .unwrap()
+        .whole()
+        .await
+        .unwrap()
+        .answer
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Answers fit the schemas that were asked for.
 
-use antiphon_core::{ChatRequest, Model, SystemClock};
+use antiphon_core::{ChatRequest, Model, Reply, SystemClock};
 use antiphon_sim::{SimConfig, SimModel};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ async fn instance(schema: &Value, prompt: &str) -> Value {
     );
     let format = json!({"type": "json_schema", "json_schema": {"name": "x", "strict": true, "schema": schema}});
     let request = ChatRequest::prompt(prompt).with_param("response_format", format);
-    let (_, answer) = model.call(request).await.unwrap().whole().await.unwrap();
+    let Reply { answer, .. } = model.call(request).await.unwrap().whole().await.unwrap();
     serde_json::from_str(&answer.text).unwrap()
 }
 

@@ -2,10 +2,14 @@
 
 mod answer;
 mod delta;
+mod members;
+mod reply;
 mod request;
 mod response;
 
 pub use answer::{Answer, FinishReason, ToolCall};
 pub use delta::{ChatDelta, Fold, ToolCallDelta};
+pub use members::{Decision, Gathered, Member, MemberError};
+pub use reply::Reply;
 pub use request::{ChatRequest, Content, Delivery, Message, Role};
 pub use response::{Body, ChatResponse, DeltaStream, Head, LimitWindow, RateLimits, Receipt};

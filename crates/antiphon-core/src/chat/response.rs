@@ -4,7 +4,7 @@ use std::{any::Any, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt};
 
-use super::{Answer, ChatDelta, Fold};
+use super::{Answer, ChatDelta, Fold, Gathered, Reply};
 use crate::{BoxFuture, Error};
 
 /// One dimension of a provider's limit, as its headers tell it.
@@ -67,6 +67,10 @@ pub struct Head {
     pub attempts: u32,
     /// Usage of earlier answered attempts of the same call that were not good enough (asked again).
     pub earlier_usage: crate::Usage,
+    /// Whether the answer was at hand: nothing was sent for it, and nothing paid.
+    pub cached: bool,
+    /// What stands behind an answer that several calls made together. Their tokens are in the answer's usage.
+    pub gathered: Option<Box<Gathered>>,
     /// What was reserved for the call.
     pub receipt: Option<Receipt>,
 }
@@ -109,7 +113,7 @@ impl ChatResponse {
     ///
     /// # Errors
     /// What ended the body early.
-    pub async fn whole(self) -> Result<(Head, Answer), Error> {
+    pub async fn whole(self) -> Result<Reply, Error> {
         let answer = match self.body {
             Body::Ready(answer) => answer,
             Body::Whole(answer) => answer.await?,
@@ -121,6 +125,9 @@ impl ChatResponse {
                 fold.finish(|_| bytes::Bytes::new())?
             }
         };
-        Ok((self.head, answer))
+        Ok(Reply {
+            head: self.head,
+            answer,
+        })
     }
 }

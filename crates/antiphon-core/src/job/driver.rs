@@ -16,17 +16,20 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     config::JobConfig,
-    journal::AttemptJournal,
-    ledger::{Finished, ItemId, Ledger, Outcome},
+    ledger::{Finished, Ledger, Outcome},
     planner::{Batch, Planner, Send},
     progress::Progress,
     row::{Prepare, Seen, Source},
+    row_journal::RowJournal,
     sequencer::{Notice, Sequencer},
     sink::Sink,
     stop::{Stop, StopReason},
     survey::{Comparison, Settled},
 };
-use crate::{BoxFuture, Error, ErrorKind, chat::Receipt, job::AnsweredAttempt};
+use crate::{
+    Error, ErrorKind,
+    chat::{Receipt, Reply},
+};
 
 /// Bytes of raw lines in the window.
 const WINDOW_BYTES: u32 = 64 << 20;
@@ -211,9 +214,9 @@ async fn answer_row(
         ..
     } = send;
     let schema = call.request.schema.clone();
-    if schema.is_some() {
+    if call.is_journaled {
         match RowJournal::open(ledger.clone(), item, existed) {
-            Ok(journal) => call.request.journal = Some(Arc::new(journal)),
+            Ok(journal) => call.request.journal = Some(journal),
             Err(error) => return stop.drain(StopReason::Disk(error)),
         }
     }
@@ -222,7 +225,7 @@ async fn answer_row(
         Err(error) => Err(error),
     };
     let (outcome, receipt) = match answered {
-        Ok((mut head, answer)) => {
+        Ok(Reply { mut head, answer }) => {
             head.dropped.extend(call.dropped);
             if !head.dropped.is_empty() {
                 progress.note_dropped(&head.model, &head.dropped);
@@ -256,44 +259,6 @@ fn stop_reason(error: &Error) -> Option<StopReason> {
         _ => StopReason::Unreachable,
     };
     Some(reason(error.clone()))
-}
-
-/// Records a row's answered attempts in the ledger.
-#[derive(Debug)]
-struct RowJournal {
-    ledger: Arc<dyn Ledger>,
-    item: ItemId,
-    earlier: Vec<AnsweredAttempt>,
-}
-
-impl RowJournal {
-    fn open(ledger: Arc<dyn Ledger>, item: ItemId, existed: bool) -> Result<Self, Error> {
-        let earlier = if existed {
-            ledger.attempts(item)?
-        } else {
-            Vec::new()
-        };
-        Ok(Self {
-            ledger,
-            item,
-            earlier,
-        })
-    }
-}
-
-impl AttemptJournal for RowJournal {
-    fn earlier(&self) -> Vec<AnsweredAttempt> {
-        self.earlier.clone()
-    }
-
-    fn record(&self, attempt: AnsweredAttempt) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async move {
-            self.ledger
-                .record(self.item, attempt)
-                .await
-                .map_err(|_| Error::stopped("the ledger cannot be written"))
-        })
-    }
 }
 
 /// Drains the job when its time is up.

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::row::LineHash;
 use crate::{
-    Error, ErrorKind, Fingerprint, FinishReason, Usage, chat::Receipt, job::AnsweredAttempt,
+    Error, ErrorKind, Fingerprint, FinishReason, Usage, chat::Receipt, job::RecordedAttempt,
 };
 
 /// Number of an item in its ledger.
@@ -163,7 +163,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// The ledger cannot be read.
-    fn attempts(&self, item: ItemId) -> Result<Vec<AnsweredAttempt>, Error>;
+    fn attempts(&self, item: ItemId) -> Result<Vec<RecordedAttempt>, Error>;
 
     /// Queues rows that enter the window; the reply comes when they are committed (not synced: losing an intent in a
     /// power cut loses no answer).
@@ -173,7 +173,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     fn commit(&self, finished: Finished);
 
     /// Queues an answered attempt that was not the end of its item; the reply comes when it is durable.
-    fn record(&self, item: ItemId, attempt: AnsweredAttempt) -> oneshot::Receiver<()>;
+    fn record(&self, item: ItemId, attempt: RecordedAttempt) -> oneshot::Receiver<()>;
 
     /// Queues the state of the output; the reply comes when it is committed.
     fn checkpoint(&self, checkpoint: Checkpoint) -> oneshot::Receiver<()>;

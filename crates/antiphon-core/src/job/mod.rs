@@ -9,6 +9,7 @@ mod planner;
 mod progress;
 mod ranges;
 mod row;
+mod row_journal;
 mod sequencer;
 mod sink;
 mod stop;
@@ -16,7 +17,7 @@ mod survey;
 
 pub use config::JobConfig;
 pub use driver::{Job, drain_at_deadline};
-pub use journal::{AnsweredAttempt, AttemptJournal};
+pub use journal::{Answered, AnsweredAttempt, AttemptJournal, RecordedAttempt};
 pub use ledger::{
     Checkpoint, Finished, ItemId, LayoutRow, Ledger, LedgerEvent, Outcome, OutputRow, PlannedRow,
     Verdict,

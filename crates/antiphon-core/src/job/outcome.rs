@@ -4,7 +4,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::ledger::{Outcome, OutputRow};
-use crate::{Answer, Error, FinishReason, Head, Schema, Usage};
+use crate::{
+    Answer, Error, FinishReason, Head, Schema, Usage,
+    chat::{Decision, Member},
+};
 
 #[derive(Serialize)]
 struct Failure<'a> {
@@ -27,17 +30,22 @@ struct Details<'a> {
     gwp_kgco2eq: Option<f64>,
     cached: bool,
     dropped: &'a [String],
-    members: Option<()>,
+    members: Option<&'a [Member]>,
+    /// Only where members' answers became one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<&'a Decision>,
 }
 
 impl Outcome {
     /// The outcome of an answered call.
     pub fn answered(head: &Head, answer: &Answer, schema: Option<&Schema>) -> Self {
-        let shared = head.attempts == 0;
+        // somebody else's call, or an earlier run's, has paid for it
+        let shared = head.cached || head.attempts == 0;
         let mut usage = head.earlier_usage;
         if !shared {
             usage += answer.usage.unwrap_or_default();
         }
+        let gathered = head.gathered.as_deref();
         let details = Details {
             model: &head.model,
             text: Some(&answer.text),
@@ -51,7 +59,8 @@ impl Outcome {
             gwp_kgco2eq: None,
             cached: shared,
             dropped: &head.dropped,
-            members: None,
+            members: gathered.map(|gathered| gathered.members.as_slice()),
+            decision: gathered.and_then(|gathered| gathered.decision.as_ref()),
         };
         Self {
             error: None,
@@ -103,6 +112,7 @@ impl Outcome {
             cached: false,
             dropped: &[],
             members: None,
+            decision: None,
         };
         Self {
             error: Some(error.kind()),

@@ -73,6 +73,8 @@ pub struct Call {
     pub request: ChatRequest,
     /// Parameters left out before the call, in addition to those the response will name.
     pub dropped: Vec<String>,
+    /// Whether answers that are not the end of the call must be recorded: those off their schema, those of members.
+    pub is_journaled: bool,
 }
 
 /// What a raw row means under the plan of the job.

@@ -12,8 +12,9 @@ use std::{
 use futures_util::{FutureExt, future::WeakShared};
 
 use crate::{
-    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Error, Fingerprint, Head, Limits, Model,
-    SharedModel, Usage, chat::Delivery,
+    Body, BoxFuture, ChatRequest, ChatResponse, Error, Fingerprint, Limits, Model, SharedModel,
+    Usage,
+    chat::{Delivery, Reply},
 };
 
 /// Tells which requests are equal, beside their sample number.
@@ -55,7 +56,7 @@ pub struct Coalesce {
 }
 
 type Key = (Fingerprint, u32);
-type Landed = Result<(Head, Answer), Error>;
+type Landed = Result<Reply, Error>;
 type Flights = HashMap<Key, Flight>;
 
 #[derive(Debug)]
@@ -87,7 +88,7 @@ impl Coalesce {
 
     async fn share(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
         let (call, paid_for) = self.board(request);
-        let (mut head, answer) = call.await?;
+        let Reply { mut head, answer } = call.await?;
         if paid_for.swap(true, Relaxed) {
             head.attempts = 0;
             head.earlier_usage = Usage::default();

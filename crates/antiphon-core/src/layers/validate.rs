@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     Answer, Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, FinishReason, Head,
     Limits, Message, Model, SharedModel, Usage,
-    chat::{Delivery, Role},
+    chat::{Delivery, Reply, Role},
     job::AnsweredAttempt,
     schema::{OffSchema, Schema},
 };
@@ -64,7 +64,7 @@ impl Validate {
                 Ok(response) => response.whole().await,
                 Err(error) => Err(error),
             };
-            let (mut head, answer) = whole.map_err(|error| {
+            let Reply { mut head, answer } = whole.map_err(|error| {
                 let total = attempts + error.attempts();
                 let usage = sum(used, error.usage());
                 error.with_attempts(total).with_usage(usage)

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use antiphon_core::{
-    Body, ChatRequest, ErrorKind,
+    Body, ChatRequest, ErrorKind, Reply,
     chat::{Delivery, LimitWindow, RateLimits},
     layers::admit::{AccountConfig, QuotaConfig},
 };
@@ -84,7 +84,7 @@ async fn a_stream_read_to_its_end_is_a_success() {
     });
     let bench = bench(leaf, AccountConfig::default(), 0);
     let response = bench.model.call(ask_streamed()).await.unwrap();
-    let (head, answer) = response.whole().await.unwrap();
+    let Reply { head, answer } = response.whole().await.unwrap();
     assert_eq!(answer.text, "a");
     assert_eq!(bench.metrics.snapshot().successes, 1);
     assert_eq!(bench.account.snapshot().limit, 9);
@@ -225,7 +225,7 @@ async fn waiting_is_no_latency() {
     });
     let bench = bench(leaf, at_most(1), 0);
     for call in bench.start(5) {
-        let (head, answer) = call.await.unwrap().unwrap();
+        let Reply { head, answer } = call.await.unwrap().unwrap();
         assert_eq!(answer.latency, Duration::from_millis(300));
         assert_eq!((head.attempts, head.request_id.as_deref()), (1, Some("r")));
     }

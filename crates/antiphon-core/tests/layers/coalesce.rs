@@ -36,7 +36,10 @@ async fn equal_requests_in_flight_share_a_call_and_tell_its_price_once() {
     let (a, b, other) = tokio::join!(ask(0), ask(0), ask(1));
     assert_eq!(leaf.calls(), 2, "samples stay samples");
     let (a, b) = (a.unwrap(), b.unwrap());
-    assert_eq!(a.whole().await.unwrap().1, b.whole().await.unwrap().1);
+    assert_eq!(
+        a.whole().await.unwrap().answer,
+        b.whole().await.unwrap().answer
+    );
     assert!(other.is_ok());
     ask(0).await.unwrap();
     assert_eq!(leaf.calls(), 3, "what has landed is not shared");

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use antiphon_core::{Body, ChatRequest, ErrorKind, chat::Delivery, layers::admit::AccountConfig};
+use antiphon_core::{
+    Body, ChatRequest, ErrorKind, Reply, chat::Delivery, layers::admit::AccountConfig,
+};
 use futures_util::{StreamExt, stream};
 
 use crate::scripted::{
@@ -20,7 +22,7 @@ async fn attempts_are_counted_and_a_row_in_back_off_holds_no_permit() {
     let call = bench.start(1);
     settle().await;
     assert_eq!(bench.account.snapshot().in_flight, 0);
-    let (head, answer) = call.into_iter().next().unwrap().await.unwrap().unwrap();
+    let Reply { head, answer } = call.into_iter().next().unwrap().await.unwrap().unwrap();
     assert_eq!((head.attempts, answer.text.as_str()), (3, "good"));
     assert!(bench.elapsed() >= Duration::from_secs(5));
     let metrics = bench.metrics.snapshot();
@@ -105,7 +107,7 @@ async fn the_retry_budget_delays_and_fails_nobody() {
     });
     let bench = bench(leaf.clone(), at_most(8), 2);
     for call in bench.start(300) {
-        assert_eq!(call.await.unwrap().unwrap().0.attempts, 2);
+        assert_eq!(call.await.unwrap().unwrap().head.attempts, 2);
     }
     // 300 retries: 10 to begin with, 150 from successes, the rest at one a second
     let elapsed = bench.elapsed().as_secs();

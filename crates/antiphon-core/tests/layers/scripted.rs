@@ -12,7 +12,7 @@ use std::{
 
 use antiphon_core::{
     Answer, Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Clock, Dice, Error, ErrorKind,
-    FinishReason, Head, Model, SharedModel, SystemClock, Usage,
+    FinishReason, Head, Model, Reply, SharedModel, SystemClock, Usage,
     layers::{
         admit::{Account, AccountConfig},
         meter::Metrics,
@@ -176,19 +176,16 @@ pub(crate) fn bench_of(leaf: SharedModel, account: AccountConfig, config: &Stack
 
 impl Bench {
     /// Starts so many calls, each on a task of its own.
-    pub(crate) fn start(
-        &self,
-        calls: usize,
-    ) -> Vec<tokio::task::JoinHandle<Result<(Head, Answer), Error>>> {
+    pub(crate) fn start(&self, calls: usize) -> Vec<tokio::task::JoinHandle<Result<Reply, Error>>> {
         (0..calls)
             .map(|index| {
                 let model = Arc::clone(&self.model);
                 tokio::spawn(async move {
                     let request = ChatRequest::prompt(format!("question {index}"));
-                    let (mut head, answer) = model.call(request).await?.whole().await?;
+                    let mut reply = model.ask(request).await?;
                     // as a job does when it has committed the outcome
-                    head.receipt = None;
-                    Ok((head, answer))
+                    reply.head.receipt = None;
+                    Ok(reply)
                 })
             })
             .collect()

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use antiphon_core::{
-    BoxFuture, ChatRequest, Error, ErrorKind, FinishReason, Head, Model, Schema, Usage,
+    BoxFuture, ChatRequest, Error, ErrorKind, FinishReason, Head, Model, Reply, Schema, Usage,
     chat::{Content, Role},
     job::{AnsweredAttempt, AttemptJournal},
     layers::validate::{Validate, ValidateConfig},
@@ -25,6 +25,15 @@ impl AttemptJournal for Notebook {
     fn record(&self, attempt: AnsweredAttempt) -> BoxFuture<'_, Result<(), Error>> {
         self.0.lock().unwrap().push(attempt);
         Box::pin(std::future::ready(Ok(())))
+    }
+    fn part(&self, _: &str) -> Arc<dyn AttemptJournal> {
+        unreachable!("validation has no parts")
+    }
+    fn answer(&self) -> Option<Reply> {
+        None
+    }
+    fn record_answer(&self, _: &Reply) -> BoxFuture<'_, Result<(), Error>> {
+        unreachable!("validation has no parts")
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use antiphon_core::{
-    Body, BoxFuture, ChatRequest, Error, ErrorKind, Model, SystemClock, chat::Delivery,
+    Body, BoxFuture, ChatRequest, Error, ErrorKind, Model, Reply, SystemClock, chat::Delivery,
 };
 use antiphon_providers::{
     Endpoint, EndpointConfig,
@@ -98,7 +98,7 @@ async fn a_whole_answer_with_its_head() {
     ];
     let (endpoint, by_hand) = endpoint("openai", 200, &headers, WireBody::whole(OPENAI));
     let request = ChatRequest::prompt("a").with_param("top_k", json!(1));
-    let (head, answer) = endpoint.call(request).await.unwrap().whole().await.unwrap();
+    let Reply { head, answer } = endpoint.call(request).await.unwrap().whole().await.unwrap();
     assert_eq!(answer.text, "Hi");
     assert_eq!(answer.body, OPENAI.trim_end());
     assert_eq!(head.model, "openai/m");
@@ -185,7 +185,7 @@ async fn a_stream_as_deltas() {
 async fn a_long_answer_of_anthropic_is_streamed_and_folded() {
     let (endpoint, _) = endpoint("anthropic", 200, &[SSE], WireBody::whole(ANTHROPIC_STREAM));
     let request = ChatRequest::prompt("a").with_param("max_tokens", json!(64_000));
-    let (_, answer) = endpoint.call(request).await.unwrap().whole().await.unwrap();
+    let Reply { answer, .. } = endpoint.call(request).await.unwrap().whole().await.unwrap();
     assert_eq!(answer.tool_calls.len(), 2);
     let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(body["id"], "msg_2");
@@ -203,7 +203,7 @@ async fn a_complete_answer_does_not_wait_for_a_silent_server() {
     for (sent, expected) in cases {
         let (endpoint, _) = endpoint("openai", 200, &[SSE], hanging(sent));
         let start = tokio::time::Instant::now();
-        let (_, answer) = endpoint
+        let Reply { answer, .. } = endpoint
             .call(streamed())
             .await
             .unwrap()
@@ -251,7 +251,7 @@ async fn a_stream_that_breaks_is_an_error_unless_it_was_complete() {
     };
     let whole = OPENAI_STREAM.find("data: [DONE]").unwrap();
     let (complete, _) = endpoint("openai", 200, &[SSE], broken(&OPENAI_STREAM[..whole]));
-    let (_, answer) = complete
+    let Reply { answer, .. } = complete
         .call(streamed())
         .await
         .unwrap()
@@ -307,7 +307,7 @@ async fn the_stream_ends_with_its_first_error() {
 #[tokio::test]
 async fn a_server_that_ignores_stream_still_answers() {
     let (endpoint, _) = endpoint("openai", 200, &[JSON], WireBody::whole(OPENAI));
-    let (_, answer) = endpoint
+    let Reply { answer, .. } = endpoint
         .call(streamed())
         .await
         .unwrap()

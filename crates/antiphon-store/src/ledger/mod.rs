@@ -22,8 +22,8 @@ use std::{
 use antiphon_core::{
     Error, ErrorKind, Fingerprint,
     job::{
-        AnsweredAttempt, Checkpoint, Finished, ItemId, LayoutRow, Ledger, LedgerEvent, OutputRow,
-        PlannedRow, Verdict,
+        Checkpoint, Finished, ItemId, LayoutRow, Ledger, LedgerEvent, OutputRow, PlannedRow,
+        RecordedAttempt, Verdict,
     },
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -340,10 +340,10 @@ impl Ledger for SqliteLedger {
         self.first_new_item
     }
 
-    fn attempts(&self, item: ItemId) -> Result<Vec<AnsweredAttempt>, Error> {
+    fn attempts(&self, item: ItemId) -> Result<Vec<RecordedAttempt>, Error> {
         self.read(|reader| {
             let mut select = reader.prepare_cached(
-                "SELECT item, run, text, fault, usage, sum FROM attempts WHERE item = ?1 ORDER BY attempt",
+                "SELECT item, run, text, fault, usage, sum, part FROM attempts WHERE item = ?1 ORDER BY attempt",
             )?;
             let mut rows = select.query([item])?;
             let mut attempts = Vec::new();
@@ -364,7 +364,7 @@ impl Ledger for SqliteLedger {
         self.send(Op::Commit(finished));
     }
 
-    fn record(&self, item: ItemId, attempt: AnsweredAttempt) -> oneshot::Receiver<()> {
+    fn record(&self, item: ItemId, attempt: RecordedAttempt) -> oneshot::Receiver<()> {
         let (reply, answer) = oneshot::channel();
         self.send(Op::Record(item, attempt, reply));
         answer

@@ -2,7 +2,10 @@
 
 use antiphon_core::{
     Error, ErrorKind, Fingerprint, FinishReason, Usage,
-    job::{AnsweredAttempt, LayoutRow, Outcome, OutputRow, PlannedRow, Verdict},
+    job::{
+        Answered, AnsweredAttempt, LayoutRow, Outcome, OutputRow, PlannedRow, RecordedAttempt,
+        Verdict,
+    },
 };
 use rusqlite::{CachedStatement, Connection, Row, params};
 
@@ -13,6 +16,9 @@ pub(super) const VERDICT: &str = "o.item, o.run, o.error, o.attempts, o.input_to
      o.cached_input_tokens, o.reasoning_tokens, o.cache_write_tokens, o.latency_us, o.finish, o.sum";
 /// How many columns that is.
 pub(super) const VERDICT_COLUMNS: usize = 12;
+
+/// The fault of an answer that has none: that of a part of a call.
+const GOOD: &str = "";
 
 pub(super) fn insert_item(
     c: &Connection,
@@ -75,14 +81,22 @@ pub(super) fn insert_attempt(
     c: &Connection,
     item: i64,
     run: i64,
-    attempt: &AnsweredAttempt,
+    recorded: &RecordedAttempt,
 ) -> rusqlite::Result<()> {
-    let usage = sums::usage_json(attempt.usage.as_ref());
-    let sum = sums::attempt(item, run, &attempt.text, &attempt.fault, usage.as_deref());
+    let (text, fault, usage) = match &recorded.answered {
+        Answered::Faulty(attempt) => (
+            &attempt.text,
+            attempt.fault.as_str(),
+            sums::usage_json(attempt.usage.as_ref()),
+        ),
+        Answered::Good(record) => (record, GOOD, None),
+    };
+    let part = &recorded.part;
+    let sum = sums::attempt(item, run, text, fault, usage.as_deref(), part);
     c.prepare_cached(
-        "INSERT INTO attempts (item, run, text, fault, usage, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO attempts (item, run, text, fault, usage, sum, part) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute(params![item, run, attempt.text, attempt.fault, usage, sum])?;
+    .execute(params![item, run, text, fault, usage, sum, part])?;
     Ok(())
 }
 
@@ -93,18 +107,26 @@ pub(super) fn item_of(row: &Row<'_>) -> Option<i64> {
     (sum == sums::item(item, &print, run)).then_some(item)
 }
 
-/// An answered attempt; `None` where the record is damaged. Columns: item, run, text, fault, usage, sum.
-pub(super) fn attempt_of(row: &Row<'_>) -> Option<AnsweredAttempt> {
+/// An answered attempt; `None` where the record is damaged. Columns: item, run, text, fault, usage, sum, part.
+pub(super) fn attempt_of(row: &Row<'_>) -> Option<RecordedAttempt> {
     let (item, run): (i64, i64) = (row.get(0).ok()?, row.get(1).ok()?);
     let (text, fault): (String, String) = (row.get(2).ok()?, row.get(3).ok()?);
     let usage: Option<String> = row.get(4).ok()?;
     let sum: i64 = row.get(5).ok()?;
-    let sound = sum == sums::attempt(item, run, &text, &fault, usage.as_deref());
-    sound.then(|| AnsweredAttempt {
-        usage: usage.and_then(|usage| serde_json::from_str(&usage).ok()),
-        text,
-        fault,
-    })
+    let part: String = row.get(6).ok()?;
+    if sum != sums::attempt(item, run, &text, &fault, usage.as_deref(), &part) {
+        return None;
+    }
+    let answered = if fault == GOOD {
+        Answered::Good(text)
+    } else {
+        Answered::Faulty(AnsweredAttempt {
+            usage: usage.and_then(|usage| serde_json::from_str(&usage).ok()),
+            text,
+            fault,
+        })
+    };
+    Some(RecordedAttempt { part, answered })
 }
 
 /// An outcome without its answer, and the run it is of; `None` where it is absent or damaged.

@@ -147,8 +147,11 @@ fn copy_from(
     };
     let columns = select.column_count();
     let marks = vec!["?"; columns].join(",");
-    let mut insert =
-        new.prepare_cached(&format!("INSERT OR IGNORE INTO {table} VALUES ({marks})"))?;
+    // an older ledger lacks the columns that came later
+    let names = select.column_names().collect::<Vec<_>>().join(",");
+    let mut insert = new.prepare_cached(&format!(
+        "INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"
+    ))?;
     let Ok(mut rows) = select.query([after]) else {
         return Ok((last, 0, false));
     };

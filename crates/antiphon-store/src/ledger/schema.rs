@@ -4,7 +4,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
 /// Version of the tables. A newer ledger is refused, an older one is read.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// Bytes of a page. Larger than SQLite's 4,096: a commit of some thirty answers writes half as many.
 pub(super) const PAGE_BYTES: u16 = 8192;
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS outcomes (item INTEGER PRIMARY KEY, run INTEGER NOT N
   reasoning_tokens INTEGER NOT NULL, cache_write_tokens INTEGER NOT NULL, latency_us INTEGER NOT NULL, finish TEXT,
   sum INTEGER NOT NULL, answer_sum INTEGER NOT NULL, head TEXT NOT NULL, details TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS attempts (attempt INTEGER PRIMARY KEY, item INTEGER NOT NULL, run INTEGER NOT NULL, text TEXT NOT NULL,
-  fault TEXT NOT NULL, usage TEXT, sum INTEGER NOT NULL);
+  fault TEXT NOT NULL, usage TEXT, sum INTEGER NOT NULL, part TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS attempts_by_item ON attempts (item);
 ";
 
@@ -40,10 +40,16 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
          PRAGMA journal_size_limit=67108864; PRAGMA temp_store=FILE; PRAGMA cache_size=-2048;",
     )?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if version == 0 {
-        connection.execute_batch(&format!(
+    match version {
+        0 => connection.execute_batch(&format!(
             "BEGIN; {TABLES} PRAGMA user_version={VERSION}; COMMIT;"
-        ))?;
+        ))?,
+        // a record without a part has the sum that it had in version 1
+        1 => connection.execute_batch(
+            "BEGIN; ALTER TABLE attempts ADD COLUMN part TEXT NOT NULL DEFAULT '';
+             PRAGMA user_version=2; COMMIT;",
+        )?,
+        _ => {}
     }
     Ok(connection)
 }

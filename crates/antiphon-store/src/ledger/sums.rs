@@ -94,14 +94,26 @@ pub(super) fn answer(item: i64, run: i64, head: &str, details: &str) -> i64 {
         .finish()
 }
 
-pub(super) fn attempt(item: i64, run: i64, text: &str, fault: &str, usage: Option<&str>) -> i64 {
-    Sum::of("attempts")
+pub(super) fn attempt(
+    item: i64,
+    run: i64,
+    text: &str,
+    fault: &str,
+    usage: Option<&str>,
+    part: &str,
+) -> i64 {
+    let sum = Sum::of("attempts")
         .number(item)
         .number(run)
         .text(text)
         .text(fault)
-        .option(usage)
-        .finish()
+        .option(usage);
+    // version 1 knew no parts: its records keep their sums
+    if part.is_empty() {
+        sum.finish()
+    } else {
+        sum.text(part).finish()
+    }
 }
 
 /// SQLite has no unsigned integers; counts beyond 2⁶³ do not occur and would only fail their checksum.

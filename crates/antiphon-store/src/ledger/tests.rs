@@ -5,7 +5,8 @@ use std::{path::Path, sync::mpsc};
 use antiphon_core::{
     ErrorKind, Fingerprint, FinishReason, Usage,
     job::{
-        AnsweredAttempt, Checkpoint, Finished, Ledger, LedgerEvent, Outcome, PlannedRow, Verdict,
+        Answered, AnsweredAttempt, Checkpoint, Finished, Ledger, LedgerEvent, Outcome, PlannedRow,
+        RecordedAttempt, Verdict,
     },
 };
 use rusqlite::Connection;
@@ -165,12 +166,23 @@ fn answered_attempts_survive_until_they_are_asked_for() {
             ..Usage::default()
         }),
     };
+    let of = |part: &str, answered| RecordedAttempt {
+        part: part.to_owned(),
+        answered,
+    };
+    let recorded = [
+        of("", Answered::Faulty(attempt.clone())),
+        of("1", Answered::Faulty(attempt)),
+        of("1", Answered::Good("{\"model\":\"sim/a\"}".to_owned())),
+    ];
     {
         let ledger = SqliteLedger::open(folder.path()).unwrap();
-        ledger.record(4, attempt.clone()).blocking_recv().unwrap();
+        for recorded in recorded.clone() {
+            ledger.record(4, recorded).blocking_recv().unwrap();
+        }
     }
     let ledger = SqliteLedger::open(folder.path()).unwrap();
-    assert_eq!(ledger.attempts(4).unwrap(), [attempt]);
+    assert_eq!(ledger.attempts(4).unwrap(), recorded);
     assert!(ledger.attempts(5).unwrap().is_empty());
 }
 
@@ -254,8 +266,33 @@ fn a_newer_ledger_is_refused() {
     drop(SqliteLedger::open(folder.path()).unwrap());
     Connection::open(folder.path().join(SqliteLedger::FILE))
         .unwrap()
-        .execute_batch("PRAGMA user_version=2")
+        .execute_batch("PRAGMA user_version=99")
         .unwrap();
     let error = SqliteLedger::open(folder.path()).unwrap_err();
     assert!(error.to_string().contains("newer"), "{error}");
+}
+
+#[test]
+fn a_ledger_of_version_1_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let attempt = AnsweredAttempt {
+        text: "{}".to_owned(),
+        fault: "/score is missing".to_owned(),
+        usage: None,
+    };
+    let recorded = RecordedAttempt {
+        part: String::new(),
+        answered: Answered::Faulty(attempt),
+    };
+    {
+        let ledger = SqliteLedger::open(folder.path()).unwrap();
+        ledger.record(4, recorded.clone()).blocking_recv().unwrap();
+    }
+    // what version 1 lacked is taken away; the record's sum is the one that version 1 wrote
+    Connection::open(folder.path().join(SqliteLedger::FILE))
+        .unwrap()
+        .execute_batch("ALTER TABLE attempts DROP COLUMN part; PRAGMA user_version=1")
+        .unwrap();
+    let ledger = SqliteLedger::open(folder.path()).unwrap();
+    assert_eq!(ledger.attempts(4).unwrap(), [recorded]);
 }

@@ -6,7 +6,7 @@ use std::{path::Path, sync::mpsc::Receiver};
 
 use antiphon_core::{
     Error, ErrorKind,
-    job::{AnsweredAttempt, Checkpoint, Finished, ItemId, LedgerEvent, Outcome, PlannedRow},
+    job::{Checkpoint, Finished, ItemId, LedgerEvent, Outcome, PlannedRow, RecordedAttempt},
 };
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
@@ -29,7 +29,7 @@ pub(super) enum Op {
     Listen(Listener),
     Plan(Vec<PlannedRow>, oneshot::Sender<()>),
     Commit(Finished),
-    Record(ItemId, AnsweredAttempt, oneshot::Sender<()>),
+    Record(ItemId, RecordedAttempt, oneshot::Sender<()>),
     Checkpoint(Checkpoint, oneshot::Sender<()>),
     Meta(
         &'static str,

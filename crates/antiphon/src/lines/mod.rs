@@ -245,6 +245,7 @@ impl Prepare for Lines {
                 let fingerprint = Fingerprint::of(&resolved.target(), &request);
                 let call = Call {
                     model: resolved.model.clone(),
+                    is_journaled: request.schema.is_some(),
                     request,
                     dropped: Vec::new(),
                 };

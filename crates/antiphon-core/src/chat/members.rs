@@ -1,0 +1,63 @@
+//! What stands behind an answer that several calls made together.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Usage};
+
+/// One of the calls behind an answer: a member of an ensemble, a sample, or the decider.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// The model that answered, `provider/model`.
+    pub model: String,
+    /// Its answer's text; `None` where it failed.
+    pub text: Option<String>,
+    /// Tokens of all its answered attempts; `None` where nothing is known.
+    pub usage: Option<Usage>,
+    /// What they cost in US dollars; `None` while unknown, never 0.
+    pub cost_usd: Option<f64>,
+    /// Why it has no answer.
+    pub error: Option<MemberError>,
+}
+
+/// Why a member has no answer, in the words of the output file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberError {
+    /// The code of [`ErrorKind`](crate::ErrorKind); `cancelled` where its answer was no longer needed.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+}
+
+impl From<&Error> for MemberError {
+    fn from(error: &Error) -> Self {
+        Self {
+            code: error.kind().code().to_owned(),
+            message: error.message().to_owned(),
+        }
+    }
+}
+
+/// How an answer was made of its members' answers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Who decided: `decide`, `judge`, `synthesize`, `vote`; `sole` where only one member answered; `first` where the
+    /// decision failed and the first answer was taken.
+    pub by: String,
+    /// The members (from 0) whose answers are in the result; empty where the decider does not say.
+    pub from: Vec<usize>,
+    /// The decider's reason, where it gives one.
+    pub reason: Option<String>,
+    /// Why the decision itself failed, where it did.
+    pub failure: Option<String>,
+    /// The decider's own call, where one was made.
+    pub decider: Option<Member>,
+}
+
+/// The members behind an answer, in their order, and how they became one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Gathered {
+    /// The members.
+    pub members: Vec<Member>,
+    /// How their answers became one; `None` where they stand side by side (samples).
+    pub decision: Option<Decision>,
+}
