@@ -39,6 +39,38 @@ pub struct LayoutRow {
     pub verdict: Option<Verdict>,
 }
 
+/// A row of the last run's layout, as far as a survey needs it: small, and without memory of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownRow {
+    /// Position in the input.
+    pub index: u64,
+    /// Hash of the raw line.
+    pub hash: LineHash,
+    /// The item's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// Key of the line's own `custom_id`, where it has one.
+    pub custom_id: Option<[u8; 16]>,
+    /// The item's outcome, where it has one whose checksum holds.
+    pub verdict: Option<Verdict>,
+}
+
+impl From<&LayoutRow> for KnownRow {
+    fn from(row: &LayoutRow) -> Self {
+        Self {
+            index: row.index,
+            hash: row.hash,
+            fingerprint: row.fingerprint,
+            custom_id: row.owns_custom_id.then(|| custom_id_key(&row.custom_id)),
+            verdict: row.verdict,
+        }
+    }
+}
+
+/// The key by which a `custom_id` is found to stand on two lines.
+pub fn custom_id_key(custom_id: &str) -> [u8; 16] {
+    *Fingerprint::of_bytes("custom_id", custom_id.as_bytes()).as_bytes()
+}
+
 /// A row as it enters the window: its place, and the intent to send it where it is not yet done.
 #[derive(Clone, Debug)]
 pub struct PlannedRow {
@@ -135,6 +167,9 @@ pub enum LedgerEvent {
 pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Names who is told of what becomes durable. It may block: then the ledger waits.
     fn listen(&self, listener: Box<dyn Fn(LedgerEvent) + Send>);
+
+    /// The whole of the last run's layout in input order, read and verified ahead of whoever takes it.
+    fn known(&self) -> Box<dyn Iterator<Item = Result<KnownRow, Error>> + Send + '_>;
 
     /// The last run's layout in input order, from a row on.
     fn layout(&self, from: u64) -> Box<dyn Iterator<Item = Result<LayoutRow, Error>> + Send + '_>;

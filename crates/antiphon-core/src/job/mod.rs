@@ -19,8 +19,8 @@ pub use config::JobConfig;
 pub use driver::{Job, drain_at_deadline};
 pub use journal::{Answered, AnsweredAttempt, AttemptJournal, RecordedAttempt};
 pub use ledger::{
-    Checkpoint, Finished, ItemId, LayoutRow, Ledger, LedgerEvent, Outcome, OutputRow, PlannedRow,
-    Verdict,
+    Checkpoint, Finished, ItemId, KnownRow, LayoutRow, Ledger, LedgerEvent, Outcome, OutputRow,
+    PlannedRow, Verdict, custom_id_key,
 };
 
 pub use progress::{Finished as FinishedRows, Progress, ProgressSnapshot};

@@ -7,7 +7,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     config::JobConfig,
-    ledger::{Finished, ItemId, LayoutRow, Ledger, Outcome, PlannedRow, Verdict},
+    ledger::{
+        Finished, ItemId, KnownRow, LayoutRow, Ledger, Outcome, PlannedRow, Verdict, custom_id_key,
+    },
     progress::Progress,
     row::{Call, Prepare, RawRow, Seen, Source},
     sequencer::Notice,
@@ -125,7 +127,7 @@ impl Planner<'_> {
 
     /// A row that stands where it stood.
     fn known(&mut self, row: RawRow, known: LayoutRow, filling: &mut Filling) -> Result<(), Error> {
-        let occurrence = note_row(self.seen, &known)?;
+        let occurrence = note_row(self.seen, &KnownRow::from(&known))?;
         let mut planned = PlannedRow {
             index: row.index,
             hash: row.hash,
@@ -307,13 +309,9 @@ impl Planner<'_> {
 }
 
 /// Notes a row's keys, and says which of several equal requests it is.
-pub(super) fn note_row(seen: &mut dyn Seen, row: &LayoutRow) -> Result<u32, Error> {
-    if row.owns_custom_id {
-        seen.note(custom_id_key(&row.custom_id))?;
+pub(super) fn note_row(seen: &mut dyn Seen, row: &KnownRow) -> Result<u32, Error> {
+    if let Some(custom_id) = row.custom_id {
+        seen.note(custom_id)?;
     }
     seen.note(*row.fingerprint.as_bytes())
-}
-
-fn custom_id_key(custom_id: &str) -> [u8; 16] {
-    *Fingerprint::of_bytes("custom_id", custom_id.as_bytes()).as_bytes()
 }

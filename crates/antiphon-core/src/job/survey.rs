@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     config::JobConfig,
-    ledger::{LayoutRow, Ledger, Verdict},
+    ledger::{KnownRow, Ledger, Verdict},
     planner::note_row,
     row::{Beginning, RawRow, Seen, Source},
 };
@@ -71,7 +71,7 @@ pub fn survey(
     seen: &mut dyn Seen,
     written: u64,
 ) -> Result<Survey, Error> {
-    let mut layout = ledger.layout(0);
+    let mut layout = ledger.known();
     let mut survey = Survey {
         comparison: Comparison::Same,
         rows: 0,
@@ -112,7 +112,7 @@ impl Survey {
     fn settle(
         &mut self,
         row: &RawRow,
-        known: &LayoutRow,
+        known: &KnownRow,
         written: u64,
         config: &JobConfig,
         seen: &mut dyn Seen,

@@ -1,5 +1,6 @@
 //! The ledger on embedded SQLite: one writer thread, group commit, a checksum in each record.
 
+mod ahead;
 mod header;
 mod records;
 mod salvage;
@@ -22,14 +23,14 @@ use std::{
 use antiphon_core::{
     Error, ErrorKind, Fingerprint,
     job::{
-        Checkpoint, Finished, ItemId, LayoutRow, Ledger, LedgerEvent, OutputRow, PlannedRow,
-        RecordedAttempt, Verdict,
+        Checkpoint, Finished, ItemId, KnownRow, LayoutRow, Ledger, LedgerEvent, OutputRow,
+        PlannedRow, RecordedAttempt, Verdict,
     },
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot;
 
-pub(crate) use records::ledger_error;
+use records::ledger_error;
 pub use salvage::open_or_salvage;
 use sums::signed;
 use writer::{Op, Writer};
@@ -205,13 +206,15 @@ impl SqliteLedger {
 
     fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        query(&reader).map_err(|error| {
-            if records::is_broken(&error) {
-                self.broken.store(true, Relaxed);
-                salvage::mark(&self.path);
-            }
-            ledger_error(error)
-        })
+        query(&reader).map_err(|error| self.failed_read(error))
+    }
+
+    fn failed_read(&self, error: rusqlite::Error) -> Error {
+        if records::is_broken(&error) {
+            self.broken.store(true, Relaxed);
+            salvage::mark(&self.path);
+        }
+        ledger_error(error)
     }
 
     fn layout_page(&self, from: i64) -> Result<Vec<LayoutRow>, Error> {
@@ -284,6 +287,10 @@ fn read_meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<Stri
 impl Ledger for SqliteLedger {
     fn listen(&self, listener: Box<dyn Fn(LedgerEvent) + Send>) {
         self.send(Op::Listen(listener));
+    }
+
+    fn known(&self) -> Box<dyn Iterator<Item = Result<KnownRow, Error>> + Send + '_> {
+        Box::new(ahead::known_rows(self))
     }
 
     fn layout(&self, from: u64) -> Box<dyn Iterator<Item = Result<LayoutRow, Error>> + Send + '_> {

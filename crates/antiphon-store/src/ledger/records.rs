@@ -3,8 +3,8 @@
 use antiphon_core::{
     Error, ErrorKind, Fingerprint, FinishReason, Usage,
     job::{
-        Answered, AnsweredAttempt, LayoutRow, Outcome, OutputRow, PlannedRow, RecordedAttempt,
-        Verdict,
+        Answered, AnsweredAttempt, KnownRow, LayoutRow, Outcome, OutputRow, PlannedRow,
+        RecordedAttempt, Verdict, custom_id_key,
     },
 };
 use rusqlite::{CachedStatement, Connection, Row, params};
@@ -216,6 +216,72 @@ pub(super) fn layout_row(row: &Row<'_>) -> rusqlite::Result<LayoutRow> {
             verdict: None,
         },
     })
+}
+
+/// Columns of [`known_row`].
+pub(super) const KNOWN_COLUMNS: &str = "l.row, l.hash, l.item, l.occurrence, l.owns, l.custom_id, l.input, l.sum, \
+     i.fingerprint, i.run, i.sum, o.run, o.error, o.attempts, o.input_tokens, o.output_tokens, \
+     o.cached_input_tokens, o.reasoning_tokens, o.cache_write_tokens, o.latency_us, o.finish, o.sum";
+
+/// A row of the layout as the survey needs it. A damaged one has a hash that no line has.
+pub(super) fn known_row(row: &Row<'_>) -> rusqlite::Result<KnownRow> {
+    let index = row.get(0).map(unsigned)?;
+    let nothing = KnownRow {
+        index,
+        hash: [0; 16],
+        fingerprint: Fingerprint::from_bytes([0; 16]),
+        custom_id: None,
+        verdict: None,
+    };
+    Ok(known_place(row, index).map_or(nothing, |place| KnownRow {
+        verdict: known_verdict(row),
+        ..place
+    }))
+}
+
+// without a copy of any text: a survey reads a million of these
+fn known_place(row: &Row<'_>, index: u64) -> Option<KnownRow> {
+    let number = |column: usize| row.get_ref(column).ok()?.as_i64().ok();
+    let (item, owns) = (number(2)?, number(4)?);
+    let hash = row.get_ref(1).ok()?.as_blob().ok()?;
+    let custom_id = row.get_ref(5).ok()?.as_str().ok()?;
+    let input = row.get_ref(6).ok()?.as_str_or_null().ok()?;
+    let print = row.get_ref(8).ok()?.as_blob().ok()?;
+    let (sum, occurrence) = (number(7)?, number(3)?);
+    let is_sound =
+        sum == sums::place(
+            signed(index),
+            hash,
+            item,
+            occurrence,
+            owns,
+            custom_id,
+            input,
+        ) && number(10)? == sums::item(item, print, number(9)?);
+    is_sound.then_some(KnownRow {
+        index,
+        hash: hash.try_into().ok()?,
+        fingerprint: Fingerprint::from_bytes(print.try_into().ok()?),
+        custom_id: (owns != 0).then(|| custom_id_key(custom_id)),
+        verdict: None,
+    })
+}
+
+fn known_verdict(row: &Row<'_>) -> Option<Verdict> {
+    let number = |column: usize| row.get_ref(column).ok()?.as_i64().ok();
+    let (item, run) = (number(2)?, number(11)?);
+    let error = row.get_ref(12).ok()?.as_str_or_null().ok()?;
+    let finish = row.get_ref(20).ok()?.as_str_or_null().ok()?;
+    let mut counts = [0; 7];
+    for (count, column) in counts.iter_mut().zip(13..) {
+        *count = number(column)?;
+    }
+    let is_sound = number(21)? == sums::verdict(item, run, error, counts, finish);
+    let error = match error {
+        None => None,
+        Some(code) => Some(ErrorKind::from_code(code)?),
+    };
+    is_sound.then_some(Verdict { error })
 }
 
 /// A line of output; `None` where it is damaged or has no outcome.

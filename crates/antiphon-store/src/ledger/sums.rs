@@ -1,16 +1,25 @@
 //! A checksum for each record: SQLite notices a broken page structure, not a flipped bit inside a value.
 
+use std::cell::Cell;
+
 use antiphon_core::{
     Usage,
     job::{Outcome, PlannedRow},
 };
+
+thread_local! {
+    // one buffer a thread: a survey makes three sums a row
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Gathers a record's fields, each with its length, behind the name of its table.
 pub(super) struct Sum(Vec<u8>);
 
 impl Sum {
     pub(super) fn of(table: &str) -> Self {
-        Self(Vec::with_capacity(256)).text(table)
+        let mut buffer = BUFFER.take();
+        buffer.clear();
+        Self(buffer).text(table)
     }
 
     pub(super) fn number(mut self, number: i64) -> Self {
@@ -38,6 +47,7 @@ impl Sum {
     /// 64 bits of the hash, as SQLite keeps integers.
     pub(super) fn finish(self) -> i64 {
         let hash = blake3::hash(&self.0);
+        BUFFER.set(self.0);
         let mut short = [0; 8];
         short.copy_from_slice(&hash.as_bytes()[..8]);
         i64::from_le_bytes(short)
@@ -57,32 +67,65 @@ pub(super) fn item(item: i64, fingerprint: &[u8], run: i64) -> i64 {
 }
 
 pub(super) fn layout(row: &PlannedRow) -> i64 {
+    place(
+        signed(row.index),
+        &row.hash,
+        row.item,
+        i64::from(row.occurrence),
+        i64::from(row.owns_custom_id),
+        &row.custom_id,
+        row.input.as_deref(),
+    )
+}
+
+/// The sum of a row of the layout, from its columns.
+pub(super) fn place(
+    row: i64,
+    hash: &[u8],
+    item: i64,
+    occurrence: i64,
+    owns: i64,
+    custom_id: &str,
+    input: Option<&str>,
+) -> i64 {
     Sum::of("layout")
-        .number(signed(row.index))
-        .bytes(&row.hash)
-        .number(row.item)
-        .number(i64::from(row.occurrence))
-        .number(i64::from(row.owns_custom_id))
-        .text(&row.custom_id)
-        .option(row.input.as_deref())
+        .number(row)
+        .bytes(hash)
+        .number(item)
+        .number(occurrence)
+        .number(owns)
+        .text(custom_id)
+        .option(input)
         .finish()
 }
 
 pub(super) fn outcome(item: i64, run: i64, outcome: &Outcome) -> i64 {
     let usage = &outcome.usage;
-    Sum::of("outcomes")
-        .number(item)
-        .number(run)
-        .option(outcome.error.map(|kind| kind.code()))
-        .number(i64::from(outcome.attempts))
-        .number(signed(usage.input_tokens))
-        .number(signed(usage.output_tokens))
-        .number(signed(usage.cached_input_tokens))
-        .number(signed(usage.reasoning_tokens))
-        .number(signed(usage.cache_write_tokens))
-        .number(signed(outcome.latency_us))
-        .option(outcome.finish.as_ref().map(|reason| reason.as_str()))
-        .finish()
+    let counts = [
+        i64::from(outcome.attempts),
+        signed(usage.input_tokens),
+        signed(usage.output_tokens),
+        signed(usage.cached_input_tokens),
+        signed(usage.reasoning_tokens),
+        signed(usage.cache_write_tokens),
+        signed(outcome.latency_us),
+    ];
+    let error = outcome.error.map(|kind| kind.code());
+    let finish = outcome.finish.as_ref().map(|reason| reason.as_str());
+    verdict(item, run, error, counts, finish)
+}
+
+/// The sum of an outcome without its answer, from its columns.
+pub(super) fn verdict(
+    item: i64,
+    run: i64,
+    error: Option<&str>,
+    counts: [i64; 7],
+    finish: Option<&str>,
+) -> i64 {
+    let sum = Sum::of("outcomes").number(item).number(run).option(error);
+    let sum = counts.into_iter().fold(sum, Sum::number);
+    sum.option(finish).finish()
 }
 
 pub(super) fn answer(item: i64, run: i64, head: &str, details: &str) -> i64 {

@@ -17,7 +17,7 @@ fn print_of(name: &str) -> Fingerprint {
     Fingerprint::of_bytes("test", name.as_bytes())
 }
 
-fn row(index: u64, item: i64, name: &str, occurrence: u32) -> PlannedRow {
+pub(super) fn row(index: u64, item: i64, name: &str, occurrence: u32) -> PlannedRow {
     PlannedRow {
         index,
         hash: *print_of(&format!("line {index}")).as_bytes(),
@@ -31,7 +31,7 @@ fn row(index: u64, item: i64, name: &str, occurrence: u32) -> PlannedRow {
     }
 }
 
-fn outcome(text: &str, error: Option<ErrorKind>) -> Outcome {
+pub(super) fn outcome(text: &str, error: Option<ErrorKind>) -> Outcome {
     Outcome {
         error,
         attempts: 2,
@@ -48,7 +48,7 @@ fn outcome(text: &str, error: Option<ErrorKind>) -> Outcome {
 }
 
 /// Plans rows, commits outcomes and closes the ledger, as a run does.
-fn write(folder: &Path, rows: Vec<PlannedRow>, outcomes: Vec<(u64, i64, Outcome)>) {
+pub(super) fn write(folder: &Path, rows: Vec<PlannedRow>, outcomes: Vec<(u64, i64, Outcome)>) {
     let ledger = SqliteLedger::open(folder).unwrap();
     let (told, events) = mpsc::channel();
     ledger.listen(Box::new(move |event| told.send(event).unwrap()));

@@ -66,7 +66,7 @@ impl LineSource {
                 break;
             }
             any = true;
-            let newline = chunk.iter().position(|byte| *byte == b'\n');
+            let newline = memchr::memchr(b'\n', chunk);
             let piece = &chunk[..newline.unwrap_or(chunk.len())];
             blank = blank && piece.iter().all(u8::is_ascii_whitespace);
             if too_long || self.buffer.len() + piece.len() > self.limit {
