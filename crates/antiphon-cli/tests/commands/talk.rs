@@ -158,6 +158,22 @@ fn the_last_words_name_the_exact_next_command() {
 }
 
 #[test]
+fn a_changed_input_is_told_with_its_physical_line() {
+    let scratch = Scratch::new();
+    let row = |prompt: &str| format!("{{\"prompt\":\"{prompt}\",\"model\":\"sim/x\"}}");
+    let run = || scratch.run(&["-o", "out.jsonl"]);
+    scratch.write("in.jsonl", format!("{}\n\n\n{}\n", row("a"), row("b")));
+    run().says(0, &["2 rows"]);
+    scratch.write("in.jsonl", format!("{}\n\n\n{}\n", row("a"), row("c")));
+    run().says(
+        0,
+        &["the input changed from line 4 on", "1 from earlier runs"],
+    );
+    scratch.write("in.jsonl", row("a"));
+    run().says(0, &["the input ends earlier than in the last run"]);
+}
+
+#[test]
 fn nothing_a_provider_says_drives_the_terminal() {
     let hostile = "\\u001b]52;c;AAAA\\u0007\\u009b2J\\u202e wrong key";
     let stub = Stub::new(401, &format!("{{\"error\":{{\"message\":\"{hostile}\"}}}}"));

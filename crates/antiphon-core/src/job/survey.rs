@@ -17,10 +17,11 @@ pub enum Comparison {
     Fresh,
     /// Every row of the layout is where it was; the input may go on after it.
     Same,
-    /// Rows were inserted, deleted, edited or moved, or the plan changed. The first row that differs.
+    /// Rows were inserted, deleted, edited or moved, or the plan changed.
     Changed {
-        /// Position of the first difference.
-        first: u64,
+        /// Physical line of the first row that differs, where there is one: the input may just be shorter, and a plan
+        /// has no place in it.
+        line: Option<u64>,
     },
 }
 
@@ -86,12 +87,16 @@ pub fn survey(
                 survey.settle(&row, &known, written, config, seen)?
             }
             Some(_) => {
-                survey.comparison = Comparison::Changed { first: row.index };
+                survey.comparison = Comparison::Changed {
+                    line: Some(row.line),
+                };
                 return Ok(survey);
             }
             // beyond the layout, in a ledger with items that stand nowhere in it: they may be those of these rows
             None if ledger.next_item() > row.index.cast_signed() => {
-                survey.comparison = Comparison::Changed { first: row.index };
+                survey.comparison = Comparison::Changed {
+                    line: Some(row.line),
+                };
                 return Ok(survey);
             }
             None => false,
@@ -102,7 +107,7 @@ pub fn survey(
         }
     }
     if layout.next().is_some() {
-        survey.comparison = Comparison::Changed { first: survey.rows };
+        survey.comparison = Comparison::Changed { line: None };
     }
     Ok(survey)
 }

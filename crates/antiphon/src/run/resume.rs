@@ -87,7 +87,7 @@ impl Resumed {
     /// Every row is looked up by its content, and the output is written anew.
     fn by_content(told: String) -> Self {
         Self {
-            comparison: Comparison::Changed { first: 0 },
+            comparison: Comparison::Changed { line: None },
             rebuild: true,
             told: Some(told),
             settled: Settled::default(),
@@ -127,12 +127,16 @@ pub(super) fn compare(
     let checkpoint = ledger.last_checkpoint().map_err(ledger_error)?;
     let survey =
         survey(&mut *source, ledger, config, seen, checkpoint.rows).map_err(ledger_error)?;
-    if let Comparison::Changed { first } = survey.comparison {
+    if let Comparison::Changed { line } = survey.comparison {
+        let what = line.map_or_else(
+            || "the input ends earlier than in the last run".to_owned(),
+            |line| format!("the input changed from line {line} on"),
+        );
         return Ok(Resumed {
             comparison: survey.comparison,
             rebuild: true,
             told: Some(format!(
-                "the input changed from row {first} on; only new or changed rows are sent, and the output is rebuilt"
+                "{what}; only new or changed rows are sent, and the output is rebuilt"
             )),
             settled: Settled::default(),
         });
