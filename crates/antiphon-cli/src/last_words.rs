@@ -35,7 +35,7 @@ pub(crate) fn say(end: &RunEnd, args: &RunArgs, printer: &Printer) {
     end.notes.iter().for_each(|note| printer.say(note));
     let mut line = format!(
         "{}: {} succeeded",
-        rows_so_far(end),
+        rows_of_input(end),
         words::count(report.succeeded)
     );
     let finished = &end.progress.finished;
@@ -129,16 +129,12 @@ fn this_command(extra: Option<&str>) -> String {
     }
 }
 
-/// The rows of the input; of a run that stopped early those that were read, which is not all of them.
-fn rows_so_far(end: &RunEnd) -> String {
-    let total = end.report.total;
+/// The rows of the input, as well as they are known after a run that stopped early.
+fn rows_of_input(end: &RunEnd) -> String {
+    let rows = words::rows(end.report.total);
     match end.progress.expected {
-        _ if end.progress.planned_all => words::rows(total),
-        Some(expected) if expected > total => format!(
-            "{} of about {} read",
-            words::count(total),
-            words::rows(expected)
-        ),
-        _ => format!("{} read so far", words::rows(total)),
+        _ if end.progress.is_exact => rows,
+        Some(_) => format!("about {rows}"),
+        None => format!("{rows} read so far"),
     }
 }

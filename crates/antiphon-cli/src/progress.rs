@@ -124,7 +124,7 @@ fn parts(watch: &RunWatch, report: &Report, rate: &mut Rate, bar: &ProgressBar) 
     let expected = progress.expected.unwrap_or(0).max(finished);
     bar.set_length(expected);
     bar.set_position(finished);
-    let about = if progress.planned_all { "" } else { "~" };
+    let about = if progress.is_exact { "" } else { "~" };
     let mut parts = vec![match progress.expected {
         Some(_) => format!(
             "{}/{about}{}",

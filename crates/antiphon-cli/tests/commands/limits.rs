@@ -3,6 +3,7 @@
 use antiphon_sim::{SimConfig, SimServer, Simulator};
 
 use crate::support::{Scratch, codes, sim_config};
+use serde_json::Value;
 
 fn rows(number: u32) -> Scratch {
     let rows: Vec<String> = (0..number)
@@ -41,6 +42,38 @@ fn each_quota_holds_calls_back_and_the_deadline_ends_the_run() {
         scratch
             .run(&["-m", "sim/x", "-o", "out.jsonl"])
             .says(0, &["1 from earlier runs"]);
+    }
+}
+
+#[test]
+fn the_report_of_a_run_that_stopped_early_counts_the_whole_input() {
+    // more rows than are read ahead of the calls
+    let lines: String = (0..3000)
+        .map(|n| format!("{{\"prompt\":\"{n}\"}}\n\n"))
+        .collect();
+    for (limit, input, total) in [
+        (None, "in.jsonl", Some(3000)),
+        (Some("2500"), "in.jsonl", Some(2500)),
+        (Some("9000"), "in.jsonl", Some(3000)),
+        (None, "-", None),
+    ] {
+        let scratch = Scratch::new();
+        scratch.write("in.jsonl", &lines);
+        let mut args = vec!["run", input, "-m", "sim/x", "--rpm", "1"];
+        args.extend(["--deadline", "300ms", "-o", "out.jsonl"]);
+        args.extend(["--report", "report.json"]);
+        args.extend(limit.map(|limit| ["--limit", limit]).iter().flatten());
+        let ran = scratch.antiphon_reading(lines.as_bytes(), &args);
+        ran.says(3, &["1 succeeded"]);
+        let report: Value = serde_json::from_str(&scratch.read("report.json")).unwrap();
+        let count = |name: &str| report[name].as_u64().unwrap();
+        assert_eq!(count("pending") + 1, count("total"), "{}", ran.err);
+        assert_eq!(report["success_rate"], 1.0);
+        match total {
+            Some(total) => assert_eq!(count("total"), total),
+            // a stream is not read on for the sake of a number
+            None => assert!(count("total") < 3000 && ran.err.contains("read so far")),
+        }
     }
 }
 

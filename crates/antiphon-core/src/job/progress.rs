@@ -3,8 +3,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        Mutex, OnceLock, PoisonError,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
 };
 
@@ -17,13 +20,20 @@ use crate::{ErrorKind, FinishReason, Usage};
 /// Counters of a job.
 #[derive(Debug, Default)]
 pub struct Progress {
-    planned: AtomicU64,
+    reached: Mutex<Reached>,
     planned_all: AtomicBool,
-    read_bytes: AtomicU64,
+    counted: OnceLock<u64>,
     total_bytes: AtomicU64,
     most_rows: AtomicU64,
     finished: Mutex<Finished>,
     dropped: Mutex<BTreeSet<String>>,
+}
+
+/// How far the input has been read.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reached {
+    rows: u64,
+    bytes: u64,
 }
 
 /// Rows that have an outcome.
@@ -69,10 +79,13 @@ impl Finished {
 pub struct ProgressSnapshot {
     /// Rows read so far.
     pub planned: u64,
-    /// Whether the input has been read to its end: then `planned` is the total.
-    pub planned_all: bool,
-    /// The number of rows: exact once all are read, before that judged by the share of the input that was read.
+    /// Bytes of input up to and including the last of them.
+    pub read_bytes: u64,
+    /// The number of rows: exact once all are read or counted, before that judged by the share of the input that was
+    /// read.
     pub expected: Option<u64>,
+    /// Whether that number is exact.
+    pub is_exact: bool,
     /// Rows with an outcome.
     pub finished: Finished,
     /// Parameters that targets could not take, each with the model it was meant for.
@@ -86,16 +99,24 @@ impl Progress {
     }
 
     pub(super) fn planned(&self, rows: u64, read_bytes: u64) {
-        self.planned.store(rows, Relaxed);
-        self.read_bytes.store(read_bytes, Relaxed);
+        *self.reached() = Reached {
+            rows,
+            bytes: read_bytes,
+        };
+    }
+
+    /// The input of a run that stopped early was counted to its end: the number of rows is known after all.
+    pub fn counted(&self, rows: u64) {
+        // whoever counts first has counted
+        let _known = self.counted.set(rows);
     }
 
     pub(super) fn planned_all(&self) {
-        self.planned_all.store(true, Relaxed);
+        self.planned_all.store(true, Release);
     }
 
     pub(super) fn settled(&self, settled: &Settled) {
-        self.planned.store(settled.beginning.rows, Relaxed);
+        self.planned(settled.beginning.rows, settled.beginning.end);
         let mut finished = self.lock();
         for (error, rows) in &settled.outcomes {
             finished.count(*error, *rows);
@@ -133,6 +154,10 @@ impl Progress {
         }
     }
 
+    fn reached(&self) -> std::sync::MutexGuard<'_, Reached> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn dropped(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
         self.dropped.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,14 +168,17 @@ impl Progress {
 
     /// How far the job is now.
     pub fn snapshot(&self) -> ProgressSnapshot {
-        let planned = self.planned.load(Relaxed);
-        let planned_all = self.planned_all.load(Relaxed);
-        let (read, total) = (
-            self.read_bytes.load(Relaxed),
-            self.total_bytes.load(Relaxed),
-        );
-        let expected = if planned_all {
-            Some(planned)
+        // in this order: what is read once all are planned is all
+        let planned_all = self.planned_all.load(Acquire);
+        let Reached {
+            rows: planned,
+            bytes: read,
+        } = *self.reached();
+        let total = self.total_bytes.load(Relaxed);
+        let counted = self.counted.get().copied();
+        let exact = planned_all.then_some(planned).or(counted);
+        let expected = if exact.is_some() {
+            exact
         } else if read > 0 && total >= read {
             let share = read as f64 / total as f64;
             let all = (planned as f64 / share).round() as u64;
@@ -160,8 +188,9 @@ impl Progress {
         };
         ProgressSnapshot {
             planned,
-            planned_all,
+            read_bytes: read,
             expected,
+            is_exact: exact.is_some(),
             finished: self.lock().clone(),
             dropped: self.dropped().iter().cloned().collect(),
         }

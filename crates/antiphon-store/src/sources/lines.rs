@@ -8,7 +8,9 @@ use bytes::Bytes;
 /// The longest line that is read, in bytes. A longer one becomes an error line; it is skipped, never held in memory.
 pub const LINE_LIMIT: usize = 16 << 20;
 
-const BUFFER: usize = 256 << 10;
+pub(super) const BUFFER: usize = 256 << 10;
+/// The byte order mark that some editors begin a file with.
+pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads non-blank lines. A byte order mark, CRLF and a missing last newline are accepted.
 pub struct LineSource {
@@ -92,8 +94,8 @@ impl LineSource {
             return Ok(None);
         }
         self.line += 1;
-        if self.line == 1 && self.buffer.starts_with(b"\xef\xbb\xbf") {
-            self.buffer.drain(..3);
+        if self.line == 1 && self.buffer.starts_with(BOM) {
+            self.buffer.drain(..BOM.len());
         }
         if self.buffer.last() == Some(&b'\r') {
             self.buffer.pop();

@@ -1,7 +1,9 @@
 //! Readers of input. A new format is a file here and a row in [`FORMATS`].
 
+mod count;
 mod lines;
 
+pub use count::count_rows;
 pub use lines::{LINE_LIMIT, LineSource};
 
 /// A format of input.

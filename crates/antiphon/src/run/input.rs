@@ -98,6 +98,16 @@ impl Input {
         Ok((Box::new(file), length))
     }
 
+    /// Counts its rows from a byte on, `most` at most; `None` where it cannot be read a second time.
+    pub(super) fn count_rows(&self, from: u64, most: u64) -> Option<u64> {
+        match self {
+            Self::File(path) if !self.reads_once() => {
+                sources::count_rows(File::open(path).ok()?, from, most).ok()
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it can be read only once.
     pub(super) fn reads_once(&self) -> bool {
         match self {

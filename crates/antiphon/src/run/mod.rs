@@ -107,6 +107,8 @@ impl std::error::Error for RunError {}
 pub struct PreparedRun {
     job: Job,
     deadline: Option<Duration>,
+    input: Input,
+    limit: Option<u64>,
     watch: RunWatch,
     /// What the user should be told before the first call.
     pub notes: Vec<String>,
@@ -146,6 +148,20 @@ impl RunWatch {
             &self.session.metrics().snapshot(),
             self.started.elapsed(),
         )
+    }
+
+    /// A run that stopped early has not read all of its input. How many rows wait in the rest is counted.
+    async fn count_the_rest(&self, input: Input, limit: Option<u64>) {
+        let read = self.progress.snapshot();
+        if read.is_exact {
+            return;
+        }
+        let most = limit.unwrap_or(u64::MAX).saturating_sub(read.planned);
+        let rest = tokio::task::spawn_blocking(move || input.count_rows(read.read_bytes, most));
+        // an input that is gone by now leaves what was judged by the share that was read
+        if let Ok(Some(rest)) = rest.await {
+            self.progress.counted(read.planned + rest);
+        }
     }
 
     /// How far the run is.
@@ -208,6 +224,7 @@ impl PreparedRun {
         if let Some(deadline) = deadline {
             deadline.abort();
         }
+        watch.count_the_rest(self.input, self.limit).await;
         let progress = watch.progress();
         let mut notes: Vec<String> = self
             .lines

@@ -111,6 +111,8 @@ pub(super) fn prepare(
     Ok(PreparedRun {
         job,
         deadline: options.deadline,
+        input: options.input,
+        limit: options.limit,
         watch: RunWatch {
             progress,
             session,

@@ -8,7 +8,8 @@ use serde::Serialize;
 /// The report of a run as `--report` writes it. What is unknown is `null`, never 0.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Rows of the input, read so far or all of them.
+    /// Rows of the input, or as many of them as `--limit` allows. While they are read it is judged by the share that was
+    /// read; of a stream that was not read to its end it is what was read.
     pub total: u64,
     /// Rows with an answer in the output.
     pub succeeded: u64,
@@ -20,7 +21,7 @@ pub struct Report {
     pub resumed: u64,
     /// Rows that were answered without a call of their own.
     pub cached: u64,
-    /// `succeeded` of `total`; 1 for no rows.
+    /// `succeeded` of the rows that have an outcome; 1 where none has.
     pub success_rate: f64,
     /// Duration of this run, seconds.
     pub duration_s: f64,
@@ -76,7 +77,8 @@ impl Report {
         duration: Duration,
     ) -> Self {
         let finished = &progress.finished;
-        let total = progress.planned.max(finished.total());
+        let expected = progress.expected.unwrap_or(progress.planned);
+        let total = expected.max(finished.total());
         let seconds = duration.as_secs_f64();
         let of_this_run = finished.total() - finished.resumed.min(finished.total());
         let known = |value: f64| (metrics.successes > 0).then_some((value * 1e3).round() / 1e3);
@@ -87,10 +89,10 @@ impl Report {
             pending: total - finished.total(),
             resumed: finished.resumed,
             cached: finished.shared,
-            success_rate: if total == 0 {
+            success_rate: if finished.total() == 0 {
                 1.0
             } else {
-                finished.succeeded as f64 / total as f64
+                finished.succeeded as f64 / finished.total() as f64
             },
             duration_s: (seconds * 1e3).round() / 1e3,
             requests_per_second: if seconds > 0.0 {
