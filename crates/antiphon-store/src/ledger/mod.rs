@@ -8,6 +8,7 @@ mod schema;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod version;
 mod writer;
 
 use std::{
@@ -33,6 +34,7 @@ use tokio::sync::oneshot;
 use records::ledger_error;
 pub use salvage::open_or_salvage;
 use sums::signed;
+use version::OpenError;
 use writer::{Op, Writer};
 
 /// Rows that a layout is read by: short reads keep the writer's log short.
@@ -97,10 +99,8 @@ impl SqliteLedger {
 
     fn open_database(path: &Path) -> Result<Self, OpenError> {
         let connection = schema::open_writer(path)?;
-        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version > schema::VERSION {
-            return Err(OpenError::Newer(version));
-        }
+        version::settle(&connection)?;
+        schema::upgrade(&connection)?;
         let run = read_meta(&connection, "run")?
             .and_then(|run| run.parse::<i64>().ok())
             .unwrap_or(0)
@@ -258,17 +258,6 @@ impl SqliteLedger {
             None => 2,
         });
         Ok(items)
-    }
-}
-
-enum OpenError {
-    Newer(i64),
-    Sqlite(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for OpenError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
     }
 }
 

@@ -40,18 +40,29 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
          PRAGMA journal_size_limit=67108864; PRAGMA temp_store=FILE; PRAGMA cache_size=-2048;",
     )?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match version {
-        0 => connection.execute_batch(&format!(
+    if version == 0 {
+        connection.execute_batch(&format!(
             "BEGIN; {TABLES} PRAGMA user_version={VERSION}; COMMIT;"
-        ))?,
-        // a record without a part has the sum that it had in version 1
-        1 => connection.execute_batch(
-            "BEGIN; ALTER TABLE attempts ADD COLUMN part TEXT NOT NULL DEFAULT '';
-             PRAGMA user_version=2; COMMIT;",
-        )?,
-        _ => {}
+        ))?;
     }
     Ok(connection)
+}
+
+/// Brings the tables of version 1 up to date: it knew no parts, and a record without one has the sum that it had there.
+/// It is told by its tables, not by its version, of which a bit may be flipped.
+pub(super) fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
+    let has_parts: bool = connection.query_row(
+        "SELECT count(*) FROM pragma_table_info('attempts') WHERE name = 'part'",
+        [],
+        |row| row.get(0),
+    )?;
+    if !has_parts {
+        connection.execute_batch(&format!(
+            "BEGIN; ALTER TABLE attempts ADD COLUMN part TEXT NOT NULL DEFAULT '';
+             PRAGMA user_version={VERSION}; COMMIT;"
+        ))?;
+    }
+    Ok(())
 }
 
 /// Opens a connection that only reads; it sees what the writer has committed.

@@ -11,7 +11,7 @@ use antiphon_core::{
 };
 use rusqlite::Connection;
 
-use super::{SqliteLedger, open_or_salvage};
+use super::{SqliteLedger, open_or_salvage, sums};
 
 fn print_of(name: &str) -> Fingerprint {
     Fingerprint::of_bytes("test", name.as_bytes())
@@ -262,14 +262,41 @@ fn a_file_that_is_no_database_is_moved_aside() {
 
 #[test]
 fn a_newer_ledger_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    drop(SqliteLedger::open(folder.path()).unwrap());
-    Connection::open(folder.path().join(SqliteLedger::FILE))
-        .unwrap()
-        .execute_batch("PRAGMA user_version=99")
-        .unwrap();
-    let error = SqliteLedger::open(folder.path()).unwrap_err();
-    assert!(error.to_string().contains("newer"), "{error}");
+    // one that says it twice, one whose note cannot be read, and one that has other tables
+    for noted in [
+        format!(
+            "REPLACE INTO meta VALUES ('version', '99', {})",
+            sums::meta("version", "99")
+        ),
+        "UPDATE meta SET sum = sum + 1 WHERE key = 'version'".to_owned(),
+        "DROP TABLE meta".to_owned(),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        sample(folder.path());
+        let change = format!("PRAGMA user_version=99; {noted}");
+        change_file(folder.path(), &change);
+        let error = open_or_salvage(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("newer"), "{noted}: {error}");
+    }
+}
+
+#[test]
+fn a_version_that_is_a_flipped_bit_is_put_right() {
+    for bit in 0..32 {
+        let folder = tempfile::tempdir().unwrap();
+        sample(folder.path());
+        let flipped = (2u32 ^ (1 << bit)).cast_signed();
+        change_file(folder.path(), &format!("PRAGMA user_version={flipped}"));
+        for _ in 0..2 {
+            let (ledger, told) = open_or_salvage(folder.path()).unwrap();
+            assert_eq!((ledger.next_item(), told), (3, None), "bit {bit}");
+        }
+    }
+}
+
+fn change_file(folder: &Path, change: &str) {
+    let file = Connection::open(folder.join(SqliteLedger::FILE)).unwrap();
+    file.execute_batch(change).unwrap();
 }
 
 #[test]
@@ -289,10 +316,8 @@ fn a_ledger_of_version_1_is_read() {
         ledger.record(4, recorded.clone()).blocking_recv().unwrap();
     }
     // what version 1 lacked is taken away; the record's sum is the one that version 1 wrote
-    Connection::open(folder.path().join(SqliteLedger::FILE))
-        .unwrap()
-        .execute_batch("ALTER TABLE attempts DROP COLUMN part; PRAGMA user_version=1")
-        .unwrap();
+    let older = "ALTER TABLE attempts DROP COLUMN part; PRAGMA user_version=1";
+    change_file(folder.path(), older);
     let ledger = SqliteLedger::open(folder.path()).unwrap();
     assert_eq!(ledger.attempts(4).unwrap(), [recorded]);
 }
