@@ -62,6 +62,31 @@ async fn no_row_fails_in_an_outage_of_the_server() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn probes_are_not_counted_against_the_calls_that_make_them() {
+    let clock = SystemClock::new();
+    let leaf = Scripted::new(move |_, _| {
+        let second = clock.now().since_start().as_secs();
+        async move {
+            match second {
+                1..120 => Err(error(ErrorKind::Connection)),
+                _ => ready("x"),
+            }
+        }
+    });
+    let retries = 5;
+    let bench = bench(leaf.clone(), AccountConfig::default(), retries);
+    for call in bench.start(1) {
+        call.await.unwrap().unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    // so few calls that each of them is the probe again and again
+    for call in bench.start(3) {
+        let head = call.await.unwrap().unwrap().head;
+        assert!(head.attempts > retries + 1, "{} attempts", head.attempts);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn during_an_outage_probes_go_out_one_by_one() {
     let leaf = Scripted::new(|number, _| async move {
         match number {
