@@ -65,6 +65,7 @@ kinds! {
     Refusal "refusal" Answers "The model declines: `message.refusal` (OpenAI), `stop_reason: refusal` (Anthropic)."
     ContentFilter "content-filter" Answers "A content filter cuts the answer: `finish_reason: content_filter`, Anthropic `refusal`."
     Length "length" Answers "The answer is cut in its middle with `length` or `max_tokens`, a schema or not."
+    OffSchema "off-schema" Answers "The answer is valid JSON that breaks the schema it was asked for; without a schema it is as usual."
     Interleaved "interleaved" Answers "Two tool calls whose pieces alternate in the stream."
     Crlf "crlf" Answers "Stream lines end in CRLF."
     Cr "cr" Answers "Stream lines end in CR alone."

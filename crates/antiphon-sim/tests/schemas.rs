@@ -1,21 +1,28 @@
-//! Answers fit the schemas that were asked for.
+//! Answers fit the schemas that were asked for, or break them where that is asked for.
 
-use antiphon_core::{ChatRequest, Model, Reply, SystemClock};
+mod rig;
+
+use antiphon_core::{ChatRequest, Model, SystemClock};
 use antiphon_sim::{SimConfig, SimModel};
+use rig::{ANTHROPIC, OPENAI, failing, folded, post, question};
 use serde_json::{Value, json};
 
 async fn instance(schema: &Value, prompt: &str) -> Value {
-    let model = SimModel::new(
-        "small",
-        SimConfig {
-            accuracy: 1.0,
-            ..SimConfig::default()
-        },
-        SystemClock::shared(),
-    );
-    let format = json!({"type": "json_schema", "json_schema": {"name": "x", "strict": true, "schema": schema}});
-    let request = ChatRequest::prompt(prompt).with_param("response_format", format);
-    let Reply { answer, .. } = model.call(request).await.unwrap().whole().await.unwrap();
+    let config = SimConfig {
+        accuracy: 1.0,
+        ..SimConfig::default()
+    };
+    let model = SimModel::new("small", config, SystemClock::shared());
+    asked(&model, schema, prompt).await
+}
+
+fn format(schema: &Value) -> Value {
+    json!({"type": "json_schema", "json_schema": {"name": "x", "strict": true, "schema": schema}})
+}
+
+async fn asked(model: &SimModel, schema: &Value, prompt: &str) -> Value {
+    let request = ChatRequest::prompt(prompt).with_param("response_format", format(schema));
+    let answer = model.call(request).await.unwrap().whole().await.unwrap().answer;
     serde_json::from_str(&answer.text).unwrap()
 }
 
@@ -83,6 +90,55 @@ async fn instances_fit_their_schemas() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn off_schema_answers_are_json_that_does_not_fit() {
+    let config = SimConfig {
+        fail: vec!["off-schema=1".parse().unwrap()],
+        ..SimConfig::default()
+    };
+    let model = SimModel::new("small", config, SystemClock::shared());
+    for schema in schemas() {
+        let value = asked(&model, &schema, "row").await;
+        let any = schema == json!({}) || schema == json!(true);
+        assert_eq!(
+            jsonschema::is_valid(&schema, &value),
+            any,
+            "{value} against {schema}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn off_schema_answers_come_on_both_wires_whole_and_streamed() {
+    let server = failing("off-schema").await;
+    let schema = &schemas()[0];
+    for path in [OPENAI, ANTHROPIC] {
+        for stream in [false, true] {
+            let mut body = question(path, "row", stream);
+            if path == OPENAI {
+                body["response_format"] = format(schema);
+            } else {
+                body["output_config"] =
+                    json!({"format": {"type": "json_schema", "schema": schema}});
+            }
+            let seen = post(&server, path, &body).await;
+            let text = if stream {
+                folded(path, &seen.body).text
+            } else {
+                let body = seen.json();
+                let text = body
+                    .pointer("/choices/0/message/content")
+                    .or(body.pointer("/content/0/text"));
+                text.and_then(Value::as_str).unwrap().to_owned()
+            };
+            let value = serde_json::from_str(&text).unwrap();
+            assert!(!jsonschema::is_valid(schema, &value), "{path}: {value}");
+        }
+    }
+    let report = server.simulator().ledger().report();
+    assert_eq!((report.answered, report.faults["off-schema"]), (4, 4));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod fit;
 mod instance;
 mod merge;
 mod number;
+mod off;
 mod pattern;
 mod prose;
 mod text;
@@ -145,7 +146,7 @@ impl Author<'_> {
             let call = self.call(tool, 0);
             return called(vec![call]);
         }
-        let text = self.text();
+        let text = self.text(kind);
         let mut choice = self.ended(text);
         let forced = match kind {
             Some(FaultKind::Length) => Finish::Length,
@@ -157,14 +158,17 @@ impl Author<'_> {
         choice
     }
 
-    fn text(&mut self) -> String {
+    fn text(&mut self, kind: Option<FaultKind>) -> String {
         let right = self.rng.f64() < self.accuracy;
         let worked = arithmetic::work(self.ask.question(), right, &mut self.rng);
         if let Some(schema) = &self.ask.schema {
             let result = worked.as_ref().map(|worked| worked.result);
-            return Generator::new(schema, &mut self.rng, result)
-                .instance()
-                .to_string();
+            let instance = Generator::new(schema, &mut self.rng, result).instance();
+            let instance = match kind {
+                Some(FaultKind::OffSchema) => off::broken(schema, instance),
+                _ => instance,
+            };
+            return instance.to_string();
         }
         let text = match worked {
             Some(worked) => format!("(simulated) {}", worked.text),
