@@ -71,6 +71,11 @@ impl Books {
         self.count("outage_calls")
     }
 
+    /// Attempts that met this kind of fault.
+    pub fn faults(&self, kind: &str) -> u64 {
+        self.0["faults"][kind].as_u64().unwrap_or(0)
+    }
+
     /// Calls of any fate.
     pub fn calls(&self) -> u64 {
         // what is refused before it is read as a request is in no other count
@@ -151,6 +156,17 @@ impl Sim {
             assert!(started.elapsed() < SETTLING, "attempts stay open");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Answers beyond the first to each prompt, once no attempt is open any more.
+    pub fn answered_again(&self) -> u64 {
+        self.settled();
+        let books = http::ask(self.address, "GET", "/sim/ledger?prompts=1", "");
+        let prompts = books["prompts"].as_array().into_iter().flatten();
+        prompts
+            .filter_map(|prompt| prompt["answered"].as_u64())
+            .map(|answered| answered.saturating_sub(1))
+            .sum()
     }
 
     /// Starts the books again; what is still open would end in the new ones, so it is waited for.

@@ -88,6 +88,22 @@ fn an_answer_off_its_schema_is_asked_for_twice_again() {
 }
 
 #[test]
+fn a_simulated_model_is_off_its_schema_where_there_is_one() {
+    let scratch = Scratch::with_input(&[r#"{"prompt":"rate it"}"#]);
+    scratch.write("schema.json", SCHEMA);
+    sim_config(&scratch, "fail = [\"off-schema=1\"]");
+    scratch
+        .run(&["-m", "sim/x", "-o", "a.jsonl"])
+        .says(0, &["1 succeeded"]);
+    scratch
+        .run(&["-m", "sim/x", "-o", "b.jsonl", "--schema", "schema.json"])
+        .says(1, &["off_schema 1"]);
+    let lines = scratch.lines("b.jsonl");
+    assert_eq!(codes(&lines), ["off_schema"]);
+    assert_eq!(column(&lines, "/antiphon/attempts"), [3]);
+}
+
+#[test]
 fn refusals_and_cut_answers_are_errors_only_with_a_schema() {
     for (fault, code, told) in [
         ("refusal", "refused", "1 refused by the model"),

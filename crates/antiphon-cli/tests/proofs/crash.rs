@@ -110,7 +110,7 @@ fn survives(seed: u64, input: &str, args: &[&str]) {
     assert_eq!(sandbox.read("out.jsonl"), before);
 }
 
-const SCHEMA: &str = r#"{"type":"object","properties":{"answer":{"type":"string"},"score":{"type":"integer","minimum":0,"maximum":10}},
+pub(crate) const SCHEMA: &str = r#"{"type":"object","properties":{"answer":{"type":"string"},"score":{"type":"integer","minimum":0,"maximum":10}},
 "required":["answer","score"],"additionalProperties":false}"#;
 
 /// Rows of which each fiftieth stands there five times.

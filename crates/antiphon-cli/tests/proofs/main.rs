@@ -22,6 +22,7 @@ mod interrupt;
 mod limits;
 mod lock;
 mod outage;
+mod reasks;
 mod rejected;
 mod resume;
 mod secrets;
