@@ -13,6 +13,7 @@
     reason = "an outage of real processes takes real time"
 )]
 
+mod clock;
 mod crash;
 mod damage;
 mod disk;
