@@ -8,6 +8,7 @@ use crate::{
     SharedModel,
     layers::{
         admit::{Account, Admit},
+        cache::{Cache, CacheConfig},
         coalesce::{Coalesce, CoalesceConfig},
         deadline::Deadline,
         meter::{Meter, Metrics},
@@ -24,6 +25,8 @@ pub struct StackConfig {
     pub deadline: Option<Duration>,
     /// Whether and how equal requests in flight share a call.
     pub coalesce: Option<CoalesceConfig>,
+    /// Whether, where and under which key answers are kept.
+    pub cache: Option<CacheConfig>,
     /// Answers that must fit a schema.
     pub validate: ValidateConfig,
     /// Failed attempts.
@@ -42,7 +45,9 @@ pub struct StackConfig {
 /// - **admit** holds permit and ticket for one attempt, so that a call in back-off holds neither;
 /// - **retry** is around admission, so that an attempt made again waits its turn like any other;
 /// - **validate** is around retry, so that an answer asked for again may be retried like a first one;
-/// - **coalesce** is around everything that costs, so that one call serves all who asked the same;
+/// - **cache** is around validate, so that only valid answers are kept, and a hit waits for nothing;
+/// - **coalesce** is around everything that costs, so that one call serves all who asked the same, and around the cache,
+///   so that an answer is kept before its flight is over: whoever comes later finds the one or the other;
 /// - **deadline** is outermost: whoever is impatient does not mind what the call is waiting for, and in front of coalesce
 ///   one impatient caller does not end the call for the others.
 pub fn stack(
@@ -60,6 +65,9 @@ pub fn stack(
     let admit = Admit::new(Arc::new(meter), account(), drain());
     let retry = Retry::new(Arc::new(admit), config.retry, account(), metrics(), drain());
     let mut model: SharedModel = Arc::new(Validate::new(Arc::new(retry), config.validate));
+    if let Some(cache) = &config.cache {
+        model = Arc::new(Cache::new(model, cache.clone()));
+    }
     if let Some(coalesce) = &config.coalesce {
         model = Arc::new(Coalesce::new(model, coalesce.clone()));
     }

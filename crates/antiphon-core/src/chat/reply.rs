@@ -24,9 +24,12 @@ impl Reply {
     }
 
     /// Tokens of all answered attempts of the call: those asked again, and the one that answered. `None` where nothing is
-    /// known of any.
+    /// known of any. An answer that was at hand ([`Head::cached`]) was paid for by another call, and counts nothing.
     pub fn usage(&self) -> Option<Usage> {
         let earlier = self.head.earlier_usage;
+        if self.head.cached {
+            return Some(earlier);
+        }
         match self.answer.usage {
             Some(mut usage) => {
                 usage += earlier;
@@ -46,6 +49,7 @@ impl Reply {
             dropped: head.dropped.clone(),
             attempts: head.attempts,
             earlier_usage: head.earlier_usage,
+            cached: head.cached,
             gathered: head.gathered.as_deref().cloned(),
             text: answer.text.clone(),
             finish_reason: answer.finish_reason.clone(),
@@ -72,6 +76,7 @@ impl Reply {
                 dropped: record.dropped,
                 attempts: record.attempts,
                 earlier_usage: record.earlier_usage,
+                cached: record.cached,
                 gathered: record.gathered.map(Box::new),
                 ..Head::default()
             },
@@ -107,6 +112,8 @@ struct Record {
     dropped: Vec<String>,
     attempts: u32,
     earlier_usage: Usage,
+    #[serde(default)]
+    cached: bool,
     gathered: Option<Gathered>,
     text: String,
     finish_reason: FinishReason,

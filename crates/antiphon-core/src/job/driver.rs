@@ -230,6 +230,9 @@ async fn answer_row(
             if !head.dropped.is_empty() {
                 progress.note_dropped(&head.model, &head.dropped);
             }
+            if head.cached {
+                progress.note_avoided(answer.usage.unwrap_or_default());
+            }
             let outcome = Outcome::answered(&head, &answer, schema.as_ref());
             (outcome, head.receipt)
         }

@@ -105,7 +105,7 @@ pub struct Outcome {
     pub finish: Option<FinishReason>,
     /// Tokens over all answered attempts.
     pub usage: Usage,
-    /// Time on the wire of the answering attempt, in microseconds.
+    /// Time on the wire of the answering attempt, in microseconds; 0 where the answer was at hand.
     pub latency_us: u64,
     /// `"response":…,"error":…` of the output line.
     pub head: String,

@@ -52,7 +52,7 @@ impl Outcome {
             parsed: schema.and_then(|schema| schema.read(&answer.text).ok()),
             finish_reason: Some(answer.finish_reason.as_str()),
             attempts: head.attempts,
-            latency_ms: Some(milliseconds(answer.latency)),
+            latency_ms: (!shared).then(|| milliseconds(answer.latency)),
             usage: (answer.usage.is_some() || head.earlier_usage.total() > 0).then_some(usage),
             cost_usd: None,
             energy_kwh: None,
@@ -72,7 +72,11 @@ impl Outcome {
                 answer.finish_reason.clone()
             }),
             usage,
-            latency_us: u64::try_from(answer.latency.as_micros()).unwrap_or(u64::MAX),
+            latency_us: if shared {
+                0
+            } else {
+                u64::try_from(answer.latency.as_micros()).unwrap_or(u64::MAX)
+            },
             head: head_of(
                 head.status,
                 head.request_id.as_deref(),

@@ -45,7 +45,7 @@ pub struct Finished {
     pub failed: u64,
     /// Rows whose outcome came from the ledger.
     pub resumed: u64,
-    /// Rows that shared the call of an equal row.
+    /// Rows that were answered without a call of their own: from the cache, or by the call of an equal row.
     pub shared: u64,
     /// Of the answers of this run: ended at their length limit.
     pub cut_off: u64,
@@ -55,6 +55,8 @@ pub struct Finished {
     pub errors: BTreeMap<ErrorKind, u64>,
     /// Tokens of this run.
     pub usage: Usage,
+    /// Tokens that answers at hand have saved this run.
+    pub avoided: Usage,
 }
 
 impl Finished {
@@ -142,6 +144,10 @@ impl Progress {
                 _ => {}
             }
         }
+    }
+
+    pub(super) fn note_avoided(&self, usage: Usage) {
+        self.lock().avoided += usage;
     }
 
     pub(super) fn note_dropped(&self, model: &str, names: &[String]) {

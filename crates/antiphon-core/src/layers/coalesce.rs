@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Tells which requests are equal, beside their sample number.
-type KeyOf = Arc<dyn Fn(&ChatRequest) -> Fingerprint + Send + Sync>;
+pub(super) type KeyOf = Arc<dyn Fn(&ChatRequest) -> Fingerprint + Send + Sync>;
 
 /// How requests are compared.
 #[derive(Clone, Default)]
@@ -46,7 +46,11 @@ impl fmt::Debug for CoalesceConfig {
 /// of them does, whoever was first. Only whole answers are shared.
 ///
 /// What was paid is told once: one of the callers sees [`Head::attempts`] and [`Head::earlier_usage`], for the others
-/// both are zero.
+/// both are zero and [`Head::cached`] is set.
+///
+/// [`Head::attempts`]: crate::Head::attempts
+/// [`Head::earlier_usage`]: crate::Head::earlier_usage
+/// [`Head::cached`]: crate::Head::cached
 #[derive(Debug)]
 pub struct Coalesce {
     inner: SharedModel,
@@ -92,6 +96,7 @@ impl Coalesce {
         if paid_for.swap(true, Relaxed) {
             head.attempts = 0;
             head.earlier_usage = Usage::default();
+            head.cached = true;
         }
         Ok(ChatResponse {
             head,
