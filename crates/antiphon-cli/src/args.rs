@@ -138,6 +138,12 @@ pub(crate) struct RunArgs {
     /// Equal requests in flight share one call
     #[arg(long, help_heading = "Limits")]
     pub(crate) coalesce: bool,
+    /// Keep valid answers for later runs, and take from there what was paid for before (30 days, 1 GiB)
+    #[arg(long, help_heading = "Limits")]
+    pub(crate) cache: bool,
+    /// No cache, whatever else says so [default]
+    #[arg(long, help_heading = "Limits")]
+    pub(crate) no_cache: bool,
 
     /// Order of the output lines: that of the input, or as rows finish
     #[arg(long, value_enum, default_value_t = OrderArg::Input, help_heading = "Rows")]

@@ -63,6 +63,7 @@ pub(crate) fn say(end: &RunEnd, args: &RunArgs, printer: &Printer) {
             words::count(report.resumed)
         ));
     }
+    line.push_str(&at_hand(end, args));
     printer.say(&line);
     let retries: u64 = report.retries_by_kind.values().sum();
     let mut took = vec![words::duration(Duration::from_secs_f64(report.duration_s))];
@@ -85,6 +86,24 @@ pub(crate) fn say(end: &RunEnd, args: &RunArgs, printer: &Printer) {
     if let Some(next) = next_command(end, args) {
         printer.say(&next);
     }
+}
+
+/// Rows that cost nothing, where they came from, and what that has saved.
+fn at_hand(end: &RunEnd, args: &RunArgs) -> String {
+    let rows = end.report.cached;
+    if rows == 0 {
+        return String::new();
+    }
+    let from = match (args.cache && !args.no_cache, args.coalesce) {
+        (true, false) => "from the cache",
+        (true, true) => "from the cache or the call of an equal row",
+        (false, _) => "by the call of an equal row",
+    };
+    format!(
+        ", {} {from} ({} tokens not paid for)",
+        words::count(rows),
+        words::count(end.progress.finished.avoided.total())
+    )
 }
 
 /// The exact command that goes on from here, or where the answers are.

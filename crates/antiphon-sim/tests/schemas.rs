@@ -22,7 +22,14 @@ fn format(schema: &Value) -> Value {
 
 async fn asked(model: &SimModel, schema: &Value, prompt: &str) -> Value {
     let request = ChatRequest::prompt(prompt).with_param("response_format", format(schema));
-    let answer = model.call(request).await.unwrap().whole().await.unwrap().answer;
+    let answer = model
+        .call(request)
+        .await
+        .unwrap()
+        .whole()
+        .await
+        .unwrap()
+        .answer;
     serde_json::from_str(&answer.text).unwrap()
 }
 

@@ -1,17 +1,21 @@
-//! Everything on disk: sources, sinks and the ledger.
+//! Everything on disk: sources, sinks, the ledger and the response cache.
 //!
 //! - [`SqliteLedger`]: what a job remembers, on embedded SQLite (`docs/ledger.md` names every column)
+//! - [`DiskCache`]: answers kept beyond a run (`docs/cache.md`)
 //! - [`StateDir`]: the folder it lives in, private and locked
 //! - [`sources`]: readers of input, one file a format
 //! - [`sinks`]: writers of output, one file a format
 //! - [`DiskSeen`]: exact counts of equal keys in bounded memory
 
+mod cache;
 mod ledger;
 mod seen;
 pub mod sinks;
 pub mod sources;
 mod state_dir;
+mod sum;
 
+pub use cache::{Bounds, DiskCache, WallTime};
 pub use ledger::{SqliteLedger, open_or_salvage};
 pub use seen::DiskSeen;
 pub use state_dir::{StateDir, StateDirError};

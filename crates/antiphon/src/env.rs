@@ -15,6 +15,9 @@ pub const ANTIPHON_CONFIG: &str = "ANTIPHON_CONFIG";
 /// What is told of each attempt, in the words of `tracing` filters.
 pub const ANTIPHON_LOG: &str = "ANTIPHON_LOG";
 
+/// The folder for caches, of which the response cache's is one.
+pub const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
+
 /// The registry. Providers' variables are also columns of the table of providers.
 pub const VARIABLES: &[Variable] = &[
     Variable {
@@ -64,6 +67,10 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "SSL_CERT_FILE",
         about: "PEM file of root certificates, in place of the system's",
+    },
+    Variable {
+        name: XDG_CACHE_HOME,
+        about: "folder of the response cache's folder, in place of ~/.cache",
     },
     Variable {
         name: "NO_COLOR",

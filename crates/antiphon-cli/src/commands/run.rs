@@ -7,7 +7,7 @@ use antiphon::{
     core::job::{Order, StopReason},
     env,
     run::{Input, Output, PreparedRun, RunEnd, RunOptions},
-    session::SessionOptions,
+    session::{SessionOptions, default_cache_dir},
 };
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value};
@@ -148,6 +148,13 @@ fn options(args: &RunArgs) -> Result<RunOptions> {
             timeout: args.timeout,
             max_wait: args.max_wait,
             coalesce: args.coalesce,
+        },
+        cache_dir: match args.cache && !args.no_cache {
+            true => Some(
+                default_cache_dir(&env::process)
+                    .context("--cache: no home folder; set XDG_CACHE_HOME")?,
+            ),
+            false => None,
         },
         order: match args.order {
             OrderArg::Input => Order::Input,

@@ -1,6 +1,7 @@
 //! The command line, tested through its binary on what the user sees: exit code, files, stdout and stderr.
 
 mod bad_lines;
+mod cache;
 mod configuration;
 mod limits;
 mod names;

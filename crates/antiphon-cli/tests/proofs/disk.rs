@@ -101,3 +101,35 @@ fn a_full_disk_stops_the_run_and_loses_nothing() {
         "{answered} answers for {ROWS} rows"
     );
 }
+
+#[test]
+fn a_full_disk_under_the_cache_fails_no_run() {
+    let sandbox = sandbox();
+    let Some(disk) = SmallDisk::mount(&sandbox, "256k") else {
+        println!("SKIPPED: only root can mount a small disk");
+        return;
+    };
+    let rows: String = (0..400).map(|n| format!("question {n}\n")).collect();
+    sandbox.write("in.txt", rows);
+    let sim = Sim::start(&sandbox, [""; 0]);
+    let run = || {
+        sim.reset();
+        let ended = sim
+            .run(&sandbox, ["in.txt", "-m", "x", "-o", "out.jsonl"])
+            .args(["--cache", "--fresh"])
+            .env("XDG_CACHE_HOME", &disk.0.to_string_lossy())
+            .run()
+            .exits(0)
+            .says("400 succeeded");
+        (ended, sim.settled().answered())
+    };
+    let (ended, calls) = run();
+    let ended = ended.says("calls went on without it: the disk is full");
+    assert_eq!(ended.stderr.matches("the cache").count(), 1, "told once");
+    assert_eq!(calls, 400);
+    disk.resize("64m");
+    let (_, calls) = run();
+    println!("{} answers were kept before the disk was full", 400 - calls);
+    assert!((1..400).contains(&calls), "{calls}");
+    assert_eq!(run().1, 0);
+}

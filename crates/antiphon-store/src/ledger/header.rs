@@ -28,8 +28,8 @@ const ENCODING: (usize, [u8; 4]) = (56, [0, 0, 0, 1]);
 /// The first page of the list of free pages, and how many there are.
 const FREE_PAGES: (usize, usize) = (32, 36);
 
-/// Whether the header cannot be that of a ledger. One that SQLite may replace from its log is not judged.
-pub(super) fn is_damaged(path: &Path, log: &Path) -> io::Result<bool> {
+/// Whether the header cannot be that of a ledger or cache. One that SQLite may replace from its log is not judged.
+pub(crate) fn is_damaged(path: &Path, log: &Path) -> io::Result<bool> {
     let has_log = log.metadata().is_ok_and(|meta| meta.len() > 0);
     let mut file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),

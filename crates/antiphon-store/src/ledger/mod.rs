@@ -4,7 +4,7 @@ mod ahead;
 mod header;
 mod records;
 mod salvage;
-mod schema;
+pub(crate) mod schema;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -31,7 +31,8 @@ use antiphon_core::{
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot;
 
-use records::ledger_error;
+pub(crate) use header::is_damaged;
+pub(crate) use records::{is_broken, ledger_error};
 pub use salvage::open_or_salvage;
 use sums::signed;
 use version::OpenError;

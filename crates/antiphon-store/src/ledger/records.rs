@@ -320,7 +320,7 @@ pub(super) fn damaged(what: &str) -> Error {
 }
 
 /// Whether the file itself is broken, as opposed to full or locked.
-pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
+pub(crate) fn is_broken(error: &rusqlite::Error) -> bool {
     // our statements never change: one that makes no sense to SQLite says that the tables are not as they were made
     let tables_differ = matches!(error, rusqlite::Error::SqlInputError { .. });
     let code = error.sqlite_error_code();

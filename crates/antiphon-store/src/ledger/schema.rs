@@ -7,7 +7,7 @@ use std::path::Path;
 pub(super) const VERSION: i64 = 2;
 
 /// Bytes of a page. Larger than SQLite's 4,096: a commit of some thirty answers writes half as many.
-pub(super) const PAGE_BYTES: u16 = 8192;
+pub(crate) const PAGE_BYTES: u16 = 8192;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;

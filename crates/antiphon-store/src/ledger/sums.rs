@@ -1,58 +1,11 @@
-//! A checksum for each record: SQLite notices a broken page structure, not a flipped bit inside a value.
-
-use std::cell::Cell;
+//! The checksum of each kind of record.
 
 use antiphon_core::{
     Usage,
     job::{Outcome, PlannedRow},
 };
 
-thread_local! {
-    // one buffer a thread: a survey makes three sums a row
-    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// Gathers a record's fields, each with its length, behind the name of its table.
-pub(super) struct Sum(Vec<u8>);
-
-impl Sum {
-    pub(super) fn of(table: &str) -> Self {
-        let mut buffer = BUFFER.take();
-        buffer.clear();
-        Self(buffer).text(table)
-    }
-
-    pub(super) fn number(mut self, number: i64) -> Self {
-        self.0.extend(number.to_le_bytes());
-        self
-    }
-
-    pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {
-        self.0.extend((bytes.len() as u64).to_le_bytes());
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    pub(super) fn text(self, text: &str) -> Self {
-        self.bytes(text.as_bytes())
-    }
-
-    pub(super) fn option(self, text: Option<&str>) -> Self {
-        match text {
-            None => self.number(0),
-            Some(text) => self.number(1).text(text),
-        }
-    }
-
-    /// 64 bits of the hash, as SQLite keeps integers.
-    pub(super) fn finish(self) -> i64 {
-        let hash = blake3::hash(&self.0);
-        BUFFER.set(self.0);
-        let mut short = [0; 8];
-        short.copy_from_slice(&hash.as_bytes()[..8]);
-        i64::from_le_bytes(short)
-    }
-}
+use crate::sum::Sum;
 
 pub(super) fn meta(key: &str, value: &str) -> i64 {
     Sum::of("meta").text(key).text(value).finish()

@@ -53,6 +53,8 @@ pub struct RunOptions {
     pub params: Map<String, Value>,
     /// Limits, provider and retries.
     pub session: SessionOptions,
+    /// The folder in which answers are kept for later runs, where they are.
+    pub cache_dir: Option<PathBuf>,
     /// Order of the output.
     pub order: Order,
     /// Rows to read at most.
@@ -238,6 +240,7 @@ impl PreparedRun {
                 .iter()
                 .map(|dropped| format!("parameter left out: {dropped}")),
         );
+        notes.extend(watch.session.cache_notes());
         RunEnd {
             report: watch.report(),
             stopped: watch.stop.reason(),

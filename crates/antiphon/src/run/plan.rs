@@ -63,12 +63,12 @@ pub(super) fn prepare(
         None => None,
     };
     let stop = Stop::new();
-    let session = Arc::new(Session::new(
-        config,
-        options.session.clone(),
-        env,
-        stop.draining().clone(),
-    ));
+    let drain = stop.draining().clone();
+    let mut session = Session::new(config, options.session.clone(), env, drain);
+    if let Some(folder) = &options.cache_dir {
+        session = session.cache_dir(folder);
+    }
+    let session = Arc::new(session);
     let lines = Arc::new(Lines::new(
         lines_config(&options, format.rows)?,
         session.clone(),
@@ -80,7 +80,7 @@ pub(super) fn prepare(
         strict::refuse_bad_lines(&options.input, &lines, &config)?;
     }
 
-    let mut notes = Vec::new();
+    let mut notes = session.cache_notes();
     if options.fresh {
         notes.extend(options.output.move_aside(state_folder)?);
         // the lock went with the folder

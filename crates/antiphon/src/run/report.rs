@@ -19,7 +19,7 @@ pub struct Report {
     pub pending: u64,
     /// Rows whose outcome an earlier run had found.
     pub resumed: u64,
-    /// Rows that were answered without a call of their own.
+    /// Rows that were answered without a call of their own: from the cache, or by the call of an equal row.
     pub cached: u64,
     /// `succeeded` of the rows that have an outcome; 1 where none has.
     pub success_rate: f64,

@@ -1,5 +1,6 @@
 //! Names of models, and the models behind them.
 
+mod cache;
 mod logged;
 mod names;
 mod provider;
@@ -31,6 +32,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Config, env::Lookup};
+pub use cache::default_cache_dir;
 use names::Followed;
 
 /// The provider that lives in this process.
@@ -103,6 +105,7 @@ pub struct Session {
     dice: Arc<Dice>,
     metrics: Arc<Metrics>,
     drain: CancellationToken,
+    cache: cache::Shelf,
     transport: Mutex<Option<Arc<HttpTransport>>>,
     accounts: Mutex<HashMap<[String; 4], Arc<Account>>>,
     models: Mutex<HashMap<(String, Wire), Arc<Resolved>>>,
@@ -198,6 +201,7 @@ impl Session {
             dice: Arc::new(Dice::new()),
             metrics: Metrics::new(),
             drain,
+            cache: cache::Shelf::default(),
             transport: Mutex::default(),
             accounts: Mutex::default(),
             models: Mutex::default(),
@@ -256,9 +260,13 @@ impl Session {
         let account = self.account(&target, &key, &followed.provider);
         let mut config = StackConfig {
             coalesce: self.options.coalesce.then(CoalesceConfig::default),
+            cache: self.cache_of(&target),
             drain: self.drain.clone(),
             ..StackConfig::default()
         };
+        if let Some(cache) = &config.cache {
+            config.coalesce = Some(cache.coalesce());
+        }
         let timeout = self.options.timeout.or(followed.timeout);
         if let Some(total) = timeout {
             config.timeout = TimeoutConfig {
