@@ -156,10 +156,11 @@ fn find_standing(
     }
     let mut resumed = compared?;
     notes.extend(resumed.told.take());
-    plan.keep(&ledger)?;
     if let Comparison::Changed { .. } = resumed.comparison {
         ledger.begin_changed_input().map_err(ledger_error)?;
     }
+    // only now: a new plan beside the old layout would pass the old plan's answers off as its own
+    plan.keep(&ledger)?;
     let sink = options
         .output
         .sink(&ledger, options.order, resumed.rebuild)?;
