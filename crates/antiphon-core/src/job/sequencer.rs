@@ -9,8 +9,6 @@ use std::{
     sync::mpsc::{Receiver, TryRecvError},
 };
 
-use tokio::sync::oneshot;
-
 use super::{
     config::JobConfig,
     ledger::{Checkpoint, Ledger, LedgerEvent, OutputRow, PlannedRow, Verdict},
@@ -182,9 +180,9 @@ impl<'a> Sequencer<'a> {
         }
         self.finished.forget_below(self.next);
         self.output.rows = self.next;
-        if self.output.rows >= self.saved.rows + CHECKPOINT_ROWS {
-            // a later one replaces it: nobody waits
-            drop(self.save());
+        let is_due = self.output.rows >= self.saved.rows + CHECKPOINT_ROWS;
+        if is_due && self.sink.is_in_place() {
+            self.save();
         }
     }
 
@@ -260,32 +258,32 @@ impl<'a> Sequencer<'a> {
     }
 
     /// Hands everything to the operating system and notes how far the output is.
-    fn save(&mut self) -> Option<oneshot::Receiver<()>> {
+    fn save(&mut self) {
         self.write_out();
         if !self.broken && self.sink.flush().is_ok() {
             self.saved = self.output;
-            return Some(self.ledger.checkpoint(self.output));
+            // a later one replaces it: nobody waits
+            drop(self.ledger.checkpoint(self.output));
         }
-        None
     }
 
-    /// Rows beyond a gap are in the output too, in order; the checkpoint stays before the first gap.
+    /// Rows beyond a gap are in the output too, in order; the checkpoint stays before the first gap. It is noted when
+    /// the output stands: one that spoke of a file still to be renamed would be believed of the file before it.
     fn finish(mut self) {
-        let mut saved = self.save();
+        let in_order = self.output;
         self.write_finished();
         self.write_out();
-        if self.order == Order::Completion {
-            saved = self.save();
+        let end = match self.order {
+            Order::Input => in_order,
+            Order::Completion => self.output,
+        };
+        if self.broken {
+            return;
         }
-        if !self.broken {
-            let ended = self.sink.flush().and_then(|()| self.sink.finish());
-            if let Err(error) = ended {
-                self.output_failed(&error);
-            }
-        }
-        if let Some(saved) = saved {
+        match self.sink.flush().and_then(|()| self.sink.finish()) {
+            Err(error) => self.output_failed(&error),
             // a checkpoint that is lost only costs the next run some writing
-            let _lost = saved.blocking_recv();
+            Ok(()) => drop(self.ledger.checkpoint(end).blocking_recv()),
         }
     }
 

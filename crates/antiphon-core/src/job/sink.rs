@@ -16,6 +16,11 @@ pub trait Sink: Send {
     /// As `write`.
     fn flush(&mut self) -> std::io::Result<()>;
 
+    /// Whether what was written stands in the output. Lines that are written aside do so only after `finish`.
+    fn is_in_place(&self) -> bool {
+        true
+    }
+
     /// How much of the output stood here, in order, before this run.
     fn start(&self) -> Checkpoint;
 

@@ -162,6 +162,15 @@ impl SqliteLedger {
             .unwrap_or_default())
     }
 
+    /// Forgets the state of the output: from here on it is written anew, and what stands there now is not to be gone
+    /// on from. Durable when this returns.
+    ///
+    /// # Errors
+    /// The ledger cannot be written.
+    pub fn forget_checkpoint(&self) -> Result<(), Error> {
+        self.write_note("checkpoint", writer::checkpoint_text(Checkpoint::default()))
+    }
+
     /// Whether the ledger knows of any item.
     pub fn is_new(&self) -> bool {
         self.first_new_item == 0

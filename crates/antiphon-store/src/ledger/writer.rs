@@ -239,7 +239,7 @@ pub(super) fn set_meta(c: &Connection, key: &str, value: &str) -> rusqlite::Resu
     Ok(())
 }
 
-fn checkpoint_text(checkpoint: Checkpoint) -> String {
+pub(super) fn checkpoint_text(checkpoint: Checkpoint) -> String {
     let tail: String = checkpoint.tail.iter().map(|b| format!("{b:02x}")).collect();
     format!("{} {} {tail}", checkpoint.rows, checkpoint.bytes)
 }

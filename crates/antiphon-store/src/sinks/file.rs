@@ -24,6 +24,7 @@ pub enum Standing {
 #[derive(Debug)]
 pub struct FileSink {
     file: File,
+    path: PathBuf,
     start: Checkpoint,
     // written here, renamed to there at the end
     aside: Option<(PathBuf, PathBuf)>,
@@ -67,6 +68,7 @@ impl FileSink {
         file.seek(SeekFrom::End(0))?;
         Ok(Self {
             file,
+            path: path.to_owned(),
             start: checkpoint,
             aside: None,
         })
@@ -90,6 +92,7 @@ impl FileSink {
         }
         Ok(Self {
             file,
+            path: aside.clone(),
             start: Checkpoint::default(),
             // a link stays a link: its target is replaced
             aside: Some((
@@ -98,10 +101,12 @@ impl FileSink {
             )),
         })
     }
+}
 
-    /// Whether the output is written aside.
-    pub fn is_aside(&self) -> bool {
-        self.aside.is_some()
+impl FileSink {
+    /// The same error, and the file that it is of.
+    fn named(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("{}: {error}", self.path.display()))
     }
 }
 
@@ -126,11 +131,16 @@ fn last_line(file: &mut File, end: u64) -> io::Result<Vec<u8>> {
 
 impl Sink for FileSink {
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        self.file.write_all(lines)
+        let written = self.file.write_all(lines);
+        written.map_err(|error| self.named(&error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+
+    fn is_in_place(&self) -> bool {
+        self.aside.is_none()
     }
 
     fn start(&self) -> Checkpoint {
@@ -140,8 +150,9 @@ impl Sink for FileSink {
     fn finish(&mut self) -> io::Result<()> {
         if let Some((aside, path)) = self.aside.take() {
             // the old file goes only when the new one is surely there
-            self.file.sync_data()?;
-            std::fs::rename(aside, path)?;
+            let synced = self.file.sync_data();
+            let renamed = synced.and_then(|()| std::fs::rename(aside, path));
+            renamed.map_err(|error| self.named(&error))?;
         }
         Ok(())
     }

@@ -164,6 +164,10 @@ fn find_standing(
     let sink = options
         .output
         .sink(&ledger, options.order, resumed.rebuild)?;
+    if !sink.is_in_place() {
+        // a run that ends before the new output stands must not leave the old one to be believed
+        ledger.forget_checkpoint().map_err(ledger_error)?;
+    }
     let settled = resumed.settled.beginning.rows;
     if settled == 0 || settled != sink.start().rows {
         // every row is planned, and its keys are noted anew
