@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     config::JobConfig,
-    ledger::{Finished, Ledger, Outcome},
+    ledger::{Finished, Ledger, LedgerEvent, Outcome},
     planner::{Batch, Planner, Send},
     progress::Progress,
     row::{Prepare, Seen, Source},
@@ -104,9 +104,16 @@ impl Job {
             }
         });
         ledger.listen(Box::new({
-            let notices = notices.clone();
-            // the sequencer is gone only when the job is over
-            move |event| drop(notices.send(Notice::Ledger(event)))
+            let (notices, stop) = (notices.clone(), stop.clone());
+            move |event| {
+                // here and not behind notices that wait for a slow reader of the output: each call in between would
+                // be paid for nothing
+                if let LedgerEvent::Failed(error) = &event {
+                    stop.drain(StopReason::Disk(error.clone()));
+                }
+                // the sequencer is gone only when the job is over
+                drop(notices.send(Notice::Ledger(event)));
+            }
         }));
         let (planned, all_planned) = oneshot::channel();
         std::thread::spawn({

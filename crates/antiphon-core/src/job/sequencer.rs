@@ -103,9 +103,8 @@ impl<'a> Sequencer<'a> {
                         }
                     }
                 }
-                Notice::Ledger(LedgerEvent::Failed(error)) => {
-                    self.stop.drain(StopReason::Disk(error));
-                }
+                // the job drains already
+                Notice::Ledger(LedgerEvent::Failed(_)) => {}
                 Notice::Ledger(LedgerEvent::Closed) => break,
             }
             self.advance();
