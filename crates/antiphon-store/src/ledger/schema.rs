@@ -35,8 +35,9 @@ pub(super) const RECORD_TABLES: [(&str, &str); 4] = [
 pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    write_ahead(&connection)?;
     connection.execute_batch(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=4096;
+        "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=4096;
          PRAGMA journal_size_limit=67108864; PRAGMA temp_store=FILE; PRAGMA cache_size=-2048;",
     )?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -62,6 +63,16 @@ pub(super) fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
              PRAGMA user_version={VERSION}; COMMIT;"
         ))?;
     }
+    Ok(())
+}
+
+/// Has the ledger write its log ahead. The answer comes before the change is committed, so it is read to its end: where
+/// the disk fails at that, the ledger would go on in SQLite's older way, in which readers and the writer wait for each
+/// other.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let mut change = connection.prepare("PRAGMA journal_mode=WAL")?;
+    let mut answers = change.query([])?;
+    while answers.next()?.is_some() {}
     Ok(())
 }
 
