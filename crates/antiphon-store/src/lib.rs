@@ -16,6 +16,6 @@ mod state_dir;
 mod sum;
 
 pub use cache::{Bounds, DiskCache, WallTime};
-pub use ledger::{SqliteLedger, open_or_salvage};
+pub use ledger::{SqliteLedger, is_disk_failure, is_of_disk, open_or_salvage};
 pub use seen::DiskSeen;
 pub use state_dir::{StateDir, StateDirError};

@@ -47,7 +47,12 @@ pub(crate) fn run(args: RunArgs, printer: &Printer) -> Result<Exit> {
                 if let Some(hint) = &error.hint {
                     printer.hint(hint);
                 }
-                return Ok(Exit::Usage);
+                // nothing of the command is wrong where a disk is: it goes on as soon as that works again
+                return Ok(if error.is_of_disk {
+                    Exit::StoppedEarly
+                } else {
+                    Exit::Usage
+                });
             }
         };
         Ok(attend(prepared, &args, style).await)

@@ -33,6 +33,7 @@ use tokio::sync::oneshot;
 
 pub(crate) use header::is_damaged;
 pub(crate) use records::{is_broken, ledger_error};
+pub use records::{is_disk_failure, is_of_disk};
 pub use salvage::open_or_salvage;
 use sums::signed;
 use version::OpenError;
@@ -83,7 +84,7 @@ impl SqliteLedger {
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(Self::FILE);
         crate::state_dir::private_file(&path).map_err(|error| {
-            Error::new(ErrorKind::Ledger, format!("{}: {error}", path.display()))
+            Error::new(ErrorKind::Ledger, format!("{}: {error}", path.display())).with_source(error)
         })?;
         let opened = Self::open_database(&path);
         opened.map_err(|error| match error {
@@ -94,7 +95,7 @@ impl SqliteLedger {
                     path.display()
                 ),
             ),
-            OpenError::Sqlite(error) => ledger_error(error),
+            OpenError::Sqlite(error) => ledger_error(&path, error),
         })
     }
 
@@ -118,7 +119,7 @@ impl SqliteLedger {
         let first_new_item = last_item("items")?.max(last_item("outcomes")?) + 1;
         let reader = schema::open_reader(path)?;
         let (queue, inbox) = std::sync::mpsc::channel();
-        let writer = Writer::new(connection, run);
+        let writer = Writer::new(path.to_owned(), connection, run);
         std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || writer.work(&inbox))
@@ -224,7 +225,7 @@ impl SqliteLedger {
             self.broken.store(true, Relaxed);
             salvage::mark(&self.path);
         }
-        ledger_error(error)
+        ledger_error(&self.path, error)
     }
 
     fn layout_page(&self, from: i64) -> Result<Vec<LayoutRow>, Error> {

@@ -1,5 +1,7 @@
 //! Records to and from rows of the tables.
 
+use std::path::Path;
+
 use antiphon_core::{
     Error, ErrorKind, Fingerprint, FinishReason, Usage,
     job::{
@@ -301,14 +303,45 @@ fn finish_reason(text: String) -> FinishReason {
         .unwrap_or(FinishReason::Other(text))
 }
 
-/// An error of SQLite in our own words.
-pub(crate) fn ledger_error(error: rusqlite::Error) -> Error {
+/// An error of SQLite in our own words, right where it came up: the disk's own word is asked for, and lasts only until
+/// this thread's next call of the operating system fails.
+pub(crate) fn ledger_error(path: &Path, error: rusqlite::Error) -> Error {
+    let last = std::io::Error::last_os_error();
+    let shown = path.display();
     let message = match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => "the disk is full".to_owned(),
+        Some(rusqlite::ErrorCode::DiskFull) => format!("{shown}: the disk is full"),
+        // to SQLite every other cause is an "I/O error"
+        Some(rusqlite::ErrorCode::SystemIoFailure) if is_of_disk(&last) => {
+            format!("{shown} cannot be read or written: {last}")
+        }
         _ if is_broken(&error) => return damaged(&error.to_string()).with_source(error),
-        _ => format!("the ledger failed: {error}"),
+        _ => format!("{shown} cannot be read or written: {error}"),
     };
     Error::new(ErrorKind::Ledger, message).with_source(error)
+}
+
+/// Whether the disk is at fault, and the same command may go on once it is not.
+pub fn is_of_disk(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    /// No `ErrorKind` stands for it.
+    const EIO: i32 = 5;
+    matches!(error.kind(), StorageFull | QuotaExceeded) || error.raw_os_error() == Some(EIO)
+}
+
+/// The same of an error of the ledger.
+pub fn is_disk_failure(error: &Error) -> bool {
+    use rusqlite::ErrorCode::{DiskFull, SystemIoFailure};
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let of_sqlite = cause.downcast_ref::<rusqlite::Error>();
+        let code = of_sqlite.and_then(rusqlite::Error::sqlite_error_code);
+        let of_system = cause.downcast_ref::<std::io::Error>();
+        if matches!(code, Some(DiskFull | SystemIoFailure)) || of_system.is_some_and(is_of_disk) {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 /// A part of the ledger that is not as it was written. Whoever reports it has the ledger marked for salvage.

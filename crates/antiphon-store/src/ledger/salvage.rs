@@ -62,8 +62,9 @@ fn salvage(folder: &Path) -> Result<(PathBuf, u64), Error> {
     let failed = |error: std::io::Error| {
         Error::new(
             ErrorKind::Ledger,
-            format!("the damaged ledger cannot be moved aside: {error}"),
+            format!("the damaged {} cannot be moved aside: {error}", path.display()),
         )
+        .with_source(error)
     };
     std::fs::rename(&path, &aside).map_err(failed)?;
     for suffix in ["-wal", "-shm"] {
@@ -73,9 +74,9 @@ fn salvage(folder: &Path) -> Result<(PathBuf, u64), Error> {
     let _as_it_is = header::mend(&aside);
     let _unmarked = std::fs::remove_file(with_suffix(&path, MARK));
     crate::state_dir::private_file(&path).map_err(failed)?;
-    let new = schema::open_writer(&path).map_err(ledger_error)?;
+    let new = schema::open_writer(&path).map_err(|error| ledger_error(&path, error))?;
     let kept = match Connection::open(&aside) {
-        Ok(old) => copy_tables(&old, &new).map_err(ledger_error)?,
+        Ok(old) => copy_tables(&old, &new).map_err(|error| ledger_error(&path, error))?,
         Err(_) => 0,
     };
     Ok((aside, kept))

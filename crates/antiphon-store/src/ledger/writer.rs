@@ -2,7 +2,7 @@
 //!
 //! Groups form by themselves: while one is synced, the next gathers. An outcome therefore waits for at most two syncs.
 
-use std::{path::Path, sync::mpsc::Receiver};
+use std::{path::PathBuf, sync::mpsc::Receiver};
 
 use antiphon_core::{
     Error, ErrorKind,
@@ -53,6 +53,7 @@ impl Op {
 }
 
 pub(super) struct Writer {
+    path: PathBuf,
     connection: Connection,
     run: i64,
     listener: Option<Listener>,
@@ -64,8 +65,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, run: i64) -> Self {
+    pub(super) fn new(path: PathBuf, connection: Connection, run: i64) -> Self {
         Self {
+            path,
             connection,
             run,
             listener: None,
@@ -109,12 +111,11 @@ impl Writer {
                 self.acknowledge(group);
             }
             Err(error) => {
-                if is_broken(&error)
-                    && let Some(path) = self.connection.path()
-                {
-                    salvage::mark(Path::new(path));
+                if is_broken(&error) {
+                    salvage::mark(&self.path);
                 }
-                self.give_back(group, &ledger_error(error));
+                let error = ledger_error(&self.path, error);
+                self.give_back(group, &error);
             }
         }
     }

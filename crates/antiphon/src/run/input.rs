@@ -148,7 +148,9 @@ pub(super) struct Spool {
 impl Spool {
     /// Copies the input, byte for byte, into `folder` or a temporary one.
     pub(super) fn copy(input: &Input, folder: Option<&Path>) -> Result<Self, RunError> {
-        let failed = |error: io::Error| RunError::usage(format!("cannot keep the input: {error}"));
+        let failed = |error: io::Error| {
+            RunError::of_system(format!("cannot keep the input: {error}"), &error)
+        };
         let temporary = match folder {
             Some(_) => None,
             None => Some(tempfile::tempdir().map_err(failed)?),

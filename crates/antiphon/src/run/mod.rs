@@ -80,6 +80,8 @@ pub struct RunError {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Whether a disk is at fault, full for instance: then the same command goes on once it is not.
+    pub is_of_disk: bool,
 }
 
 impl RunError {
@@ -87,6 +89,15 @@ impl RunError {
         Self {
             message: message.into(),
             hint: None,
+            is_of_disk: false,
+        }
+    }
+
+    /// The operating system refused; the message is about that.
+    fn of_system(message: impl Into<String>, error: &std::io::Error) -> Self {
+        Self {
+            is_of_disk: antiphon_store::is_of_disk(error),
+            ..Self::usage(message)
         }
     }
 

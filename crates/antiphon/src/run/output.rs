@@ -110,7 +110,8 @@ impl Output {
                 .find(|aside| !aside.exists())
                 .unwrap_or_default();
             fs::rename(path, &aside).map_err(|error| {
-                RunError::usage(format!("cannot move {} aside: {error}", path.display()))
+                let message = format!("cannot move {} aside: {error}", path.display());
+                RunError::of_system(message, &error)
             })?;
             told.push(format!("{} is now {}", path.display(), aside.display()));
         }
@@ -141,7 +142,7 @@ impl Output {
         let failed = |error: io::Error| unwritable(path, &error);
         let checkpoint = ledger
             .last_checkpoint()
-            .map_err(|error| RunError::usage(error.to_string()))?;
+            .map_err(super::plan::ledger_error)?;
         let lost = FileSink::standing(path, checkpoint).map_err(failed)? == Standing::Lost;
         // lines in the order of completion cannot be continued at a row number
         let unordered = order == Order::Completion && checkpoint.rows > 0;
@@ -159,9 +160,9 @@ impl Output {
     /// Proves that the output can be written before anything is paid for.
     pub(super) fn try_writing(&self) -> Result<(), RunError> {
         match self {
-            Self::Stdout => io::stdout()
-                .flush()
-                .map_err(|error| RunError::usage(format!("stdout cannot be written: {error}"))),
+            Self::Stdout => io::stdout().flush().map_err(|error| {
+                RunError::of_system(format!("stdout cannot be written: {error}"), &error)
+            }),
             Self::File(path) => {
                 let existed = path.exists();
                 let opened = fs::OpenOptions::new().append(true).create(true).open(path);
@@ -177,7 +178,7 @@ impl Output {
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> RunError {
-    RunError::usage(format!("cannot write {}: {error}", path.display()))
+    RunError::of_system(format!("cannot write {}: {error}", path.display()), error)
 }
 
 /// Whether a folder is the state of an earlier run.

@@ -6,7 +6,9 @@ use antiphon_core::{
     Error, Schema,
     job::{Comparison, Job, JobConfig, Progress, RawRow, Settled, Sink, Source, Stop},
 };
-use antiphon_store::{DiskSeen, SqliteLedger, StateDir, open_or_salvage, sources::Rows};
+use antiphon_store::{
+    DiskSeen, SqliteLedger, StateDir, StateDirError, open_or_salvage, sources::Rows,
+};
 
 use super::{
     Input, PreparedRun, RunError, RunOptions, RunWatch,
@@ -282,12 +284,16 @@ fn open_state(folder: Option<&Path>) -> Result<State, RunError> {
                 .prefix("antiphon-")
                 .tempdir()
                 .map_err(|error| {
-                    RunError::usage(format!("cannot make a temporary folder: {error}"))
+                    let message = format!("cannot make a temporary folder: {error}");
+                    RunError::of_system(message, &error)
                 })?;
             (made.path().to_owned(), Some(made))
         }
     };
-    let dir = StateDir::open(&folder).map_err(|error| RunError::usage(error.to_string()))?;
+    let dir = StateDir::open(&folder).map_err(|error| match &error {
+        StateDirError::Busy(_) => RunError::usage(error.to_string()),
+        StateDirError::Io(_, cause) => RunError::of_system(error.to_string(), cause),
+    })?;
     Ok(State {
         dir,
         _temporary: temporary,
@@ -301,5 +307,8 @@ fn open_ledger(state: &State, notes: &mut Vec<String>) -> Result<SqliteLedger, R
 }
 
 pub(super) fn ledger_error(error: Error) -> RunError {
-    RunError::usage(error.to_string())
+    RunError {
+        is_of_disk: antiphon_store::is_disk_failure(&error),
+        ..RunError::usage(error.to_string())
+    }
 }
