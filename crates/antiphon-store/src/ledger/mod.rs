@@ -77,6 +77,11 @@ impl SqliteLedger {
     /// Name of the file in the state folder.
     pub const FILE: &'static str = "ledger.db";
 
+    /// Whether a folder is the state of an earlier run.
+    pub fn is_in(folder: &Path) -> bool {
+        salvage::holds_ledger(folder)
+    }
+
     /// Opens the ledger of a state folder, making it (mode 0600) where there is none.
     ///
     /// # Errors

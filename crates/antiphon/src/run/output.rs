@@ -183,7 +183,7 @@ fn unwritable(path: &Path, error: &io::Error) -> RunError {
 
 /// Whether a folder is the state of an earlier run.
 pub(super) fn holds_ledger(folder: &Path) -> bool {
-    folder.join(SqliteLedger::FILE).is_file()
+    SqliteLedger::is_in(folder)
 }
 
 fn is_special(path: &Path) -> bool {
