@@ -203,9 +203,31 @@ impl Running {
         if self.has_ended() {
             return;
         }
-        let line = format!("kill -{} {}", signal.name(), self.child.id());
+        self.send(signal.name());
+    }
+
+    fn send(&self, signal: &str) {
+        let line = format!("kill -{signal} {}", self.child.id());
         let sent = Command::new("sh").args(["-c", &line]).status();
         assert!(sent.expect("a shell").success(), "{line}");
+    }
+
+    /// Whether it was stopped (not ended) and waits to be woken. Linux only.
+    pub fn stands_still(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()));
+        // the name before it may hold anything, a closing bracket too
+        let state = stat
+            .ok()
+            .and_then(|stat| stat.rsplit(')').next()?.trim_start().chars().next());
+        state == Some('T')
+    }
+
+    /// Wakes it when it stands still.
+    ///
+    /// # Panics
+    /// When there is no shell to wake it with.
+    pub fn go_on(&mut self) {
+        self.send("CONT");
     }
 
     /// Kills it, as a crash does, and waits until it is gone. False where it had ended before.

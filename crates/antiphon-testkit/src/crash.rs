@@ -99,6 +99,11 @@ pub fn rows(short: u64) -> u64 {
     number("ANTIPHON_ROWS").unwrap_or(short)
 }
 
+/// `ANTIPHON_WRITES`, else the short form's number.
+pub fn writes(short: u64) -> u64 {
+    number("ANTIPHON_WRITES").unwrap_or(short)
+}
+
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     let number = text.parse();

@@ -4,7 +4,8 @@
 //! ```text
 //! Sandbox ── antiphon run ──> FaultProxy ──> Sim (antiphon sim) ── GET /sim/ledger ──> Books
 //!    │            ^
-//!    │            └── CrashDriver: kill -9 at a seeded moment, again and again
+//!    │            ├── CrashDriver: kill -9 at a seeded moment, again and again
+//!    │            └── FailPoint: the disk fails at the n-th write
 //!    └── OutputLine: what must be equal in two outputs
 //! ```
 //! Everything is blocking, and everything started here ends with the value that stands for it.
@@ -16,6 +17,7 @@
 
 mod command;
 mod crash;
+mod failpoint;
 mod http;
 mod output;
 mod proxy;
@@ -23,7 +25,8 @@ mod sandbox;
 mod sim;
 
 pub use command::{Antiphon, Ended, Running, Signal};
-pub use crash::{CrashDriver, KillAt, kills, rows, seed};
+pub use crash::{CrashDriver, KillAt, kills, rows, seed, writes};
+pub use failpoint::{Cause, FailPoint, Fault, Write};
 pub use output::{OutputLine, outputs};
 pub use proxy::{FaultProxy, Traffic};
 pub use sandbox::Sandbox;

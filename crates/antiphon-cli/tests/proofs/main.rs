@@ -5,6 +5,7 @@
 //! - `ANTIPHON_KILLS=50`: kills in each crash proof
 //! - `ANTIPHON_ROWS=5000`: rows of each crash proof
 //! - `ANTIPHON_FLIPS=1000`: flipped bits in the damage proof
+//! - `ANTIPHON_WRITES=10000`: failing writes in each proof of them, at most all there are
 //! - `ANTIPHON_SEED=random`: draws anew; each proof that draws prints its seed, and `ANTIPHON_SEED=n` repeats it
 
 #![allow(clippy::print_stdout, reason = "each proof tells its figures")]
@@ -18,6 +19,7 @@ mod crash;
 mod damage;
 mod disk;
 mod edits;
+mod failpoint;
 mod inputs;
 mod interrupt;
 mod limits;
