@@ -4,7 +4,11 @@ use std::{ffi::OsString, time::Duration};
 
 use antiphon::{core::job::StopReason, run::RunEnd};
 
-use crate::{args::RunArgs, commands::run::is_dash, printer::Printer, words};
+use crate::{
+    args::{RunArgs, is_dash},
+    printer::Printer,
+    words,
+};
 
 /// What stopped the run.
 pub(crate) fn why_stopped(reason: &StopReason) -> String {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Exit,
-    args::{OrderArg, RunArgs},
+    args::{OrderArg, RunArgs, is_dash},
     last_words,
     printer::Printer,
     progress::{self, Style},
@@ -173,11 +173,6 @@ fn options(args: &RunArgs) -> Result<RunOptions> {
         max_error_rate: args.max_error_rate,
         include_input: args.include_input,
     })
-}
-
-/// `-` stands for stdin or stdout.
-pub(crate) fn is_dash(path: &Path) -> bool {
-    path.as_os_str() == "-"
 }
 
 fn read(path: &Path, flag: &str) -> Result<String> {
