@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::Usage;
+use crate::{Usage, chat::RateLimits};
 
 /// What went wrong, in the words of the output file (`error.code`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -166,6 +166,7 @@ struct Inner {
     body: Option<Bytes>,
     attempts: u32,
     usage: Option<Usage>,
+    limits: RateLimits,
     stops_the_run: bool,
     source: Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -184,6 +185,7 @@ impl Error {
             body: None,
             attempts: 0,
             usage: None,
+            limits: RateLimits::default(),
             stops_the_run: false,
             source: None,
         }))
@@ -255,6 +257,12 @@ impl Error {
         self
     }
 
+    /// With the limits that the headers of the answer tell.
+    pub fn with_limits(mut self, limits: RateLimits) -> Self {
+        self.0.limits = limits;
+        self
+    }
+
     /// Marked as an error of the account: every further call would fail alike, so the run should stop.
     pub fn stopping_the_run(mut self) -> Self {
         self.0.stops_the_run = true;
@@ -304,6 +312,11 @@ impl Error {
     /// Tokens of all answered attempts of the call, those in its journal included; `None` where none was answered.
     pub fn usage(&self) -> Option<Usage> {
         self.0.usage
+    }
+
+    /// The limits that the headers of the answer told; a refusal for asking too often is where they matter most.
+    pub fn limits(&self) -> &RateLimits {
+        &self.0.limits
     }
 
     /// Whether every further call would fail alike: a wrong key, an empty account, an endpoint that was given up, a

@@ -192,8 +192,9 @@ impl Endpoint {
 
     /// The error of an answer that is not a success. A body that breaks does not hide the status.
     async fn refused(&self, head: &ResponseHead<'_>, response: WireResponse) -> Error {
+        let limits = self.config.dialect.limits(head.headers, head.received);
         let body = response.body.collect().await.unwrap_or_default();
-        classify(head, &self.without_key(body))
+        classify(head, &self.without_key(body)).with_limits(limits)
     }
 
     /// Providers echo keys, and not all keys look like keys: this one is known.

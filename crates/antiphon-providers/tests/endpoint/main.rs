@@ -330,15 +330,16 @@ async fn a_page_is_no_answer() {
 }
 
 #[tokio::test]
-async fn an_error_keeps_its_status_when_its_body_breaks() {
+async fn an_error_keeps_what_its_head_tells_when_its_body_breaks() {
     let lost = stream::iter([Err(Error::new(ErrorKind::Connection, "reset"))]);
     let (endpoint, _) = endpoint(
         "openai",
         429,
-        &[("retry-after", "7")],
+        &[("retry-after", "7"), ("x-ratelimit-limit-tokens", "9000")],
         WireBody::from_stream(lost),
     );
     let error = endpoint.call(ChatRequest::prompt("a")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RateLimited);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+    assert_eq!(error.limits().tokens.limit, Some(9000.0));
 }

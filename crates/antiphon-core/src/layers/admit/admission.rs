@@ -215,6 +215,8 @@ impl<T> Admission<T> {
                 .map_or(Settled::AsReserved, |usage| Settled::Real(usage.into()))
         };
         self.quota.settle(grant.ticket, settled, now);
+        // after the ticket: what the provider says is left already knows that this call took nothing
+        self.quota.learn(error.limits(), now);
     }
 
     fn rate_limited(&mut self, number: u64, delay: Option<Duration>, now: Moment) {

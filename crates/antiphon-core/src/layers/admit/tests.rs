@@ -9,7 +9,10 @@ use super::{
     estimate::Demand,
     quota::{Quota, QuotaConfig, Settled, Ticket, Tokens},
 };
-use crate::{Error, ErrorKind, Moment, Usage};
+use crate::{
+    Error, ErrorKind, Moment, Usage,
+    chat::{LimitWindow, RateLimits},
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -367,6 +370,27 @@ fn rate_limits_without_a_delay_pause_for_longer_and_longer() {
     fail(&mut admission, out.remove(0), &limited, now);
     let until = admission.snapshot(now).paused_until;
     assert_eq!(until, Some(now + Duration::from_millis(250)));
+}
+
+#[test]
+fn a_refusal_teaches_the_limits_that_its_headers_tell() {
+    let mut admission = crowded(100);
+    let requests = LimitWindow {
+        limit: Some(60.0),
+        remaining: Some(0.0),
+        reset: None,
+    };
+    let limited = Error::new(ErrorKind::RateLimited, "x").with_limits(RateLimits {
+        requests,
+        ..RateLimits::default()
+    });
+    for grant in grants(&mut admission, at(0)) {
+        fail(&mut admission, grant, &limited, at(0));
+    }
+    // the pause of a burst without a delay ends after 250 ms; the limit allows the next call after a second
+    assert!(grants(&mut admission, at(900)).is_empty());
+    assert_eq!(grants(&mut admission, at(1_100)).len(), 1);
+    assert!(grants(&mut admission, at(1_900)).is_empty());
 }
 
 #[test]
