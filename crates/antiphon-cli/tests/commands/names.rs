@@ -1,6 +1,6 @@
 //! Names of models and providers, keys, and where requests go.
 
-use crate::support::{Scratch, Stub, column};
+use crate::support::{Ran, Scratch, Stub, codes, column};
 
 const ROW: &str = r#"{"prompt":"hi"}"#;
 
@@ -30,6 +30,25 @@ fn what_is_unknown_is_refused_with_the_nearest_names() {
     scratch
         .run(&[])
         .says(2, &["line 1: unknown provider \"smi\""]);
+}
+
+#[test]
+fn a_missing_key_is_found_behind_bad_lines_and_nothing_is_written() {
+    let scratch = Scratch::with_input(&["not json", "{}", ROW]);
+    let missing = |ran: Ran| {
+        ran.says(2, &["no API key", "OPENAI_API_KEY"]);
+    };
+    missing(scratch.run(&["-m", "openai/gpt-4o-mini", "-o", "out.jsonl"]));
+    let stdin = format!("not json\n{ROW}\n");
+    let args = ["run", "-", "-m", "openai/gpt-4o-mini", "-o", "out.jsonl"];
+    missing(scratch.antiphon_reading(stdin.as_bytes(), &args));
+    assert_eq!(scratch.names(), ["in.jsonl"]);
+    // a source that is read once still has the lines that were looked at
+    let args = ["run", "-", "-m", "sim/x", "-o", "out.jsonl"];
+    scratch
+        .antiphon_reading(stdin.as_bytes(), &args)
+        .says(1, &["2 rows"]);
+    assert_eq!(codes(&scratch.lines("out.jsonl")), ["invalid_line", "-"]);
 }
 
 #[test]

@@ -193,11 +193,12 @@ impl Lines {
     }
 
     /// Refuses a plan that cannot work, judged by the first row: a template that names a field which it lacks, a model
-    /// of which nothing is known.
+    /// of which nothing is known, a key that is missing. Says whether the row could tell: a line that is no request
+    /// fits any plan, since it becomes an error line.
     ///
     /// # Errors
-    /// What does not fit. A line that is no request fits any plan: it becomes an error line.
-    pub(crate) fn check_first(&self, row: &RawRow) -> Result<(), Error> {
+    /// What does not fit.
+    pub(crate) fn check_first(&self, row: &RawRow) -> Result<bool, Error> {
         let asked = self.read(row).asked;
         // what the line itself says is a matter of that line; what flags and configuration say is not
         let names_model = asked.as_ref().is_ok_and(|asked| asked.model.is_some());
@@ -212,6 +213,7 @@ impl Lines {
             None => Ok(()),
         });
         match checked {
+            Ok(()) => Ok(true),
             // one bad line, even the first, becomes an error line; a plan that cannot work is refused
             Err(error)
                 if matches!(
@@ -219,10 +221,10 @@ impl Lines {
                     ErrorKind::InvalidLine | ErrorKind::LineTooLong
                 ) =>
             {
-                Ok(())
+                Ok(false)
             }
             Err(error) if is_of_line(error.kind()) => Err(at_line(row, error)),
-            checked => checked,
+            Err(error) => Err(error),
         }
     }
 

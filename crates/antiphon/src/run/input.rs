@@ -1,6 +1,7 @@
 //! The input of a run: a file, or stdin, which can be read only once.
 
 use std::{
+    collections::VecDeque,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -174,42 +175,47 @@ impl Spool {
     }
 }
 
-/// A source whose first row was looked at.
+/// A source whose first rows were looked at.
 pub(super) struct Peeked {
-    first: Option<RawRow>,
+    first: VecDeque<RawRow>,
     rest: Box<dyn Source>,
 }
 
 impl Peeked {
-    pub(super) fn new(mut source: Box<dyn Source>) -> io::Result<Self> {
-        Ok(Self {
-            first: source.next_row()?,
+    pub(super) fn new(source: Box<dyn Source>) -> Self {
+        Self {
+            first: VecDeque::new(),
             rest: source,
-        })
+        }
     }
 
-    pub(super) fn first(&self) -> Option<&RawRow> {
-        self.first.as_ref()
+    /// The row after those that were looked at.
+    pub(super) fn look_on(&mut self) -> io::Result<Option<&RawRow>> {
+        let Some(row) = self.rest.next_row()? else {
+            return Ok(None);
+        };
+        self.first.push_back(row);
+        Ok(self.first.back())
     }
 }
 
 impl Source for Peeked {
     fn skip(&mut self, beginning: Beginning) -> io::Result<()> {
         if beginning.rows > 0 {
-            self.first = None;
+            self.first.clear();
         }
         self.rest.skip(beginning)
     }
 
     fn next_row(&mut self) -> io::Result<Option<RawRow>> {
-        match self.first.take() {
+        match self.first.pop_front() {
             Some(row) => Ok(Some(row)),
             None => self.rest.next_row(),
         }
     }
 
     fn is_ready(&self) -> bool {
-        self.first.is_some() || self.rest.is_ready()
+        !self.first.is_empty() || self.rest.is_ready()
     }
 
     fn total_bytes(&self) -> Option<u64> {

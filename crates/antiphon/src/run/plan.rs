@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use antiphon_core::{
     Error, Schema,
-    job::{Comparison, Job, JobConfig, Progress, RawRow, Settled, Sink, Source, Stop},
+    job::{Comparison, Job, JobConfig, Progress, Settled, Sink, Source, Stop},
 };
 use antiphon_store::{
     DiskSeen, SqliteLedger, StateDir, StateDirError, open_or_salvage, sources::Rows,
@@ -28,6 +28,10 @@ use crate::{
 const ADAPTIVE_CONCURRENCY: u32 = 256;
 /// Rows in the window at least.
 const LEAST_WINDOW: u32 = 512;
+/// Bad lines, and bytes of them, that are passed over in search of a row that tells whether the plan can work: a source
+/// that is read once keeps them in memory.
+const MOST_PEEKED_ROWS: u64 = 64;
+const MOST_PEEKED_BYTES: usize = 16 << 20;
 /// Parameters that are not the user's to set, and what is.
 const RESERVED_PARAMS: [(&str, &str); 3] = [
     ("model", "name the model with --model"),
@@ -76,7 +80,7 @@ pub(super) fn prepare(
         session.clone(),
     ));
     let spool = spool_twice_read(&mut options, state.as_ref())?;
-    let source = peek_and_check(&options.input, &lines)?;
+    let source = peek_and_check(&options.input, &lines, options.limit)?;
     let config = job_config(&options, format.rows);
     if options.strict {
         strict::refuse_bad_lines(&options.input, &lines, &config)?;
@@ -217,21 +221,30 @@ fn spool_twice_read(
     Ok(Some(spool))
 }
 
-/// Does the plan fit the first row? A source that can be read only once is handed back with that row still in it.
-fn peek_and_check(input: &Input, lines: &Lines) -> Result<Option<Box<dyn Source>>, RunError> {
-    let peeked = Peeked::new(input.open()?).map_err(|error| input.unreadable(&error))?;
-    if let Some(row) = peeked.first() {
-        check_first(lines, row)?;
+/// Does the plan fit the first row that is a request? A source that can be read only once is handed back with the rows
+/// that were looked at still in it.
+fn peek_and_check(
+    input: &Input,
+    lines: &Lines,
+    limit: Option<u64>,
+) -> Result<Option<Box<dyn Source>>, RunError> {
+    let mut peeked = Peeked::new(input.open()?);
+    let mut bytes = 0;
+    for _ in 0..limit.unwrap_or(u64::MAX).min(MOST_PEEKED_ROWS) {
+        let row = peeked.look_on().map_err(|error| input.unreadable(&error))?;
+        let Some(row) = row else { break };
+        let fits = lines.check_first(row);
+        if fits.map_err(|error| RunError::usage(error.to_string()))? {
+            break;
+        }
+        bytes += row.text.as_ref().map_or(0, |text| text.len());
+        if bytes > MOST_PEEKED_BYTES {
+            break;
+        }
     }
     Ok(input
         .reads_once()
         .then(|| Box::new(peeked) as Box<dyn Source>))
-}
-
-fn check_first(lines: &Lines, row: &RawRow) -> Result<(), RunError> {
-    lines
-        .check_first(row)
-        .map_err(|error| RunError::usage(error.to_string()))
 }
 
 fn lines_config(options: &RunOptions, rows: Rows) -> Result<LinesConfig, RunError> {
