@@ -87,6 +87,9 @@ pub(crate) fn say(end: &RunEnd, args: &RunArgs, printer: &Printer) {
     ));
     took.push("cost unknown".to_owned());
     printer.say(&took.join(" · "));
+    if let Some(bad) = &end.progress.first_bad_line {
+        printer.say(&format!("the first bad line: {bad}"));
+    }
     if let Some(next) = next_command(end, args) {
         printer.say(&next);
     }
@@ -127,6 +130,17 @@ fn next_command(end: &RunEnd, args: &RunArgs) -> Option<String> {
     }
     if end.stopped.is_some() || transient {
         return Some(format!("to go on: {}", this_command(None)));
+    }
+    let mut failed = end.progress.finished.errors.keys();
+    if end.report.failed > 0 && failed.all(|kind| kind.is_of_the_line()) {
+        let input = match is_dash(&args.input) {
+            true => "the input".into(),
+            false => args.input.to_string_lossy(),
+        };
+        return Some(format!(
+            "mend the bad lines of {input}, then: {}",
+            this_command(None)
+        ));
     }
     if end.report.failed > 0 {
         let extra = (!args.retry_failed).then_some("--retry-failed");

@@ -112,6 +112,14 @@ impl ErrorKind {
         )
     }
 
+    /// Whether the line of the input is at fault, so that asking again is of no use before it is mended.
+    pub fn is_of_the_line(self) -> bool {
+        matches!(
+            self,
+            Self::InvalidLine | Self::LineTooLong | Self::MissingField | Self::DuplicateCustomId
+        )
+    }
+
     /// Whether the error is of the account and not of the request: every further call would fail alike.
     pub fn stops_the_run(self) -> bool {
         matches!(self, Self::Auth | Self::QuotaExhausted)

@@ -101,7 +101,8 @@ fn each_line_has_one_line_of_output_in_its_place() {
             "rows: ",
             "line_too_long 1",
             "duplicate_custom_id 1",
-            "--retry-failed",
+            "the first bad line: line 4: the line is not UTF-8",
+            "mend the bad lines of in.jsonl, then: ",
         ],
     );
     let lines = scratch.lines("out.jsonl");
@@ -120,6 +121,18 @@ fn each_line_has_one_line_of_output_in_its_place() {
     );
     assert!(messages[4].as_str().unwrap().starts_with("line 7: "));
     assert_eq!(column(&lines, "/custom_id")[1], "row-1");
+}
+
+#[test]
+fn bad_lines_are_to_be_mended_and_not_sent_again() {
+    let scratch = Scratch::with_input(&["{\"prompt\":5}", "not json"]);
+    let args = ["-m", "sim/x", "-o", "out.jsonl"];
+    let ran = scratch.run(&args);
+    ran.says(1, &["invalid_line 2", "the first bad line: line 1: "]);
+    assert!(!ran.err.contains("--retry-failed"), "{}", ran.err);
+    // that is what helps
+    scratch.write("in.jsonl", "{\"prompt\":\"5\"}\n{\"prompt\":\"json\"}\n");
+    scratch.run(&args).says(0, &["2 rows: 2 succeeded"]);
 }
 
 #[test]

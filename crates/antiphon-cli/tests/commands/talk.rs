@@ -150,7 +150,10 @@ fn the_last_words_name_the_exact_next_command() {
     let ran = scratch.run(&["-o", "out.jsonl", "-m", "sim/x", "--prompt", "it's {{ q }}"]);
     ran.says(
         1,
-        &["run in.jsonl -o out.jsonl -m sim/x --prompt \"it's {{ q }}\" --retry-failed"],
+        &[
+            "then: ",
+            "run in.jsonl -o out.jsonl -m sim/x --prompt \"it's {{ q }}\"\n",
+        ],
     );
     scratch
         .run(&["-m", "sim/x", "--prompt", "{{ q }}"])

@@ -233,12 +233,15 @@ impl Planner<'_> {
                 self.stop.drain(StopReason::Account(error));
                 return;
             }
-            Err(error) => filling.faults.push(Finished {
-                index,
-                item,
-                outcome: Outcome::failed("", &error),
-                receipt: None,
-            }),
+            Err(error) => {
+                self.progress.note_bad_line(&error);
+                filling.faults.push(Finished {
+                    index,
+                    item,
+                    outcome: Outcome::failed("", &error),
+                    receipt: None,
+                });
+            }
         }
         filling.rows.push((planned, None));
     }

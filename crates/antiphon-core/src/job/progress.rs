@@ -15,7 +15,7 @@ use super::{
     ledger::{Outcome, Verdict},
     survey::Settled,
 };
-use crate::{ErrorKind, FinishReason, Usage};
+use crate::{Error, ErrorKind, FinishReason, Usage};
 
 /// Counters of a job.
 #[derive(Debug, Default)]
@@ -27,6 +27,7 @@ pub struct Progress {
     most_rows: AtomicU64,
     finished: Mutex<Finished>,
     dropped: Mutex<BTreeSet<String>>,
+    first_bad_line: OnceLock<String>,
 }
 
 /// How far the input has been read.
@@ -92,6 +93,8 @@ pub struct ProgressSnapshot {
     pub finished: Finished,
     /// Parameters that targets could not take, each with the model it was meant for.
     pub dropped: Vec<String>,
+    /// What is wrong with the first bad line that this run has read.
+    pub first_bad_line: Option<String>,
 }
 
 impl Progress {
@@ -164,6 +167,12 @@ impl Progress {
         self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn note_bad_line(&self, error: &Error) {
+        if error.kind().is_of_the_line() {
+            self.first_bad_line.get_or_init(|| error.to_string());
+        }
+    }
+
     fn dropped(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
         self.dropped.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -199,6 +208,7 @@ impl Progress {
             is_exact: exact.is_some(),
             finished: self.lock().clone(),
             dropped: self.dropped().iter().cloned().collect(),
+            first_bad_line: self.first_bad_line.get().cloned(),
         }
     }
 }
