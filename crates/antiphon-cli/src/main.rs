@@ -1,6 +1,7 @@
 //! The `antiphon` command: parse, resolve, dispatch, exit code.
 
 mod args;
+mod bar_terminal;
 mod commands;
 mod last_words;
 mod printer;

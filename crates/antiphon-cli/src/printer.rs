@@ -24,6 +24,11 @@ impl Printer {
         Self { bar }
     }
 
+    /// Takes the bar away for good.
+    pub(crate) fn end_bar(&self) {
+        self.bar.finish_and_clear();
+    }
+
     /// A line of talk.
     pub(crate) fn say(&self, line: &str) {
         self.bar.suspend(|| {

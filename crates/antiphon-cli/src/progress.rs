@@ -10,9 +10,14 @@ use antiphon::{
     core::layers::admit::{AccountSnapshot, EndpointState},
     run::{Report, RunWatch},
 };
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::{args::ProgressArg, printer::Printer, words};
+use crate::{
+    args::ProgressArg,
+    bar_terminal::{BarTerminal, ECHO_COLUMNS},
+    printer::Printer,
+    words,
+};
 
 const BAR_EVERY: Duration = Duration::from_millis(100);
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -49,7 +54,9 @@ impl Style {
         if self != Self::Bar {
             return ProgressBar::hidden();
         }
-        let bar = ProgressBar::new(0);
+        let stderr = BarTerminal::new(io::stderr(), terminal_width);
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(stderr), 20);
+        let bar = ProgressBar::with_draw_target(Some(0), target);
         if let Ok(style) = ProgressStyle::with_template("{bar:12} {percent:>3}% {msg}") {
             bar.set_style(style.progress_chars("━╸ "));
         }
@@ -79,7 +86,7 @@ pub(crate) async fn show(style: Style, watch: RunWatch, printer: Arc<Printer>, b
             }
             Style::Bar => {
                 let parts = parts(&watch, &report, &mut rate, &bar);
-                let room = terminal_width().saturating_sub(BAR_COLUMNS);
+                let room = terminal_width().saturating_sub(BAR_COLUMNS + ECHO_COLUMNS);
                 bar.set_message(fit(&parts, room));
             }
             Style::Lines | Style::Nothing => {

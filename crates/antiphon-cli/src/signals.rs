@@ -18,6 +18,7 @@ pub(crate) async fn drain_on_signal(watch: RunWatch, printer: std::sync::Arc<Pri
         "interrupted: nothing new is sent; waiting for {in_flight} calls in flight (again to stop at once)"
     ));
     signals.next().await;
+    printer.end_bar();
     #[allow(
         clippy::exit,
         reason = "at once is what was asked for; the ledger is always valid"
