@@ -3,6 +3,16 @@
 //! What many calls give is *all settled*: one outcome for each input, at its index, successes and failures side by side.
 //! A pattern that decides between answers is a model itself, so patterns nest.
 
+mod asking;
+mod document;
+pub mod map_reduce;
+mod tokens;
 mod window;
 
+pub use asking::Spent;
+pub use document::{Document, NoDocuments};
+pub use map_reduce::{
+    CannotSplit, MapReduce, MapReduceError, MapReduced, MappedDocument, OnFailure, Piece, split,
+};
+pub use tokens::most_tokens;
 pub use window::{Ordered, Window, window};

@@ -1,0 +1,104 @@
+//! One call of a pattern, and the sum of all of them.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::{
+    ChatRequest, Error, ErrorKind, Reply, Schema, SharedModel, Usage, job::AttemptJournal,
+    schema::OffSchema,
+};
+
+/// What the calls of a pattern took together, failed ones included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Calls, those whose answer an earlier run had recorded included.
+    pub calls: u64,
+    /// Attempts on the wire in this run.
+    pub attempts: u64,
+    /// Tokens, where any call told them.
+    pub usage: Option<Usage>,
+}
+
+impl Spent {
+    /// What one call took.
+    pub(super) fn by(result: &Result<Reply, Error>) -> Self {
+        let (attempts, usage) = match result {
+            Ok(reply) => (reply.head.attempts, reply.usage()),
+            Err(error) => (error.attempts(), error.usage()),
+        };
+        Self {
+            calls: 1,
+            attempts: attempts.into(),
+            usage,
+        }
+    }
+}
+
+impl std::ops::AddAssign for Spent {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.attempts += other.attempts;
+        self.usage = match (self.usage, other.usage) {
+            (Some(mut sum), Some(more)) => {
+                sum += more;
+                Some(sum)
+            }
+            (one, more) => one.or(more),
+        };
+    }
+}
+
+/// Asks, or takes the answer that an earlier run recorded for this part. A refusal is an error: it holds nothing to go on
+/// with. The reply's receipt is given back, since what the pattern makes of the answer is not waited for by a commit.
+pub(super) async fn ask(
+    model: &SharedModel,
+    mut request: ChatRequest,
+    part: Option<Arc<dyn AttemptJournal>>,
+) -> Result<Reply, Error> {
+    let mut reply = match part {
+        None => model.ask(request).await?,
+        Some(part) => match part.answer() {
+            Some(mut reply) => {
+                reply.head.attempts = 0;
+                reply
+            }
+            None => {
+                request.journal = Some(Arc::clone(&part));
+                let reply = model.ask(request).await?;
+                if let Err(error) = part.record_answer(&reply).await {
+                    return Err(paid(error, &reply));
+                }
+                reply
+            }
+        },
+    };
+    reply.head.receipt = None;
+    if reply.answer.is_refusal() {
+        let words = reply.answer.refusal.as_deref().unwrap_or("its filter");
+        let message = format!("the model declined to answer: {words}");
+        return Err(paid(Error::new(ErrorKind::Refused, message), &reply));
+    }
+    Ok(reply)
+}
+
+/// Reads the answer as its schema says. A model without a stack does not check its answers, so it is done here.
+pub(super) fn typed<T: DeserializeOwned>(reply: &Reply, schema: &Schema) -> Result<T, Error> {
+    let read = schema.read(reply.text()).and_then(|value| {
+        schema.validate(&value)?;
+        serde_json::from_value(value).map_err(|error| OffSchema(error.to_string()))
+    });
+    read.map_err(|OffSchema(fault)| {
+        let message = format!("the answer does not fit its schema: {fault}");
+        paid(Error::new(ErrorKind::OffSchema, message), reply)
+    })
+}
+
+/// An error in spite of an answer.
+fn paid(error: Error, reply: &Reply) -> Error {
+    error
+        .with_status(reply.head.status)
+        .with_request_id(reply.head.request_id.clone())
+        .with_attempts(reply.head.attempts)
+        .with_usage(reply.usage())
+}

@@ -1,0 +1,10 @@
+//! Patterns, driven through scripted models in paused time.
+
+#![allow(missing_docs, reason = "a test")]
+
+mod answering;
+mod map_reduce;
+mod map_reduce_failures;
+mod map_reduce_journal;
+mod reduce_tree;
+mod split;
