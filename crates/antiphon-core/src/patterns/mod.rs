@@ -6,6 +6,7 @@
 mod asking;
 mod document;
 pub mod map_reduce;
+pub mod review;
 mod tokens;
 mod window;
 
@@ -13,6 +14,10 @@ pub use asking::Spent;
 pub use document::{Document, NoDocuments};
 pub use map_reduce::{
     CannotSplit, MapReduce, MapReduceError, MapReduced, MappedDocument, OnFailure, Piece, split,
+};
+pub use review::{
+    Aggregate, PanelReview, Point, Recommendation, Review, ReviewError, ReviewPanel, Role,
+    RoleReview, Synthesis,
 };
 pub use tokens::most_tokens;
 pub use window::{Ordered, Window, window};

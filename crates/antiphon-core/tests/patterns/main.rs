@@ -7,4 +7,5 @@ mod map_reduce;
 mod map_reduce_failures;
 mod map_reduce_journal;
 mod reduce_tree;
+mod review;
 mod split;

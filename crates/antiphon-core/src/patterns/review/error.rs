@@ -1,0 +1,50 @@
+//! [`ReviewError`]: why there is no review.
+
+use std::fmt;
+
+use super::{super::asking::Spent, panel::RoleReview};
+
+/// Why there is no review.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ReviewError {
+    /// Nobody reviews.
+    NoRoles,
+    /// A role has no name.
+    UnnamedRole(usize),
+    /// Two roles have the same name.
+    SameRole(String),
+    /// There is nothing to review.
+    Blank(String),
+    /// Every reviewer failed: the outcomes, and what they took.
+    AllFailed(Vec<RoleReview>, Spent),
+}
+
+impl fmt::Display for ReviewError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoles => f.write_str("nobody reviews: give at least one role"),
+            Self::UnnamedRole(index) => write!(f, "role {index} has no name: give it one"),
+            Self::SameRole(name) => write!(
+                f,
+                "two roles are called `{name}`: outcomes are told by role, so names must differ"
+            ),
+            Self::Blank(id) => write!(f, "`{id}` is empty: there is nothing to review"),
+            Self::AllFailed(reviews, _) => {
+                let failed = reviews.iter().filter_map(|review| {
+                    let error = review.outcome.as_ref().err()?;
+                    Some(format!("{}: {}: {error}", review.role, error.kind()))
+                });
+                let told: Vec<String> = failed.collect();
+                write!(
+                    f,
+                    "all {} reviewers failed: {}",
+                    told.len(),
+                    told.join("; ")
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for ReviewError {}
