@@ -3,6 +3,7 @@
 //! What many calls give is *all settled*: one outcome for each input, at its index, successes and failures side by side.
 //! A pattern that decides between answers is a model itself, so patterns nest.
 
+pub mod analyze;
 mod asking;
 mod document;
 pub mod map_reduce;
@@ -10,6 +11,10 @@ pub mod review;
 mod tokens;
 mod window;
 
+pub use analyze::{
+    AnalysisKind, Analyze, AnalyzedDocument, Classification, Classify, Extract, Extraction,
+    InvalidKind, JudgeSentiment, Sentiment, Summarize, Summary, Tone, analysis_request,
+};
 pub use asking::Spent;
 pub use document::{Document, NoDocuments};
 pub use map_reduce::{

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "a test")]
 
+mod analyze;
 mod answering;
 mod map_reduce;
 mod map_reduce_failures;
