@@ -6,6 +6,7 @@
 pub mod analyze;
 mod asking;
 mod document;
+pub mod ensemble;
 pub mod map_reduce;
 pub mod review;
 mod tokens;

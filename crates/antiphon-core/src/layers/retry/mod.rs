@@ -15,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 pub(super) use budget::Budget;
 pub use policy::RetryConfig;
 
-use self::policy::Verdict;
 use super::{admit::Account, meter::Metrics};
 use crate::{
     Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, Limits, Model, SharedModel,
     chat::DeltaStream,
 };
+pub(crate) use policy::Verdict;
 
 /// The layer; see the [module](self).
 ///

@@ -32,7 +32,7 @@ impl Default for RetryConfig {
 
 /// What to do about a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// The error is final.
     Final,
     /// The server asks for a longer delay than anybody wants to wait.
@@ -46,7 +46,7 @@ impl RetryConfig {
     ///
     /// The back-off is "full jitter", anything from 0 to the exponential bound (Marc Brooker, "Exponential Backoff
     /// And Jitter", AWS Architecture Blog, 2015): of the ways compared there, it makes the fewest calls.
-    pub(super) fn judge(
+    pub(crate) fn judge(
         &self,
         error: &Error,
         failures: u32,

@@ -1,0 +1,290 @@
+//! The members' answers: side by side, until all have come or enough of them have.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+
+use super::{spent::Spent, tries::Tries};
+use crate::{
+    ChatRequest, Error, ErrorKind, Reply, SharedModel,
+    chat::{Delivery, Member, MemberError},
+    schema::Schema,
+};
+
+/// A member and what it is asked.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) model: SharedModel,
+    pub(super) request: ChatRequest,
+}
+
+/// Seats for these models. Each has its own part of the request's journal.
+///
+/// Members that are the same model (by name) are told apart by their sample: the request's own times their number, plus
+/// which of them it is. So the samples of equal rows never meet, and a model that has only one seat is asked exactly what
+/// it would be asked alone.
+pub(super) fn seats(
+    models: &[SharedModel],
+    request: &ChatRequest,
+    schema: Option<&Schema>,
+) -> Vec<Seat> {
+    let same = |models: &[SharedModel], model: &SharedModel| {
+        let same = models.iter().filter(|other| other.name() == model.name());
+        u32::try_from(same.count()).unwrap_or(u32::MAX)
+    };
+    let seat = |(index, model): (usize, &SharedModel)| {
+        let sample = request.sample.wrapping_mul(same(models, model));
+        Seat {
+            request: ChatRequest {
+                schema: schema.cloned(),
+                delivery: Delivery::Whole,
+                sample: sample.wrapping_add(same(&models[..index], model)),
+                journal: request
+                    .journal
+                    .as_ref()
+                    .map(|journal| journal.part(&index.to_string())),
+                ..request.clone()
+            },
+            model: Arc::clone(model),
+        }
+    };
+    models.iter().enumerate().map(seat).collect()
+}
+
+/// How a member's call ended.
+#[derive(Debug)]
+pub(super) enum Settled<T> {
+    Answered(Box<Reply>, T),
+    Failed(Error),
+    /// Its answer was no longer needed, for this reason.
+    Cancelled(String),
+}
+
+/// When the members have said enough.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Enough {
+    /// So many answers are; the others are cancelled.
+    pub(super) answers: usize,
+    /// After this time one answer is.
+    pub(super) deadline: Option<Duration>,
+}
+
+/// What the members said, each at its place, and what it cost.
+#[derive(Debug)]
+pub(super) struct Said<T> {
+    pub(super) settled: Vec<Settled<T>>,
+    pub(super) spent: Spent,
+}
+
+/// Asks all members at once; `accept` reads an answer or says what is wrong with it.
+///
+/// Answers that an earlier run recorded are taken from there before anybody is asked. An answer is recorded before it
+/// counts.
+///
+/// # Errors
+/// The run stops (then no decision is made over half of the answers), or an answer cannot be recorded.
+pub(super) async fn gather<T>(
+    seats: &[Seat],
+    enough: Enough,
+    tries: Tries<'_>,
+    accept: impl Fn(&Reply) -> Result<T, Error>,
+) -> Result<Said<T>, Error> {
+    let mut settled: Vec<Option<Settled<T>>> =
+        seats.iter().map(|seat| recorded(seat, &accept)).collect();
+    let mut answers = settled.iter().flatten().count();
+    let mut why = format!("{} answers were enough", enough.answers);
+    if answers < enough.answers {
+        let mut calls: FuturesUnordered<_> = seats
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| settled[*index].is_none())
+            .map(|(index, seat)| {
+                let answer = answer(seat, tries, &accept);
+                async move { (index, answer.await) }
+            })
+            .collect();
+        let alarm = async {
+            match enough.deadline {
+                Some(limit) => tries.clock.sleep_until(tries.clock.now() + limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(alarm);
+        let mut late = false;
+        while answers < enough.answers && !(late && answers > 0) {
+            tokio::select! {
+                biased;
+                next = calls.next() => {
+                    let Some((index, call)) = next else { break };
+                    let call = call?;
+                    answers += usize::from(matches!(call, Settled::Answered(..)));
+                    settled[index] = Some(call);
+                }
+                () = &mut alarm, if !late => late = true,
+            }
+        }
+        if late && answers < enough.answers {
+            let limit = enough.deadline.unwrap_or_default();
+            why = format!("the deadline of {limit:?} had passed");
+        }
+    }
+    let cancelled = || Settled::Cancelled(format!("its answer was no longer needed: {why}"));
+    let settled = settled
+        .into_iter()
+        .map(|call| call.unwrap_or_else(cancelled));
+    sum_up(settled.collect(), enough)
+}
+
+fn recorded<T>(seat: &Seat, accept: impl Fn(&Reply) -> Result<T, Error>) -> Option<Settled<T>> {
+    let mut reply = seat.request.journal.as_ref()?.answer()?;
+    // they were made by the run that recorded it
+    reply.head.attempts = 0;
+    let taken = accept(&reply).ok()?;
+    Some(Settled::Answered(Box::new(reply), taken))
+}
+
+async fn answer<T>(
+    seat: &Seat,
+    tries: Tries<'_>,
+    accept: impl Fn(&Reply) -> Result<T, Error>,
+) -> Result<Settled<T>, Error> {
+    let mut reply = match tries.ask(&seat.model, seat.request.clone()).await {
+        Ok(reply) => reply,
+        Err(error) => return Ok(Settled::Failed(error)),
+    };
+    let paid = |error: Error, reply: &Reply| {
+        error
+            .with_usage(reply.usage())
+            .with_attempts(reply.head.attempts)
+    };
+    match accept(&reply) {
+        Err(error) => Ok(Settled::Failed(paid(error, &reply))),
+        Ok(taken) => {
+            if let Some(journal) = &seat.request.journal {
+                let durable = journal.record_answer(&reply).await;
+                durable.map_err(|error| paid(error, &reply))?;
+                reply.head.receipt = None;
+            }
+            Ok(Settled::Answered(Box::new(reply), taken))
+        }
+    }
+}
+
+fn sum_up<T>(mut settled: Vec<Settled<T>>, enough: Enough) -> Result<Said<T>, Error> {
+    let mut spent = Spent::default();
+    let (mut answers, mut stopped) = (0, None);
+    for call in &mut settled {
+        match call {
+            Settled::Answered(reply, _) => {
+                answers += 1;
+                spent.on(reply);
+            }
+            Settled::Failed(error) => {
+                spent.on_failure(error);
+                if error.kind() == ErrorKind::Stopped {
+                    stopped.get_or_insert(error.clone());
+                }
+            }
+            Settled::Cancelled(_) => {}
+        }
+    }
+    match stopped {
+        Some(error) if answers < enough.answers => Err(spent.charge(error)),
+        _ => Ok(Said { settled, spent }),
+    }
+}
+
+/// The members as the result tells them; `text` is what it shows of an answer.
+pub(super) fn listed<T>(
+    seats: &[Seat],
+    settled: &[Settled<T>],
+    text: impl Fn(&Reply, &T) -> String,
+) -> Vec<Member> {
+    let member = |(seat, call): (&Seat, &Settled<T>)| match call {
+        Settled::Answered(reply, taken) => answered(reply, text(reply, taken)),
+        Settled::Failed(error) => failed(seat.model.name(), error),
+        Settled::Cancelled(why) => Member {
+            error: Some(MemberError {
+                code: "cancelled".to_owned(),
+                message: why.clone(),
+            }),
+            ..nobody(seat.model.name())
+        },
+    };
+    seats.iter().zip(settled).map(member).collect()
+}
+
+pub(super) fn answered(reply: &Reply, text: String) -> Member {
+    Member {
+        text: Some(text),
+        usage: reply.usage(),
+        ..nobody(&reply.head.model)
+    }
+}
+
+pub(super) fn failed(model: &str, error: &Error) -> Member {
+    Member {
+        usage: error.usage(),
+        error: Some(error.into()),
+        ..nobody(model)
+    }
+}
+
+fn nobody(model: &str) -> Member {
+    Member {
+        model: model.to_owned(),
+        text: None,
+        usage: None,
+        cost_usd: None,
+        error: None,
+    }
+}
+
+/// The one error of members that have all failed. It names each cause. Its kind is the most frequent one (the earliest of
+/// equals), without those that stop a run unless all do: one wrong key among several shall not stop it.
+pub(super) fn all_failed<T>(said: Said<T>, members: &[Member]) -> Error {
+    let errors: Vec<&Error> = said
+        .settled
+        .iter()
+        .filter_map(|call| match call {
+            Settled::Failed(error) => Some(error),
+            _ => None,
+        })
+        .collect();
+    let all_stop = errors.iter().all(|error| error.stops_the_run());
+    let telling = || {
+        let errors = errors
+            .iter()
+            .filter(|error| all_stop || !error.stops_the_run());
+        errors.map(|error| error.kind())
+    };
+    let count = |kind| telling().filter(|other| *other == kind).count();
+    let most = telling().map(count).max().unwrap_or_default();
+    let kind = telling().find(|kind| count(*kind) == most);
+    let kind = kind.unwrap_or(ErrorKind::BadRequest);
+    let of_kind = || errors.iter().filter(|error| error.kind() == kind);
+    let causes: Vec<String> = members
+        .iter()
+        .enumerate()
+        .filter_map(|(index, member)| {
+            let MemberError { code, message } = member.error.as_ref()?;
+            Some(format!(
+                "member {index} ({}): {code}: {message}",
+                member.model
+            ))
+        })
+        .collect();
+    let whole = match causes.len() {
+        1 => "the only member failed".to_owned(),
+        number => format!("all {number} members failed"),
+    };
+    let mut error = Error::new(kind, format!("{whole}; {}", causes.join("; ")))
+        .with_retry_after(of_kind().filter_map(|error| error.retry_after()).min());
+    if let Some(status) = of_kind().find_map(|error| error.status()) {
+        error = error.with_status(status);
+    }
+    if all_stop {
+        error = error.stopping_the_run();
+    }
+    said.spent.charge(error)
+}

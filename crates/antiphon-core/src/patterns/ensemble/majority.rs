@@ -1,0 +1,134 @@
+//! [`Majority`]: the answer that most members gave.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::verdict::{Candidate, Chosen, Decide, Verdict};
+use crate::{ChatRequest, Error, Fingerprint};
+
+/// The vote over whole answers. Structured answers are equal if their values are, in whatever order their fields stand;
+/// texts are equal but for white space around them. Of answers with equally many votes the earliest member's wins.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Majority;
+
+impl Decide for Majority {
+    fn decide(&self, candidates: &[Candidate]) -> Result<Verdict, Error> {
+        let ballots: Vec<Fingerprint> = candidates.iter().map(ballot).collect();
+        let mut votes: HashMap<Fingerprint, usize> = HashMap::new();
+        for ballot in &ballots {
+            *votes.entry(*ballot).or_default() += 1;
+        }
+        let most = votes.values().copied().max().unwrap_or_default();
+        let winner = ballots.iter().find(|ballot| votes[*ballot] == most);
+        let from: Vec<usize> = candidates
+            .iter()
+            .zip(&ballots)
+            .filter(|(_, ballot)| Some(*ballot) == winner)
+            .map(|(candidate, _)| candidate.member)
+            .collect();
+        Ok(Verdict {
+            // without candidates nobody is asked to decide
+            chosen: Chosen::Member(from.first().copied().unwrap_or_default()),
+            reason: Some(format!("{most} of {} agree", candidates.len())),
+            from,
+        })
+    }
+}
+
+/// Equal for equal answers: the fingerprint's canonical form sorts fields and writes numbers in one way.
+fn ballot(candidate: &Candidate) -> Fingerprint {
+    let answer = match &candidate.value {
+        Some(value) => value.clone(),
+        None => Value::from(candidate.text.trim()),
+    };
+    let calls = candidate.tool_calls.iter().map(|call| {
+        // ids are drawn anew for each answer
+        let arguments = serde_json::from_str(&call.arguments);
+        let arguments = arguments.unwrap_or_else(|_| Value::from(call.arguments.as_str()));
+        Value::from(vec![Value::from(call.name.as_str()), arguments])
+    });
+    let ballot = ChatRequest::new(Vec::new())
+        .with_param("answer", answer)
+        .with_param("calls", calls.collect());
+    Fingerprint::of(&["ballot"], &ballot)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{FinishReason, chat::ToolCall};
+
+    fn candidate(member: usize, text: &str, value: Option<Value>) -> Candidate {
+        Candidate {
+            member,
+            text: text.to_owned(),
+            value,
+            reasoning: None,
+            tool_calls: Vec::new(),
+            finish_reason: FinishReason::Stop,
+        }
+    }
+
+    fn winner(candidates: &[Candidate]) -> (Chosen, Vec<usize>) {
+        let verdict = Majority.decide(candidates).unwrap();
+        (verdict.chosen, verdict.from)
+    }
+
+    #[test]
+    fn equal_answers_are_counted_together_however_they_are_written() {
+        let values = [
+            json!({"a": 1, "b": 2}),
+            json!({"a": 1, "b": 3}),
+            json!({"b": 2, "a": 1.0}),
+        ];
+        let candidates: Vec<_> = values
+            .into_iter()
+            .zip([0, 2, 5])
+            .map(|(value, member)| candidate(member, &value.to_string(), Some(value)))
+            .collect();
+        assert_eq!(winner(&candidates), (Chosen::Member(0), vec![0, 5]));
+        let texts = ["no", " yes\n", "yes"];
+        let candidates: Vec<_> = (0..)
+            .zip(texts)
+            .map(|(member, text)| candidate(member, text, None))
+            .collect();
+        assert_eq!(winner(&candidates), (Chosen::Member(1), vec![1, 2]));
+    }
+
+    #[test]
+    fn calls_of_tools_are_votes_too_without_their_ids() {
+        let calling = |member, id: &str, arguments: &str| Candidate {
+            tool_calls: vec![ToolCall {
+                id: id.to_owned(),
+                name: "look".to_owned(),
+                arguments: arguments.to_owned(),
+            }],
+            ..candidate(member, "", None)
+        };
+        let candidates = [
+            calling(0, "a", "{\"x\": 2}"),
+            calling(1, "b", "{\"x\": 1}"),
+            calling(2, "c", "{\"x\":1}"),
+        ];
+        assert_eq!(winner(&candidates), (Chosen::Member(1), vec![1, 2]));
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_has_more_votes_than_the_winner_and_no_equal_came_earlier(answers in prop::collection::vec(0u8..4, 1..12)) {
+            let candidates: Vec<_> = answers.iter().enumerate().map(|(member, answer)| candidate(member, &answer.to_string(), None)).collect();
+            let (chosen, from) = winner(&candidates);
+            let count = |answer: u8| answers.iter().filter(|other| **other == answer).count();
+            let first = from[0];
+            prop_assert_eq!(chosen, Chosen::Member(first));
+            prop_assert_eq!(from.len(), count(answers[first]));
+            for (member, answer) in answers.iter().enumerate() {
+                prop_assert!(count(*answer) < from.len() || (count(*answer) == from.len() && member >= first));
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What the calls behind an answer have cost, and what they hold.
+
+use std::time::Duration;
+
+use crate::{
+    Answer, Body, ChatResponse, Error, Head, Reply, Usage,
+    chat::{Gathered, Receipt},
+};
+
+/// The sum over several calls.
+#[derive(Debug, Default)]
+pub(super) struct Spent {
+    pub(super) usage: Option<Usage>,
+    pub(super) attempts: u32,
+    /// Of the slowest: the calls run side by side.
+    latency: Duration,
+    dropped: Vec<String>,
+    receipts: Vec<Receipt>,
+    paid: bool,
+}
+
+impl Spent {
+    pub(super) fn on(&mut self, reply: &mut Reply) {
+        self.usage = sum(self.usage, reply.usage());
+        self.attempts += reply.head.attempts;
+        self.latency = self.latency.max(reply.answer.latency);
+        self.drop_named(reply.head.dropped.clone());
+        self.receipts.extend(reply.head.receipt.take());
+        self.paid |= !reply.head.cached;
+    }
+
+    pub(super) fn on_failure(&mut self, error: &Error) {
+        self.usage = sum(self.usage, error.usage());
+        self.attempts += error.attempts();
+        self.paid = true;
+    }
+
+    /// With what was spent afterwards.
+    pub(super) fn then(self, later: Self) -> Self {
+        let latency = self.latency + later.latency;
+        Self {
+            latency,
+            ..self.beside(later)
+        }
+    }
+
+    /// With what was spent at the same time.
+    pub(super) fn beside(mut self, other: Self) -> Self {
+        self.usage = sum(self.usage, other.usage);
+        self.attempts += other.attempts;
+        self.latency = self.latency.max(other.latency);
+        self.drop_named(other.dropped);
+        self.receipts.extend(other.receipts);
+        self.paid |= other.paid;
+        self
+    }
+
+    fn drop_named(&mut self, names: Vec<String>) {
+        for name in names {
+            if !self.dropped.contains(&name) {
+                self.dropped.push(name);
+            }
+        }
+    }
+
+    /// An error in spite of all this.
+    pub(super) fn charge(self, error: Error) -> Error {
+        error.with_attempts(self.attempts).with_usage(self.usage)
+    }
+
+    /// The response of a model of this name whose answer is made of these calls.
+    pub(super) fn respond(self, model: &str, mut answer: Answer, made: Gathered) -> ChatResponse {
+        answer.usage = self.usage;
+        answer.latency = self.latency;
+        let receipts = self.receipts;
+        let head = Head {
+            model: model.to_owned(),
+            status: 200,
+            dropped: self.dropped,
+            attempts: self.attempts,
+            cached: !self.paid,
+            gathered: Some(Box::new(made)),
+            receipt: (!receipts.is_empty()).then(|| Receipt::new(receipts)),
+            ..Head::default()
+        };
+        let body = Body::Ready(answer);
+        ChatResponse { head, body }
+    }
+}
+
+pub(super) fn sum(a: Option<Usage>, b: Option<Usage>) -> Option<Usage> {
+    match (a, b) {
+        (Some(mut a), Some(b)) => {
+            a += b;
+            Some(a)
+        }
+        (one, other) => one.or(other),
+    }
+}
