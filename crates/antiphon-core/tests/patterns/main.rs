@@ -4,6 +4,7 @@
 
 mod analyze;
 mod answering;
+mod ensemble;
 mod map_reduce;
 mod map_reduce_failures;
 mod map_reduce_journal;

@@ -129,7 +129,7 @@ impl Deciding<'_> {
             });
         }
         if let Way::Vote(vote) = self.way {
-            let verdict = vote.decide(self.candidates);
+            let verdict = vote.decide(self.candidates, self.form.schema.as_ref());
             let verdict = verdict.and_then(|verdict| self.check(verdict));
             return Ok(self.settle(verdict, None, None, Spent::default()));
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::verdict::{Candidate, Chosen, Decide, Verdict};
-use crate::{ChatRequest, Error, Fingerprint};
+use crate::{ChatRequest, Error, Fingerprint, Schema};
 
 /// The vote over whole answers. Structured answers are equal if their values are, in whatever order their fields stand;
 /// texts are equal but for white space around them. Of answers with equally many votes the earliest member's wins.
@@ -13,7 +13,7 @@ use crate::{ChatRequest, Error, Fingerprint};
 pub struct Majority;
 
 impl Decide for Majority {
-    fn decide(&self, candidates: &[Candidate]) -> Result<Verdict, Error> {
+    fn decide(&self, candidates: &[Candidate], _: Option<&Schema>) -> Result<Verdict, Error> {
         let ballots: Vec<Fingerprint> = candidates.iter().map(ballot).collect();
         let mut votes: HashMap<Fingerprint, usize> = HashMap::new();
         for ballot in &ballots {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     fn winner(candidates: &[Candidate]) -> (Chosen, Vec<usize>) {
-        let verdict = Majority.decide(candidates).unwrap();
+        let verdict = Majority.decide(candidates, None).unwrap();
         (verdict.chosen, verdict.from)
     }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    Error, FinishReason,
+    Error, FinishReason, Schema,
     chat::{Reply, ToolCall},
 };
 
@@ -59,9 +59,9 @@ pub struct Verdict {
 
 /// Decides without asking a model: votes.
 pub trait Decide: Send + Sync + std::fmt::Debug {
-    /// Decides between at least two candidates, in the order of their members.
+    /// Decides between at least two candidates, in the order of their members. `schema` is the user's, where there is one.
     ///
     /// # Errors
     /// These candidates cannot be decided about; the message says why.
-    fn decide(&self, candidates: &[Candidate]) -> Result<Verdict, Error>;
+    fn decide(&self, candidates: &[Candidate], schema: Option<&Schema>) -> Result<Verdict, Error>;
 }

@@ -1,0 +1,9 @@
+mod conversation;
+mod decisions;
+mod journal;
+mod members;
+mod names;
+mod reasoning;
+mod samples;
+mod settings;
+mod support;
