@@ -5,6 +5,7 @@
 //! of prompts through them.
 
 pub mod config;
+mod ensemble;
 pub mod env;
 mod lines;
 pub mod run;
@@ -14,5 +15,6 @@ mod words;
 
 pub use antiphon_core as core;
 pub use config::{Config, ConfigError};
+pub use ensemble::{create_ensemble, create_ensemble_in};
 pub use template::{Template, TemplateError};
 pub use words::{nearest, parse_duration};

@@ -73,28 +73,23 @@ impl Task {
         match self {
             Self::Synthesize => Ok(made(value, Vec::new(), None)),
             Self::Select => {
-                let selected: Selected = serde_json::from_value(value).map_err(off)?;
-                let winner = member(shown, selected.winner)?;
-                Ok(Verdict {
-                    chosen: Chosen::Member(winner),
-                    from: vec![winner],
-                    reason: Some(selected.reason),
-                })
+                let judged: Selected = serde_json::from_value(value).map_err(off)?;
+                let winner = member(shown, judged.winner)?;
+                Ok(selected(winner, judged.reason))
             }
             Self::Decide => {
                 let decided: Decided = serde_json::from_value(value).map_err(off)?;
                 let from = decided.selected.iter().map(|number| member(shown, *number));
                 let mut from = from.collect::<Result<Vec<_>, _>>()?;
-                from.sort_unstable();
-                from.dedup();
-                match (decided.answer, from.as_slice()) {
-                    (Some(answer), _) => Ok(made(answer, from, Some(decided.reason))),
-                    (None, &[winner]) => Ok(Verdict {
-                        chosen: Chosen::Member(winner),
-                        from,
-                        reason: Some(decided.reason),
-                    }),
-                    (None, _) => Err(off("it selects several answers and does not merge them")),
+                match (decided.answer, from.first()) {
+                    (Some(answer), _) => {
+                        from.sort_unstable();
+                        from.dedup();
+                        Ok(made(answer, from, Some(decided.reason)))
+                    }
+                    // the best stands first, and as it is if nothing was merged
+                    (None, Some(&best)) => Ok(selected(best, decided.reason)),
+                    (None, None) => Err(off("it selects no candidate")),
                 }
             }
         }
@@ -112,6 +107,14 @@ struct Decided {
     reason: String,
     selected: Vec<usize>,
     answer: Option<Value>,
+}
+
+fn selected(member: usize, reason: String) -> Verdict {
+    Verdict {
+        chosen: Chosen::Member(member),
+        from: vec![member],
+        reason: Some(reason),
+    }
 }
 
 fn made(answer: Value, from: Vec<usize>, reason: Option<String>) -> Verdict {

@@ -1,4 +1,10 @@
 //! [`Ensemble`]: several answers to one request, then one decision. [`Samples`]: the answers alone.
+//!
+//! ```text
+//! request ──> members side by side ──> quorum, deadline ──> decide | judge | synthesize | vote ──> one answer
+//!               (schema + reasoning)       (stragglers       (whole conversation + candidates)
+//!                                           cancelled)
+//! ```
 
 mod build;
 mod call;
@@ -49,7 +55,7 @@ use crate::{
 /// one member has an answer nobody is asked to decide. If the decision fails, the first answer is taken, and
 /// [`Head::gathered`](crate::Head::gathered) says so and why. With a schema the answer's text is JSON that fits it.
 ///
-/// The answer's body is an OpenAI chat completion under the ensemble's name; its usage is the sum over all calls.
+/// The answer is given whole, also where a stream was asked for. Its body is an OpenAI chat completion under the ensemble's name; its usage is the sum over all calls.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -65,7 +65,7 @@ fn words(task: Task, shown: &[&Candidate], prompt: Option<&str>) -> String {
         Task::Decide => (
             DECIDE,
             "Answer with JSON: `reason` (briefly, why), `selected` (the numbers of the candidates that the answer is \
-             made of), and `answer` (the merged answer, or null if you take the only selected candidate as it stands).",
+             made of, the best first), and `answer` (the merged answer, or null to take the best as it stands).",
         ),
         Task::Select => (
             SELECT,

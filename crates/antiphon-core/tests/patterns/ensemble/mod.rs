@@ -1,6 +1,7 @@
 mod conversation;
 mod decisions;
 mod journal;
+mod judging;
 mod members;
 mod names;
 mod reasoning;
