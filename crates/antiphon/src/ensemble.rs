@@ -135,8 +135,12 @@ mod tests {
 
     fn schema() -> Schema {
         let own = json!({
-            "type": "object", "required": ["score"], "additionalProperties": false,
-            "properties": {"score": {"type": "integer", "minimum": 1, "maximum": 10}}
+            "type": "object", "required": ["score", "parts"], "additionalProperties": false,
+            "properties": {
+                "score": {"$ref": "#/$defs/score"},
+                "parts": {"type": "array", "maxItems": 2, "items": {"$ref": "#"}}
+            },
+            "$defs": {"score": {"type": "integer", "minimum": 1, "maximum": 10}}
         });
         Schema::new(own).unwrap()
     }
@@ -160,7 +164,9 @@ mod tests {
                     .iter()
                     .all(|one| one.model == "openai/gpt-4o")
             );
-            let decider = gathered.decision.unwrap().decider.unwrap();
+            let decision = gathered.decision.unwrap();
+            assert_eq!((decision.by.as_str(), decision.failure), ("decide", None));
+            let decider = decision.decider.unwrap();
             assert_eq!(decider.model, "openai/gpt-4o-mini");
             assert!(parsed.reply.answer.usage.unwrap().total() > 0);
         }

@@ -288,3 +288,39 @@ pub(super) fn all_failed<T>(said: Said<T>, members: &[Member]) -> Error {
     }
     said.spent.charge(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{BoxFuture, ChatResponse, Model};
+
+    #[derive(Debug)]
+    struct Named(String);
+
+    impl Model for Named {
+        fn name(&self) -> &str {
+            &self.0
+        }
+        fn call(&self, _: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
+            Box::pin(async { Err(Error::stopped("nobody is asked")) })
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_members_of_equal_rows_have_the_same_name_and_sample(names in prop::collection::vec(0u8..4, 1..20), rows in 1u32..9) {
+            let models: Vec<SharedModel> = names.iter().map(|name| Arc::new(Named(name.to_string())) as SharedModel).collect();
+            let mut seen = HashSet::new();
+            for sample in 0..rows {
+                let request = ChatRequest { sample, ..ChatRequest::prompt("x") };
+                for seat in seats(&models, &request, None) {
+                    prop_assert!(seen.insert((seat.model.name().to_owned(), seat.request.sample)));
+                }
+            }
+        }
+    }
+}

@@ -35,8 +35,10 @@ impl Spent {
         self.paid = true;
     }
 
-    /// With what was spent afterwards.
-    pub(super) fn then(self, later: Self) -> Self {
+    /// With what was spent afterwards on the decision, whose parameters are not the user's: that some of them were left
+    /// out is nothing to tell.
+    pub(super) fn then(self, mut later: Self) -> Self {
+        later.dropped.clear();
         let latency = self.latency + later.latency;
         Self {
             latency,

@@ -1,7 +1,9 @@
 use antiphon_core::{ChatRequest, Message, chat::Role, patterns::ensemble::Decider};
 use serde_json::{Value, json};
 
-use super::support::{ask, decided, ensemble, last_text, saying, shown, structured};
+use super::support::{
+    Scripted, ask, decided, ensemble, last_text, ready, saying, shown, structured,
+};
 
 /// A conversation with images in both wires' words and two tool turns.
 fn rich() -> Vec<Message> {
@@ -109,4 +111,22 @@ async fn a_prompt_of_the_users_own_replaces_the_task_and_not_the_form() {
     assert!(text.starts_with("Take the larger x.") && !text.contains("accuracy"));
     assert!(text.contains("`selected`"));
     assert_eq!(asked.params.get("temperature"), Some(&json!(0.7)));
+}
+
+#[tokio::test]
+async fn parameters_that_members_could_not_take_are_told_once() {
+    let dropping = |name: &str, text: String, dropped: &'static str| {
+        Scripted::new(name, move |_, _| {
+            let response = ready(&text).map(|mut response| {
+                response.head.dropped = vec![dropped.to_owned()];
+                response
+            });
+            async move { response }
+        })
+    };
+    let a = dropping("a", "1".to_owned(), "top_k");
+    let decider = dropping("chair", decided(&[1], Value::Null), "temperature");
+    let panel = ensemble(&[&a, &a], Decider::Decide(decider));
+    let reply = ask(&panel, ChatRequest::prompt("x")).await.unwrap();
+    assert_eq!(reply.head.dropped, ["top_k"]);
 }
