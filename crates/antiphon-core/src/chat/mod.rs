@@ -1,8 +1,10 @@
 //! Values of a chat: [`ChatRequest`] in, [`ChatResponse`] (head + body) out.
 
 mod answer;
+mod compose;
 mod delta;
 mod members;
+mod object;
 mod reply;
 mod request;
 mod response;
@@ -10,6 +12,7 @@ mod response;
 pub use answer::{Answer, FinishReason, ToolCall};
 pub use delta::{ChatDelta, Fold, ToolCallDelta};
 pub use members::{Decision, Gathered, Member, MemberError};
+pub use object::Object;
 pub use reply::Reply;
 pub use request::{ChatRequest, Content, Delivery, Message, Role};
 pub use response::{Body, ChatResponse, DeltaStream, Head, LimitWindow, RateLimits, Receipt};

@@ -23,6 +23,13 @@ impl Reply {
         &self.answer.text
     }
 
+    /// Without what was reserved for the call: its place in flight is free again. For those who keep replies.
+    #[must_use]
+    pub fn released(mut self) -> Self {
+        self.head.receipt = None;
+        self
+    }
+
     /// Tokens of all answered attempts of the call: those asked again, and the one that answered. `None` where nothing is
     /// known of any. An answer that was at hand ([`Head::cached`]) was paid for by another call, and counts nothing.
     pub fn usage(&self) -> Option<Usage> {
@@ -91,6 +98,19 @@ impl Reply {
                 latency: Duration::from_micros(record.latency_us),
             },
         })
+    }
+}
+
+/// The answer's text.
+impl std::fmt::Display for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl From<Reply> for String {
+    fn from(reply: Reply) -> Self {
+        reply.answer.text
     }
 }
 
