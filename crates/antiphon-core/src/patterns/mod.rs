@@ -5,11 +5,22 @@
 
 pub mod analyze;
 mod asking;
+mod batch;
+mod batcher;
+mod byte_budget;
+mod conversation;
 mod document;
 pub mod ensemble;
+mod fan_out;
+mod grouped_batch;
+mod grouping;
 pub mod map_reduce;
+mod multiplex;
 pub mod review;
+mod samples;
+mod text_stream;
 mod tokens;
+mod variations;
 mod window;
 
 pub use analyze::{
@@ -17,13 +28,26 @@ pub use analyze::{
     InvalidKind, JudgeSentiment, Sentiment, Summarize, Summary, Tone, analysis_request,
 };
 pub use asking::Spent;
+pub use batch::{
+    Batch, BatchOutcome, BatchResult, BatchStream, BatchSummary, CallbackFailure, CallbackResult,
+    LatencySummary, batch, batch_objects,
+};
+pub use batcher::DynamicBatcher;
+pub use byte_budget::{ByteBudget, Hold};
+pub use conversation::{Conversation, ConversationOutcome, conversations};
 pub use document::{Document, NoDocuments};
+pub use fan_out::{FanOut, FanOutResult};
+pub use grouped_batch::{GroupedBatch, GroupedResult};
+pub use grouping::{Group, Grouping, Tier};
 pub use map_reduce::{
     CannotSplit, MapReduce, MapReduceError, MapReduced, MappedDocument, OnFailure, Piece, split,
 };
+pub use multiplex::{Multiplex, Partial, multiplex};
 pub use review::{
     Aggregate, PanelReview, Point, Recommendation, Review, ReviewError, ReviewPanel, Role,
     RoleReview, Synthesis,
 };
+pub use text_stream::{TextDelta, TextStream};
 pub use tokens::most_tokens;
+pub use variations::Variations;
 pub use window::{Ordered, Window, window};

@@ -4,10 +4,22 @@
 
 mod analyze;
 mod answering;
+mod batch;
+mod batch_limits;
+mod batch_objects;
+mod batcher;
+mod byte_budget;
+mod conversation;
 mod ensemble;
+mod fan_out;
+mod grouped_batch;
 mod map_reduce;
 mod map_reduce_failures;
 mod map_reduce_journal;
+mod multiplex;
 mod reduce_tree;
+mod rehearsed;
 mod review;
 mod split;
+mod variations;
+mod waves;

@@ -26,6 +26,9 @@ pub struct AccountConfig {
     /// An endpoint that is down for so long is given up, and so is one that is never reached. `None`: never, as a
     /// gateway wants it.
     pub give_up_after: Option<Duration>,
+    /// Only permits and quota: whether the endpoint is well is judged by an account further in, whose failures would
+    /// otherwise count twice.
+    pub quota_only: bool,
 }
 
 impl Default for AccountConfig {
@@ -35,6 +38,7 @@ impl Default for AccountConfig {
             quota: QuotaConfig::default(),
             max_wait: Duration::from_secs(300),
             give_up_after: Some(Duration::from_secs(300)),
+            quota_only: false,
         }
     }
 }
@@ -52,6 +56,7 @@ pub(super) struct Grant {
 #[derive(Debug)]
 pub(super) struct Admission<T> {
     max_wait: Duration,
+    quota_only: bool,
     line: Line<(Demand, T)>,
     gate: Gate,
     quota: Quota,
@@ -68,6 +73,7 @@ impl<T> Admission<T> {
     pub(super) fn new(config: &AccountConfig) -> Self {
         Self {
             max_wait: config.max_wait,
+            quota_only: config.quota_only,
             line: Line::new(),
             gate: Gate::new(config.concurrency),
             quota: Quota::new(config.quota),
@@ -161,7 +167,9 @@ impl<T> Admission<T> {
 
     /// An answer's head has come.
     pub(super) fn told(&mut self, limits: &RateLimits, now: Moment) {
-        self.quota.learn(limits, now);
+        if !self.quota_only {
+            self.quota.learn(limits, now);
+        }
     }
 
     /// An answer is good: whole, or its first delta.
@@ -185,7 +193,7 @@ impl<T> Admission<T> {
 
     /// The call failed; `chance` is from 0 to 1.
     pub(super) fn failed(&mut self, grant: Grant, error: &Error, now: Moment, chance: f64) {
-        match Trouble::of(error) {
+        match Trouble::of(error).filter(|_| !self.quota_only) {
             Some(trouble) => {
                 let failure = Failure {
                     trouble,
@@ -201,11 +209,13 @@ impl<T> Admission<T> {
             None if error.kind() == ErrorKind::Stopped => self.health.abandoned(grant.number),
             None => self.health.answered(grant.number),
         }
-        if error.stops_the_run() {
+        if error.stops_the_run() && !self.quota_only {
             self.health.give_up(error);
         }
         let settled = if error.kind() == ErrorKind::RateLimited {
-            self.rate_limited(grant.number, error.retry_after(), now);
+            if !self.quota_only {
+                self.rate_limited(grant.number, error.retry_after(), now);
+            }
             Settled::Refused
         } else if error.phase() == Some(crate::Phase::Connect) {
             Settled::Unsent
