@@ -10,11 +10,16 @@ pub mod env;
 mod lines;
 pub mod run;
 pub mod session;
+mod single;
 mod template;
 mod words;
 
 pub use antiphon_core as core;
+pub use antiphon_core::patterns::{batch, batch_objects};
 pub use config::{Config, ConfigError};
 pub use ensemble::{create_ensemble, create_ensemble_in};
+pub use schemars;
+pub use session::Session;
+pub use single::{generate_object, generate_text, stream_text};
 pub use template::{Template, TemplateError};
 pub use words::{nearest, parse_duration};

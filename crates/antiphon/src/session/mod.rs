@@ -1,6 +1,7 @@
 //! Names of models, and the models behind them.
 
 mod cache;
+mod library;
 mod logged;
 mod names;
 mod provider;
