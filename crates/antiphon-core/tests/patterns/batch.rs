@@ -4,7 +4,8 @@ use std::{
 };
 
 use antiphon_core::{
-    Clock, Dice, ErrorKind, SystemClock,
+    BoxFuture, ChatRequest, ChatResponse, Clock, Dice, Error, ErrorKind, Model, SharedModel,
+    SystemClock,
     layers::{
         admit::{Account, AccountConfig},
         meter::Metrics,
@@ -221,6 +222,41 @@ async fn equal_requests_are_samples_of_their_own() {
         asked,
         expected.map(|(words, sample)| (words.to_owned(), sample))
     );
+}
+
+/// Has some answers at hand.
+#[derive(Debug)]
+struct AtHand(SharedModel);
+
+impl Model for AtHand {
+    fn name(&self) -> &str {
+        "test/at-hand"
+    }
+
+    fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
+        let old = words(&request) == "old";
+        Box::pin(async move {
+            let mut response = self.0.call(request).await?;
+            response.head.cached = old;
+            Ok(response)
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_was_at_hand_is_neither_paid_nor_timed() {
+    let timed = Rehearsed::new(|request| async move {
+        let mut answer = said("x");
+        let slow = words(&request) == "old";
+        answer.latency = Duration::from_millis(if slow { 9000 } else { 100 });
+        Ok(answer)
+    });
+    let model = Arc::new(AtHand(timed));
+    let result = batch(model, ["old", "new", "old"]).run().await;
+    let summary = result.summary();
+    assert_eq!((summary.succeeded, summary.cached), (3, 2));
+    assert_eq!(summary.usage.total(), 15);
+    assert!(summary.latency_ms.p99.unwrap() < 101.0);
 }
 
 /// Answers after "index" tenths of a second; the stack's meter measures.
