@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use antiphon_core::{
-    ChatRequest, Error, ErrorKind, Model, Reply, SharedModel,
+    ChatRequest, Error, ErrorKind, Reply, SharedModel,
     chat::Object,
     layers::validate::{Validate, ValidateConfig},
     patterns::TextStream,
@@ -31,7 +31,8 @@ pub async fn generate_text(
     model: &SharedModel,
     request: impl Into<ChatRequest>,
 ) -> Result<Reply, Error> {
-    judged(model, request.into()).await
+    let reply = judged(model).ask(request.into()).await?;
+    Ok(reply.released())
 }
 
 /// Asks for a value of a type. Its schema is derived (`schemars`), goes to the provider in its dialect's strict form, and
@@ -72,12 +73,14 @@ pub async fn generate_object<T: JsonSchema + DeserializeOwned>(
             Error::new(ErrorKind::BadRequest, message)
         })?,
     };
-    let reply = judged(model, request.with_schema(schema.clone())).await?;
-    Object::read(&schema, reply)
+    let request = request.with_schema(schema.clone());
+    let reply = judged(model).ask(request).await?;
+    Object::read(&schema, reply.released())
 }
 
 /// Asks for a text as it is written: deltas with their index, then one last delta with the whole reply and its usage.
-/// Nothing is sent before the stream is polled, and dropping it cancels the call.
+/// Nothing is sent before the stream is polled, and dropping it cancels the call. With a schema there is nothing to show
+/// before the answer was judged, so it comes in one piece.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -93,12 +96,11 @@ pub async fn generate_object<T: JsonSchema + DeserializeOwned>(
 /// # }
 /// ```
 pub fn stream_text(model: &SharedModel, request: impl Into<ChatRequest>) -> TextStream {
-    TextStream::new(model, request.into())
+    TextStream::new(&judged(model), request.into())
 }
 
-/// The model's answer, fit for the request's schema. A model of a session has judged it already; any other has not.
-async fn judged(model: &SharedModel, request: ChatRequest) -> Result<Reply, Error> {
-    let validate = Validate::new(Arc::clone(model), ValidateConfig::default());
-    let reply = validate.call(request).await?.whole().await?;
-    Ok(reply.released())
+/// The model with its answers judged by the request's schema. A model of a session does so itself; any other does not.
+fn judged(model: &SharedModel) -> SharedModel {
+    let config = ValidateConfig::default();
+    Arc::new(Validate::new(Arc::clone(model), config))
 }

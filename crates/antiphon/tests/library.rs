@@ -14,13 +14,13 @@ use antiphon::{
     core::{
         ChatRequest, ErrorKind, FinishReason, Message, Reply, SharedModel, SystemClock,
         chat::Content,
-        patterns::{Conversation, FanOut, Partial, Variations, multiplex},
+        patterns::{Conversation, FanOut, GroupedBatch, Grouping, Partial, Variations, multiplex},
     },
     generate_object, generate_text,
     session::SessionOptions,
     stream_text,
 };
-use antiphon_sim::{SimConfig, SimServer, Simulator};
+use antiphon_sim::{SimConfig, SimModel, SimServer, Simulator};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -173,6 +173,24 @@ async fn a_stream_is_the_same_answer_in_pieces() {
 }
 
 #[tokio::test]
+async fn a_stream_of_a_value_comes_in_one_piece() {
+    let request = ChatRequest::from("Review: fine").with_type::<Review>();
+    let bare: SharedModel = Arc::new(SimModel::new(
+        "sim/demo",
+        SimConfig::default(),
+        SystemClock::shared(),
+    ));
+    for model in [bare, sim("")] {
+        let mut stream = stream_text(&model, request.clone().unwrap());
+        let value = stream.next().await.unwrap().unwrap();
+        assert!(serde_json::from_str::<Review>(&value.text).is_ok());
+        let last = stream.next().await.unwrap().unwrap();
+        assert_eq!((last.index, last.text.as_str()), (1, ""));
+        assert!(last.usage().is_some() && stream.next().await.is_none());
+    }
+}
+
+#[tokio::test]
 async fn parameters_of_a_configured_model_lie_beneath_those_of_the_request() {
     let session = session("[models.short]\nuse = \"sim/demo\"\nparams = { max_tokens = 1 }\n");
     let model = session.model("short").unwrap();
@@ -248,6 +266,27 @@ async fn the_other_patterns_take_models_of_a_session() {
         finished += usize::from(matches!(piece, Partial::Finished(_)));
     }
     assert_eq!(finished, 3);
+}
+
+#[tokio::test]
+async fn everything_may_be_spawned() {
+    let model = sim("");
+    let other = Arc::clone(&model);
+    let single = tokio::spawn(async move {
+        generate_object::<Review>(&other, "x".to_owned()).await?;
+        stream_text(&other, "x").whole().await
+    });
+    let many = tokio::spawn(batch(model.clone(), ["x"]).run());
+    let views = tokio::spawn(FanOut::new(model.clone(), "x").with_view("v", "?").run());
+    let several = tokio::spawn(Variations::new(model.clone(), "x", 2).run());
+    let grouping = Grouping::new(100, 2).with_token_budget(1000);
+    let groups = GroupedBatch::new(model.clone(), model, grouping);
+    let groups = tokio::spawn(groups.run(["x", "y"]));
+    assert!(single.await.unwrap().is_ok());
+    assert_eq!(many.await.unwrap().retry_failed().await.succeeded(), 1);
+    assert_eq!(views.await.unwrap().result.succeeded(), 1);
+    assert_eq!(several.await.unwrap().len(), 2);
+    assert_eq!(groups.await.unwrap().outcomes.len(), 2);
 }
 
 /// Over HTTP, in both wire formats: the dialects translate images, tools and schemas.
