@@ -41,7 +41,8 @@ impl From<&Error> for MemberError {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// Who decided: `decide`, `judge`, `synthesize`, `vote`; `sole` where only one member answered; `first` where the
-    /// decision failed and the first answer was taken.
+    /// decision failed and the first answer was taken; `race` for the first of several; `fallback` where earlier models had
+    /// failed; `rescue` where all had and a text of the user's stands in.
     pub by: String,
     /// The members (from 0) whose answers are in the result; empty where the decider does not say.
     pub from: Vec<usize>,

@@ -3,6 +3,7 @@
 //! What many calls give is *all settled*: one outcome for each input, at its index, successes and failures side by side.
 //! A pattern that decides between answers is a model itself, so patterns nest.
 
+mod all_failed;
 pub mod analyze;
 mod asking;
 mod batch;
@@ -11,11 +12,16 @@ mod byte_budget;
 mod conversation;
 mod document;
 pub mod ensemble;
+mod fallback;
 mod fan_out;
 mod grouped_batch;
 mod grouping;
 pub mod map_reduce;
 mod multiplex;
+mod no_models;
+mod opening;
+mod part;
+mod race;
 pub mod review;
 mod samples;
 mod text_stream;
@@ -36,6 +42,7 @@ pub use batcher::DynamicBatcher;
 pub use byte_budget::{ByteBudget, Hold};
 pub use conversation::{Conversation, ConversationOutcome, conversations};
 pub use document::{Document, NoDocuments};
+pub use fallback::Fallback;
 pub use fan_out::{FanOut, FanOutResult};
 pub use grouped_batch::{GroupedBatch, GroupedResult};
 pub use grouping::{Group, Grouping, Tier};
@@ -43,6 +50,8 @@ pub use map_reduce::{
     CannotSplit, MapReduce, MapReduceError, MapReduced, MappedDocument, OnFailure, Piece, split,
 };
 pub use multiplex::{Multiplex, Partial, multiplex};
+pub use no_models::NoModels;
+pub use race::Race;
 pub use review::{
     Aggregate, PanelReview, Point, Recommendation, Review, ReviewError, ReviewPanel, Role,
     RoleReview, Synthesis,

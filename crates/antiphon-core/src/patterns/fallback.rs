@@ -1,0 +1,272 @@
+//! [`Fallback`]: a chain of models, each tried when the ones before it have failed.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use serde_json::json;
+
+use super::{
+    NoModels,
+    all_failed::{all_failed, usage_of},
+    opening::opened,
+    part::part,
+};
+use crate::{
+    Advice, Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind,
+    FinishReason, Head, Limits, Model, Schema, SharedModel, Usage,
+    chat::{Decision, Gathered, Member, MemberError},
+    layers::deadline::Deadline,
+};
+
+/// A model over models: a chain, tried in order.
+///
+/// - The chain moves on after an error that another model may not make: timeouts, limits, failed servers, a wrong key, a
+///   model that is not there, an answer that did not fit its schema however often it was asked for. Errors that lie in the
+///   request ([`Advice::Never`]: malformed, refused, cut off) go back at once, and nothing more is paid.
+/// - A call that is over its time limit is dropped, which cancels it, and the next model is asked.
+/// - A stream may still move on before its first delta that carries something; after it, its errors are the call's.
+/// - If all fail, the rescue text is the answer, where there is one; else the error lists each link's cause. It stops a
+///   run only if every link's error does.
+///
+/// [`Head::model`] names the model that really answered. After a failure [`Head::gathered`] tells of each link that was
+/// asked (unless the answering model tells of members of its own), `attempts` counts theirs too, and what failed links
+/// were billed is in [`Head::earlier_usage`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # use antiphon_core::{SystemClock, SharedModel, patterns::Fallback};
+/// # fn chain(fast: SharedModel, local: SharedModel) -> Fallback {
+/// let safe = Fallback::new("safe", vec![fast, local])
+///     .unwrap()
+///     .with_time_limit(Duration::from_secs(20), SystemClock::shared())
+///     .with_rescue("Sorry, please try again later.");
+/// # safe }
+/// assert!(Fallback::new("nobody", vec![]).is_err());
+/// ```
+#[derive(Debug)]
+pub struct Fallback {
+    name: String,
+    links: Vec<SharedModel>,
+    rescue: Option<String>,
+}
+
+impl Fallback {
+    /// A chain of these models under a name of its own.
+    ///
+    /// # Errors
+    /// There is no model.
+    pub fn new(name: impl Into<String>, links: Vec<SharedModel>) -> Result<Self, NoModels> {
+        let name = name.into();
+        if links.is_empty() {
+            return Err(NoModels { name });
+        }
+        Ok(Self {
+            name,
+            links,
+            rescue: None,
+        })
+    }
+
+    /// With a limit for each link's whole call. For a link with a limit of its own put a [`Deadline`] around that model.
+    #[must_use]
+    pub fn with_time_limit(mut self, limit: Duration, clock: Arc<dyn Clock>) -> Self {
+        self.links = self
+            .links
+            .into_iter()
+            .map(|link| -> SharedModel { Arc::new(Deadline::new(link, limit, Arc::clone(&clock))) })
+            .collect();
+        self
+    }
+
+    /// With a text that is the answer when every model has failed. A request with a schema gets it only if it fits.
+    #[must_use]
+    pub fn with_rescue(mut self, text: impl Into<String>) -> Self {
+        self.rescue = Some(text.into());
+        self
+    }
+
+    async fn run(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
+        let mut failures: Vec<Error> = Vec::new();
+        for (index, link) in self.links.iter().enumerate() {
+            match opened(link, part(&request, &self.links, index)).await {
+                Ok(response) => return Ok(self.answered(response, failures)),
+                Err(error) if moves_on(&error) => failures.push(error),
+                Err(error) => return Err(with_earlier(error, &failures)),
+            }
+        }
+        let reason = match &self.rescue {
+            Some(text) => match fits(text, request.schema.as_ref()) {
+                Ok(()) => return Ok(self.rescued(text, failures)),
+                Err(fault) => {
+                    format!("the chain's links (its rescue does not fit the schema: {fault})")
+                }
+            },
+            None => "the chain's links".to_owned(),
+        };
+        let names = self.links.iter().map(|link| link.name());
+        Err(all_failed(&reason, names.zip(failures).collect()))
+    }
+
+    fn answered(&self, mut response: ChatResponse, failures: Vec<Error>) -> ChatResponse {
+        if failures.is_empty() {
+            return response;
+        }
+        let head = &mut response.head;
+        if head.gathered.is_none() {
+            let mut members = self.failed(&failures);
+            let (text, usage) = match &response.body {
+                Body::Ready(answer) => {
+                    let mut usage = answer.usage.unwrap_or_default();
+                    usage += head.earlier_usage;
+                    let known = answer.usage.is_some() || usage != Usage::default();
+                    (Some(answer.text.clone()), known.then_some(usage))
+                }
+                // they come with the deltas
+                _ => (None, None),
+            };
+            members.push(Member {
+                model: head.model.clone(),
+                text,
+                usage,
+                cost_usd: None,
+                error: None,
+            });
+            head.gathered = Some(gathered(members, "fallback", vec![failures.len()], None));
+        }
+        let earlier = usage_of(failures.iter());
+        head.earlier_usage += earlier.unwrap_or_default();
+        head.attempts = attempts(head.attempts, &failures);
+        response
+    }
+
+    fn rescued(&self, text: &str, failures: Vec<Error>) -> ChatResponse {
+        let causes: Vec<_> = self
+            .links
+            .iter()
+            .map(|link| link.name())
+            .zip(failures.clone())
+            .collect();
+        let failure = all_failed("the chain's links", causes);
+        let usage = Usage::default();
+        let answer = Answer {
+            text: text.to_owned(),
+            finish_reason: FinishReason::Stop,
+            refusal: None,
+            tool_calls: Vec::new(),
+            model: Some(self.name.clone()),
+            usage: Some(usage),
+            body: completion(&self.name, text),
+            latency: Duration::ZERO,
+        };
+        let head = Head {
+            model: self.name.clone(),
+            status: 200,
+            attempts: attempts(0, &failures),
+            earlier_usage: usage_of(failures.iter()).unwrap_or_default(),
+            gathered: Some(gathered(
+                self.failed(&failures),
+                "rescue",
+                Vec::new(),
+                Some(failure.message().to_owned()),
+            )),
+            ..Head::default()
+        };
+        ChatResponse {
+            head,
+            body: Body::Ready(answer),
+        }
+    }
+
+    fn failed(&self, failures: &[Error]) -> Vec<Member> {
+        let failed = self.links.iter().zip(failures);
+        failed
+            .map(|(link, error)| Member {
+                model: link.name().to_owned(),
+                text: None,
+                usage: error.usage(),
+                cost_usd: None,
+                error: Some(MemberError::from(error)),
+            })
+            .collect()
+    }
+}
+
+/// Whether another model may do better.
+fn moves_on(error: &Error) -> bool {
+    error.advice() != Advice::Never || error.kind() == ErrorKind::OffSchema
+}
+
+/// An error that ends the chain, with what the links before it have cost.
+fn with_earlier(error: Error, failures: &[Error]) -> Error {
+    if failures.is_empty() {
+        return error;
+    }
+    let total = attempts(error.attempts(), failures);
+    let usage = usage_of(failures.iter().chain([&error]));
+    error.with_attempts(total).with_usage(usage)
+}
+
+fn attempts(last: u32, failures: &[Error]) -> u32 {
+    failures
+        .iter()
+        .fold(last, |all, error| all.saturating_add(error.attempts()))
+}
+
+fn fits(text: &str, schema: Option<&Schema>) -> Result<(), String> {
+    let Some(schema) = schema else { return Ok(()) };
+    let value = schema.read(text).map_err(|off| off.0)?;
+    schema.validate(&value).map_err(|off| off.0)
+}
+
+fn gathered(
+    members: Vec<Member>,
+    by: &str,
+    from: Vec<usize>,
+    failure: Option<String>,
+) -> Box<Gathered> {
+    Box::new(Gathered {
+        members,
+        decision: Some(Decision {
+            by: by.to_owned(),
+            from,
+            failure,
+            ..Decision::default()
+        }),
+    })
+}
+
+/// The rescue as an OpenAI chat completion. It was made at no time by nobody, so its date is the epoch.
+fn completion(model: &str, text: &str) -> Bytes {
+    let body = json!({
+        "id": "chatcmpl-rescue",
+        "object": "chat.completion",
+        "created": 0,
+        "model": model,
+        "choices": [{
+            "index": 0,
+            "message": {"role": "assistant", "content": text, "refusal": null},
+            "logprobs": null,
+            "finish_reason": "stop"
+        }],
+        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    });
+    Bytes::from(body.to_string())
+}
+
+impl Model for Fallback {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Those of the first link, which is the one that is usually asked.
+    fn limits(&self) -> Limits {
+        self.links
+            .first()
+            .map(|link| link.limits())
+            .unwrap_or_default()
+    }
+
+    fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
+        Box::pin(self.run(request))
+    }
+}

@@ -1,0 +1,18 @@
+//! [`NoModels`]: a pattern that was given nothing to combine.
+
+use std::fmt;
+
+/// A pattern over models was given none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoModels {
+    /// The name of the model that was to be made.
+    pub name: String,
+}
+
+impl fmt::Display for NoModels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` combines no models: name at least one", self.name)
+    }
+}
+
+impl std::error::Error for NoModels {}
