@@ -27,6 +27,7 @@ mod samples;
 mod text_stream;
 mod tokens;
 mod variations;
+pub mod vote;
 mod window;
 
 pub use analyze::{

@@ -1,0 +1,17 @@
+//! Votes: several answers become one because most say so.
+//!
+//! ```text
+//! Poll: question ──> voters side by side ──> Tally (rule, quorum, ties; decided early) ──> Vote
+//! ```
+//!
+//! Majority voting over samples is the self-consistency of Wang et al. 2022 (arXiv 2203.11171).
+
+mod error;
+mod poll;
+mod rule;
+mod tally;
+
+pub use error::VoteError;
+pub use poll::{Ballot, Poll, Polled};
+pub use rule::{Counting, Rule, Ties};
+pub use tally::{CategoryCount, Tally, Vote};
