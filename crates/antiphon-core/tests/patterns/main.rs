@@ -27,4 +27,6 @@ mod review;
 mod split;
 mod tally;
 mod variations;
+mod vote_change;
+mod vote_fields;
 mod waves;
