@@ -27,6 +27,7 @@ mod review;
 mod split;
 mod tally;
 mod variations;
+mod vote_accuracy;
 mod vote_change;
 mod vote_fields;
 mod waves;
