@@ -1,7 +1,8 @@
 //! The simulated provider: what a newcomer's first command runs against, and what the tests prove things with.
 //!
 //! It answers in both wire formats, over HTTP or in this process, and every text says that it is simulated. Equal
-//! requests get equal answers on every run, in either dialect and in process; faults are drawn for each attempt from a
+//! requests get equal answers on every run, in either dialect and in process (there, samples of a request differ as choices
+//! do; the wire does not carry their number); faults are drawn for each attempt from a
 //! seed, so the same prompt asked again can succeed. Its ledger shows what was asked and what was answered: anyone can
 //! prove with it that nothing was paid twice.
 //!

@@ -297,3 +297,24 @@ async fn what_no_provider_takes_is_refused() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ContextLength);
 }
+
+#[tokio::test]
+async fn samples_of_a_request_differ_and_each_is_the_same_again() {
+    let model = SimModel::new("small", SimConfig::default(), SystemClock::shared());
+    let ask = async |sample| {
+        let mut request = ChatRequest::prompt("Tell me of the sea.");
+        request.sample = sample;
+        model
+            .call(request)
+            .await
+            .unwrap()
+            .whole()
+            .await
+            .unwrap()
+            .answer
+            .text
+    };
+    let first = [ask(0).await, ask(1).await, ask(2).await];
+    assert!(first[0] != first[1] && first[1] != first[2] && first[0] != first[2]);
+    assert_eq!(first, [ask(0).await, ask(1).await, ask(2).await]);
+}

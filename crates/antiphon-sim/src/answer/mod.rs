@@ -87,7 +87,8 @@ pub(crate) fn compose(
 ) -> Reply {
     let choices: Vec<Choice> = (0..ask.choices)
         .map(|index| {
-            let rng = dice(seed, Purpose::Answer, key, u64::from(index));
+            let number = u64::from(ask.first_choice) + u64::from(index);
+            let rng = dice(seed, Purpose::Answer, key, number);
             Author { ask, rng, accuracy }.choice(kind)
         })
         .collect();

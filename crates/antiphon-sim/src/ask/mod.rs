@@ -56,6 +56,9 @@ pub(crate) struct Ask {
     pub(crate) max_tokens: Option<u64>,
     pub(crate) stop: Vec<String>,
     pub(crate) choices: u32,
+    /// The first choice's number: samples of one question go on where the one before ended. Always 0 on the wire, which
+    /// does not carry it.
+    pub(crate) first_choice: u32,
     /// `seed` and `temperature` as written: parameters that change what is said.
     flavour: String,
     pub(crate) stream: bool,
@@ -101,6 +104,7 @@ impl Ask {
         if let Some(schema) = &request.schema {
             ask.schema = Some(schema.json().clone());
         }
+        ask.first_choice = request.sample.saturating_mul(ask.choices);
         ask.stream = request.delivery == Delivery::Streamed;
         ask.include_usage = true;
         Ok(ask)
