@@ -140,6 +140,53 @@ pub(crate) struct RunArgs {
     /// Stop when a larger share of rows fails, 0 to 1 (judged from 100 finished rows on)
     #[arg(long, value_name = "SHARE", value_parser = share, help_heading = "Limits")]
     pub(crate) max_error_rate: Option<f64>,
+    /// Model that answers a row where the ones before fail (repeatable)
+    #[arg(long, value_name = "MODEL", help_heading = "Several answers")]
+    pub(crate) fallback: Vec<String>,
+    /// Ask for N answers to each row and make one of them: by --decide (the row's own model, unless named), or by --vote
+    /// where there is a --schema
+    #[arg(long, value_name = "N", value_parser = several, help_heading = "Several answers")]
+    pub(crate) ensemble: Option<NonZeroU32>,
+    /// Model that decides: it selects an answer or merges several
+    #[arg(
+        long,
+        value_name = "MODEL",
+        requires = "ensemble",
+        group = "decider",
+        help_heading = "Several answers"
+    )]
+    pub(crate) decide: Option<String>,
+    /// Model that selects an answer
+    #[arg(
+        long,
+        value_name = "MODEL",
+        requires = "ensemble",
+        group = "decider",
+        help_heading = "Several answers"
+    )]
+    pub(crate) judge: Option<String>,
+    /// Model that merges the answers
+    #[arg(
+        long,
+        value_name = "MODEL",
+        requires = "ensemble",
+        group = "decider",
+        help_heading = "Several answers"
+    )]
+    pub(crate) synthesize: Option<String>,
+    /// Vote on a field of the answers, or on all (repeatable)
+    #[arg(
+        long,
+        value_name = "FIELD",
+        requires = "ensemble",
+        group = "decider",
+        help_heading = "Several answers"
+    )]
+    pub(crate) vote: Vec<String>,
+    /// Ask for N answers to each row and keep them all, as choices and members of its line
+    #[arg(long, value_name = "N", value_parser = several, conflicts_with = "ensemble", help_heading = "Several answers")]
+    pub(crate) samples: Option<NonZeroU32>,
+
     /// Equal requests in flight share one call
     #[arg(long, help_heading = "Limits")]
     pub(crate) coalesce: bool,
@@ -283,6 +330,13 @@ pub(crate) fn is_dash(path: &Path) -> bool {
 
 fn duration(text: &str) -> Result<Duration, String> {
     antiphon::parse_duration(text)
+}
+
+fn several(text: &str) -> Result<NonZeroU32, String> {
+    match text.parse::<u32>().ok().and_then(NonZeroU32::new) {
+        Some(number) if number.get() > 1 => Ok(number),
+        _ => Err(format!("{text:?} is not a number from 2 on")),
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -80,11 +80,7 @@ pub(crate) fn say(end: &RunEnd, args: &RunArgs, printer: &Printer) {
     } else {
         took.push("no retries".to_owned());
     }
-    took.push(format!(
-        "{} tokens in, {} out",
-        words::count(report.usage.input_tokens),
-        words::count(report.usage.output_tokens)
-    ));
+    took.push(words::tokens(&report.usage));
     took.push("cost unknown".to_owned());
     printer.say(&took.join(" · "));
     if let Some(bad) = &end.progress.first_bad_line {

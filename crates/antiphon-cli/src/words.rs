@@ -2,6 +2,8 @@
 
 use std::{fmt::Write, time::Duration};
 
+use antiphon::core::Usage;
+
 /// `1319` as `1,319`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -47,6 +49,15 @@ pub(crate) fn tally<'a>(counts: impl IntoIterator<Item = (&'a &'static str, &'a 
         let _ok = write!(text, "{name} {}", count(*number));
     }
     text
+}
+
+/// `1,204 tokens in, 96 out`.
+pub(crate) fn tokens(usage: &Usage) -> String {
+    format!(
+        "{} tokens in, {} out",
+        count(usage.input_tokens),
+        count(usage.output_tokens)
+    )
 }
 
 #[cfg(test)]

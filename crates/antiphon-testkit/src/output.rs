@@ -46,10 +46,17 @@ impl OutputLine {
     /// The line without what a second run may change: identity of the request at the provider, times, attempts.
     pub fn lasting(&self) -> Value {
         let kept = |name: &str| self.0["antiphon"][name].clone();
+        let mut body = self.0["response"]["body"].clone();
+        if !kept("members").is_null()
+            && let Some(own) = body.as_object_mut()
+        {
+            // a body of our own making tells when it was made
+            own.retain(|name, _| name != "id" && name != "created");
+        }
         json!({
             "id": self.0["id"],
             "custom_id": self.0["custom_id"],
-            "body": self.0["response"]["body"],
+            "body": body,
             "error": self.0["error"],
             "index": kept("index"),
             "model": kept("model"),
@@ -57,6 +64,7 @@ impl OutputLine {
             "parsed": kept("parsed"),
             "finish_reason": kept("finish_reason"),
             "usage": kept("usage"),
+            "members": kept("members"),
         })
     }
 }

@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use antiphon_core::{
-    BoxFuture, ChatRequest, ChatResponse, Error, Limits, Model, SharedModel,
-    patterns::ensemble::{Directory, Ensemble, EnsembleConfig, EnsembleError},
-};
-use serde_json::{Map, Value};
+use antiphon_core::patterns::ensemble::{Ensemble, EnsembleConfig, EnsembleError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config,
     env::{self, Lookup},
-    session::{Session, SessionOptions, Wire},
+    session::{Session, SessionOptions},
 };
 
 /// The variable that a key stands for.
@@ -63,52 +59,15 @@ pub fn create_ensemble_in(
     Ensemble::from_directory(Arc::new(session), config)
 }
 
-impl Directory for Session {
-    fn model(&self, name: &str) -> Result<SharedModel, Error> {
-        let resolved = self.resolve(name, Wire::OpenAi)?;
-        let model = resolved.model.clone();
-        if resolved.params.is_empty() {
-            return Ok(model);
-        }
-        let params = resolved.params.clone();
-        Ok(Arc::new(Configured { model, params }))
-    }
-}
-
-/// A model with the parameters that the configuration gives it; what a request says itself stands over them.
-#[derive(Debug)]
-struct Configured {
-    model: SharedModel,
-    params: Map<String, Value>,
-}
-
-impl Model for Configured {
-    fn name(&self) -> &str {
-        self.model.name()
-    }
-
-    fn limits(&self) -> Limits {
-        self.model.limits()
-    }
-
-    fn call(&self, mut request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
-        let own = Arc::make_mut(&mut request.params);
-        for (name, value) in &self.params {
-            own.entry(name.clone()).or_insert_with(|| value.clone());
-        }
-        self.model.call(request)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
 
     use antiphon_core::{
-        Advice, Clock, ErrorKind, Message, Moment, Schema, SystemClock, chat::Role,
+        Advice, BoxFuture, Clock, ErrorKind, Message, Moment, Schema, SystemClock, chat::Role,
     };
     use antiphon_sim::{RunningSim, SimConfig, SimServer, Simulator};
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     use super::*;
 
@@ -228,29 +187,5 @@ mod tests {
         let error = parsed.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Auth);
         assert!(error.message().contains("OPENAI_API_KEY"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn configured_parameters_stand_under_those_of_a_request() {
-        #[derive(Debug)]
-        struct Echo;
-        impl Model for Echo {
-            fn name(&self) -> &str {
-                "echo"
-            }
-            fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
-                let params = Value::Object((*request.params).clone()).to_string();
-                Box::pin(async { Err(Error::new(ErrorKind::BadRequest, params)) })
-            }
-        }
-        let params = Map::from_iter([("seed".into(), json!(1)), ("top_p".into(), json!(0.5))]);
-        let model = Configured {
-            model: Arc::new(Echo),
-            params,
-        };
-        let request = ChatRequest::prompt("x").with_param("seed", json!(2));
-        let echo = model.call(request).await.unwrap_err();
-        let sent: Value = serde_json::from_str(echo.message()).unwrap();
-        assert_eq!(sent, json!({"seed": 2, "top_p": 0.5}));
     }
 }

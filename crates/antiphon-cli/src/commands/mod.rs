@@ -2,5 +2,6 @@
 
 pub(crate) mod config;
 pub(crate) mod pages;
+pub(crate) mod params;
 pub(crate) mod run;
 pub(crate) mod sim;

@@ -4,14 +4,15 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use antiphon::{
     Config,
+    config::DeciderSettings,
     core::job::{Order, StopReason},
     env,
     run::{Input, Output, PreparedRun, RunEnd, RunOptions},
     session::{SessionOptions, default_cache_dir},
 };
-use anyhow::{Context, Result, anyhow, bail};
-use serde_json::{Map, Value};
+use anyhow::{Context, Result, anyhow};
 
+use super::params;
 use crate::{
     Exit,
     args::{OrderArg, RunArgs, is_dash},
@@ -139,7 +140,7 @@ fn options(args: &RunArgs) -> Result<RunOptions> {
         prompt,
         system: args.system.clone(),
         schema,
-        params: params(&args.params)?,
+        params: params::parse(&args.params)?,
         session: SessionOptions {
             provider: args.provider.clone(),
             base_url: args.base_url.clone(),
@@ -153,6 +154,9 @@ fn options(args: &RunArgs) -> Result<RunOptions> {
             timeout: args.timeout,
             max_wait: args.max_wait,
             coalesce: args.coalesce,
+            fallback: args.fallback.clone(),
+            ensemble: args.ensemble.map(|number| (number, decider(args))),
+            samples: args.samples,
         },
         cache_dir: match args.cache && !args.no_cache {
             true => Some(
@@ -175,31 +179,28 @@ fn options(args: &RunArgs) -> Result<RunOptions> {
     })
 }
 
-fn read(path: &Path, flag: &str) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {flag} {}", path.display()))
+/// How an ensemble decides. Answers of one shape need nobody to: their fields are voted on.
+fn decider(args: &RunArgs) -> DeciderSettings {
+    let named = [
+        args.decide.clone().map(DeciderSettings::Decide),
+        args.judge.clone().map(DeciderSettings::Judge),
+        args.synthesize.clone().map(DeciderSettings::Synthesize),
+    ];
+    if let Some(named) = named.into_iter().flatten().next() {
+        return named;
+    }
+    match (args.vote.as_slice(), &args.schema) {
+        ([], None) => DeciderSettings::Unsaid,
+        ([], Some(_)) => DeciderSettings::Vote(Vec::new()),
+        (fields, _) if fields.iter().any(|field| field == "all") => {
+            DeciderSettings::Vote(Vec::new())
+        }
+        (fields, _) => DeciderSettings::Vote(fields.to_vec()),
+    }
 }
 
-/// `temperature=0`, `stop=["a"]`; a bare word is text.
-fn params(given: &[String]) -> Result<Map<String, Value>> {
-    let mut params = Map::new();
-    for param in given {
-        let Some((name, text)) = param.split_once('=').filter(|(name, _)| !name.is_empty()) else {
-            bail!("--param {param}: write KEY=JSON, for instance temperature=0");
-        };
-        let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic())
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-        let value = match serde_json::from_str(text) {
-            Ok(value) => value,
-            Err(_) if is_word => Value::from(text),
-            Err(error) => bail!(
-                "--param {name}: {text} is not JSON ({error}); text needs quotes: '{name}=\"…\"'"
-            ),
-        };
-        params.insert(name.to_owned(), value);
-    }
-    Ok(params)
+fn read(path: &Path, flag: &str) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {flag} {}", path.display()))
 }
 
 /// Raises the limit of open files, and explains where that is not enough.

@@ -7,6 +7,7 @@ mod limits;
 mod names;
 mod other_commands;
 mod outputs;
+mod several;
 mod shapes;
 mod structured;
 mod support;

@@ -149,3 +149,19 @@ fn a_killed_run_with_a_schema_goes_on_without_loss() {
         &["--schema", "schema.json"],
     );
 }
+
+#[test]
+fn a_killed_ensemble_pays_for_no_member_and_no_decision_again() {
+    survives(seed(), &inputs::rows(rows(300)), &["--ensemble", "3"]);
+}
+
+#[test]
+fn a_killed_vote_on_fields_pays_for_no_member_again() {
+    let args = ["--ensemble", "3", "--schema", "schema.json"];
+    survives(seed(), &with_equal_rows(rows(300)), &args);
+}
+
+#[test]
+fn killed_samples_are_paid_for_once() {
+    survives(seed(), &inputs::rows(rows(300)), &["--samples", "3"]);
+}

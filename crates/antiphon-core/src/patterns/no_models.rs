@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{Error, ErrorKind};
+
 /// A pattern over models was given none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoModels {
@@ -16,3 +18,9 @@ impl fmt::Display for NoModels {
 }
 
 impl std::error::Error for NoModels {}
+
+impl From<NoModels> for Error {
+    fn from(error: NoModels) -> Self {
+        Self::new(ErrorKind::BadRequest, error.to_string())
+    }
+}

@@ -12,11 +12,11 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
-use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
 use super::{
     Origin, keys,
+    model::ModelConfig,
     sim::{SimSettings, SimTable},
 };
 
@@ -64,22 +64,6 @@ pub struct ProviderConfig {
     /// Settings of the simulated provider.
     #[serde(skip)]
     pub sim: SimSettings,
-}
-
-/// A model under a name of the user's.
-#[derive(Clone, Debug, Deserialize)]
-pub struct ModelConfig {
-    /// `provider/model`, or another configured name.
-    #[serde(rename = "use")]
-    pub target: String,
-    /// Parameters of every request.
-    #[serde(default)]
-    pub params: Map<String, Value>,
-    /// Limit of one attempt.
-    #[serde(default, deserialize_with = "duration")]
-    pub timeout: Option<Duration>,
-    /// Retries of a call.
-    pub max_retries: Option<u32>,
 }
 
 /// What is wrong with a configuration, with its place and a hint.
@@ -231,6 +215,7 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Dura
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Made;
 
     fn fails(text: &str) -> String {
         parse(text, Path::new("antiphon.toml")).unwrap_err().0
@@ -253,6 +238,16 @@ mod tests {
             "{fault}"
         );
         assert!(fails("[providers.sim]\njitter = 7.0\n").contains("jitter is 7"));
+        let two = fails("[models.a]\nrace = [\"b\"]\nfallback = [\"c\"]\n");
+        assert!(
+            two.starts_with("antiphon.toml:1: a model is made in one way"),
+            "{two}"
+        );
+        let quorum = fails("[models.a]\nensemble = [\"b\", \"c\"]\nquorum = 3\n");
+        assert!(quorum.contains("only 2 answers"), "{quorum}");
+        assert!(fails("[models.a]\nuse = \"b\"\njudge = \"c\"\n").contains("`judge` belongs"));
+        assert!(fails("[models.a]\nensemble = []\n").contains("names no model"));
+        assert!(fails("[models.a]\nensemble = [\"b\"]\nvote = 3\n").contains("\"all\""));
         assert!(fails("[providers.openai]\nrpm = 0\n").starts_with("antiphon.toml:2: "));
     }
 
@@ -263,7 +258,7 @@ mod tests {
         let sim = &settings.providers["sim"].sim;
         assert_eq!(sim.latency, Some(Duration::from_millis(250)));
         assert_eq!(sim.fail.len(), 1);
-        assert_eq!(settings.models["fast"].target, "sim/m");
+        assert_eq!(settings.models["fast"].made, Made::Of("sim/m".to_owned()));
         assert_eq!(origins[1].key, "providers.sim.fail");
         assert_eq!(origins[1].value, "[\"429=0.1\"]");
         assert_eq!(origins[1].from, "f:3");

@@ -46,6 +46,20 @@ const MODEL: Shape = Table(&[
     ("params", Value),
     ("timeout", Value),
     ("max_retries", Value),
+    ("rescue", Value),
+    ("fallback", Value),
+    ("race", Value),
+    ("ensemble", Value),
+    ("samples", Value),
+    ("judge", Value),
+    ("synthesize", Value),
+    ("decide", Value),
+    ("vote", Value),
+    ("quorum", Value),
+    ("deadline", Value),
+    ("pass_reasoning", Value),
+    ("decision_maker_temperature", Value),
+    ("decision_maker_prompt", Value),
 ]);
 
 /// The whole file.

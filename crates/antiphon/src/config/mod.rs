@@ -2,6 +2,7 @@
 
 mod file;
 mod keys;
+mod model;
 mod sim;
 
 use std::{
@@ -13,7 +14,8 @@ use antiphon_providers::dialects::PROVIDERS;
 
 use crate::env::{self, Lookup};
 
-pub use file::{ConfigError, ModelConfig, ProviderConfig, Settings};
+pub use file::{ConfigError, ProviderConfig, Settings};
+pub use model::{Combination, DeciderSettings, EnsembleSettings, Made, ModelConfig};
 pub use sim::SimSettings;
 
 /// The merged configuration and where each value came from.

@@ -16,7 +16,7 @@ use antiphon_store::sources::Rows;
 use serde_json::{Map, Value};
 
 use crate::{
-    session::{Resolved, Session, Wire},
+    session::{Resolved, Session, Wire, lay_beneath},
     template::{Template, TemplateError},
 };
 use shapes::Asked;
@@ -174,10 +174,8 @@ impl Lines {
         };
         let resolved = self.session.resolve(&model, asked.wire)?;
         let mut request = asked.request;
+        lay_beneath(&resolved.params, &mut request);
         let params = Arc::make_mut(&mut request.params);
-        for (name, value) in &resolved.params {
-            params.entry(name.clone()).or_insert_with(|| value.clone());
-        }
         for (name, value) in &self.config.params {
             if let Some(line) = params.insert(name.clone(), value.clone())
                 && line != *value
@@ -244,10 +242,10 @@ impl Prepare for Lines {
         let named = self.read(row);
         let (call, fingerprint) = match named.asked.and_then(|asked| self.resolve(asked)) {
             Ok((resolved, request)) => {
-                let fingerprint = Fingerprint::of(&resolved.target(), &request);
+                let fingerprint = resolved.fingerprint(&request);
                 let call = Call {
                     model: resolved.model.clone(),
-                    is_journaled: request.schema.is_some(),
+                    is_journaled: request.schema.is_some() || resolved.is_made_of_parts,
                     request,
                     dropped: Vec::new(),
                 };

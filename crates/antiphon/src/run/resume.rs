@@ -12,41 +12,51 @@ use crate::session::Session;
 /// Key of the ledger's note of what the last run's plan was.
 const PLAN_NOTE: &str = "plan";
 
-/// What decides about answers, part by part, so that a change can be named.
-pub(super) struct Plan(BTreeMap<&'static str, String>);
+/// What decides about answers, part by part, so that a change can be named: the part in the words of the user, and a hash
+/// of what is said; `None` where nothing is.
+pub(super) struct Plan(Vec<(&'static str, Option<String>)>);
 
 impl Plan {
     pub(super) fn new(options: &RunOptions, session: &Session) -> Self {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let schema = options.schema.as_ref().map(Value::to_string);
         let params = Value::Object(options.params.clone()).to_string();
+        let asked = &options.session;
+        let ensemble = asked.ensemble.as_ref();
         let parts = [
-            ("the input format", text(&options.input_format)),
-            ("--model", text(&options.model)),
-            ("--prompt", text(&options.prompt)),
-            ("--system", text(&options.system)),
-            ("--schema", text(&schema)),
-            ("--param", params),
-            ("--provider", text(&options.session.provider)),
-            ("--base-url", text(&options.session.base_url)),
+            ("the input format", Some(text(&options.input_format))),
+            ("--model", Some(text(&options.model))),
+            ("--prompt", Some(text(&options.prompt))),
+            ("--system", Some(text(&options.system))),
+            ("--schema", Some(text(&schema))),
+            ("--param", Some(params)),
+            ("--provider", Some(text(&asked.provider))),
+            ("--base-url", Some(text(&asked.base_url))),
             (
                 "the configuration of models and providers",
-                session.meaning_of_names(),
+                Some(session.meaning_of_names()),
             ),
-            ("--include-input", options.include_input.to_string()),
-            ("--order", format!("{:?}", options.order)),
+            ("--include-input", Some(options.include_input.to_string())),
+            ("--order", Some(format!("{:?}", options.order))),
+            // ledgers that are older than these lack them
+            (
+                "--ensemble",
+                ensemble.map(|ensemble| format!("{ensemble:?}")),
+            ),
+            ("--samples", asked.samples.map(|number| number.to_string())),
         ];
-        Self(
-            parts
-                .into_iter()
-                .map(|(name, value)| (name, short_hash(&value)))
-                .collect(),
-        )
+        let hashed = parts.map(|(name, said)| (name, said.as_deref().map(short_hash)));
+        Self(hashed.into())
     }
 
     /// Notes it in the ledger, for the next run to compare with.
     pub(super) fn keep(&self, ledger: &SqliteLedger) -> Result<(), RunError> {
-        let text = serde_json::to_string(&self.0).unwrap_or_default();
+        let said = self
+            .0
+            .iter()
+            .filter_map(|(name, hash)| Some((*name, hash.as_deref()?)));
+        let said: BTreeMap<&str, &str> = said.collect();
+        let text = serde_json::to_string(&said).unwrap_or_default();
         ledger.write_note(PLAN_NOTE, text).map_err(ledger_error)
     }
 
@@ -62,7 +72,7 @@ impl Plan {
             .unwrap_or_default();
         let parts = self.0.iter();
         Ok(parts
-            .filter(|(name, hash)| old.get(**name) != Some(*hash))
+            .filter(|(name, hash)| old.get(*name) != hash.as_ref())
             .map(|(name, _)| *name)
             .collect())
     }

@@ -1,12 +1,9 @@
 //! The way in for programs: a session of the configuration and environment, and models by name.
 
-use std::sync::Arc;
-
-use antiphon_core::{BoxFuture, ChatRequest, ChatResponse, Error, Limits, Model, SharedModel};
-use serde_json::{Map, Value};
+use antiphon_core::{Error, SharedModel, patterns::ensemble::Directory};
 use tokio_util::sync::CancellationToken;
 
-use super::{Session, SessionOptions, Wire};
+use super::{Session, SessionOptions, Wire, defaults::with_defaults};
 use crate::{Config, ConfigError, env};
 
 impl Session {
@@ -35,38 +32,12 @@ impl Session {
     /// As [`Session::resolve`].
     pub fn model(&self, name: &str) -> Result<SharedModel, Error> {
         let resolved = self.resolve(name, Wire::OpenAi)?;
-        let model = Arc::clone(&resolved.model);
-        if resolved.params.is_empty() {
-            return Ok(model);
-        }
-        Ok(Arc::new(WithParams {
-            model,
-            params: resolved.params.clone(),
-        }))
+        Ok(with_defaults(resolved.model.clone(), &resolved.params))
     }
 }
 
-/// A model with parameters of its own beneath those of each request.
-#[derive(Debug)]
-struct WithParams {
-    model: SharedModel,
-    params: Map<String, Value>,
-}
-
-impl Model for WithParams {
-    fn name(&self) -> &str {
-        self.model.name()
-    }
-
-    fn limits(&self) -> Limits {
-        self.model.limits()
-    }
-
-    fn call(&self, mut request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
-        let params = Arc::make_mut(&mut request.params);
-        for (name, value) in &self.params {
-            params.entry(name.clone()).or_insert_with(|| value.clone());
-        }
-        self.model.call(request)
+impl Directory for Session {
+    fn model(&self, name: &str) -> Result<SharedModel, Error> {
+        Self::model(self, name)
     }
 }

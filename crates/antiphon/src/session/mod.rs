@@ -1,10 +1,14 @@
 //! Names of models, and the models behind them.
 
+mod accounts;
 mod cache;
+mod compose;
+mod defaults;
 mod library;
 mod logged;
 mod names;
 mod provider;
+mod resolved;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,27 +18,25 @@ use std::{
 };
 
 use antiphon_core::{
-    ChatRequest, Clock, Dice, Error, ErrorKind, SharedModel, SystemClock,
-    layers::{
-        admit::{Account, AccountConfig, QuotaConfig},
-        coalesce::CoalesceConfig,
-        meter::Metrics,
-        timeout::TimeoutConfig,
-    },
+    Clock, Dice, Error, ErrorKind, SharedModel, SystemClock,
+    layers::{admit::Account, coalesce::CoalesceConfig, meter::Metrics, timeout::TimeoutConfig},
     stack::{self, StackConfig},
 };
 use antiphon_providers::{
     Endpoint,
-    dialects::{self, Dialect, EncodeTarget, ParsedRequest},
+    dialects::{self, ParsedRequest},
     transport::HttpTransport,
 };
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, env::Lookup};
+use crate::{Config, config::DeciderSettings, env::Lookup};
 pub use cache::default_cache_dir;
-use names::Followed;
+pub(crate) use defaults::lay_beneath;
+use names::{CallLimits, Followed, Plain, StandsFor};
+use resolved::MadeOf;
+pub use resolved::Resolved;
 
 /// The provider that lives in this process.
 const SIM: &str = "sim";
@@ -95,6 +97,12 @@ pub struct SessionOptions {
     pub max_wait: Option<Duration>,
     /// Equal requests in flight share one call.
     pub coalesce: bool,
+    /// Models that answer where the one before fails.
+    pub fallback: Vec<String>,
+    /// Every request is put to an ensemble of so many samples of its model.
+    pub ensemble: Option<(NonZeroU32, DeciderSettings)>,
+    /// Every request is answered so many times, side by side.
+    pub samples: Option<NonZeroU32>,
 }
 
 /// Named models with their stacks, and the accounts they share.
@@ -118,61 +126,6 @@ impl std::fmt::Debug for Session {
         f.debug_struct("Session")
             .field("options", &self.options)
             .finish_non_exhaustive()
-    }
-}
-
-/// A model name's meaning.
-#[derive(Debug)]
-pub struct Resolved {
-    /// The model with its whole stack.
-    pub model: SharedModel,
-    /// Parameters that the configuration gives it.
-    pub params: Map<String, Value>,
-    target: [String; 3],
-    wire: Option<(&'static dyn Dialect, Option<String>)>,
-}
-
-impl Resolved {
-    /// Provider, base URL and model: the part of a fingerprint that is not in the request.
-    pub fn target(&self) -> [&str; 3] {
-        [&self.target[0], &self.target[1], &self.target[2]]
-    }
-
-    /// Refuses a request that cannot be put to its target at all, such as one whose schema it cannot express.
-    ///
-    /// # Errors
-    /// [`ErrorKind::BadRequest`].
-    pub fn check(&self, request: &ChatRequest) -> Result<(), Error> {
-        self.dropped_from(request).map(drop)
-    }
-
-    /// The parameters of a request that the target cannot take.
-    fn dropped_from(&self, request: &ChatRequest) -> Result<Vec<String>, Error> {
-        // the simulated provider takes everything
-        let Some((dialect, version)) = &self.wire else {
-            return Ok(Vec::new());
-        };
-        let target = EncodeTarget {
-            provider: &self.target[0],
-            model: &self.target[2],
-            version: version.as_deref(),
-        };
-        Ok(dialect.encode(request, &target)?.dropped)
-    }
-
-    /// Refuses a request of which a parameter would be left out.
-    ///
-    /// # Errors
-    /// [`ErrorKind::BadRequest`] that names the parameters.
-    pub fn refuse_dropped(&self, request: &ChatRequest) -> Result<(), Error> {
-        let dropped = self.dropped_from(request)?;
-        if dropped.is_empty() {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::BadRequest,
-            format!("{} cannot take {}", self.model.name(), dropped.join(", ")),
-        ))
     }
 }
 
@@ -234,98 +187,91 @@ impl Session {
         if let Some(resolved) = lock(&self.models).get(&key) {
             return Ok(resolved.clone());
         }
-        let resolved = Arc::new(self.build(self.follow(name, wire)?)?);
+        let resolved = self.named(name, wire, CallLimits::default(), &[])?;
+        let resolved = self.with_flags(resolved, wire)?;
         lock(&self.models).insert(key, resolved.clone());
         Ok(resolved)
     }
 
-    fn build(&self, followed: Followed) -> Result<Resolved, Error> {
-        if followed.model.is_empty() {
-            let message = format!("no model is named after {}/", followed.provider);
+    /// What a name means, below the flags that ask for several answers.
+    fn named(
+        &self,
+        name: &str,
+        wire: Wire,
+        limits: CallLimits,
+        path: &[String],
+    ) -> Result<Arc<Resolved>, Error> {
+        let mut path = path.to_vec();
+        let followed = self.follow(name, wire, limits, &mut path)?;
+        let mut resolved = match &followed.stands_for {
+            StandsFor::Plain(plain) => self.plain_model(plain, &followed)?,
+            StandsFor::Combination(combination) => {
+                self.combined_model(combination, name, wire, followed.limits, &path)?
+            }
+        };
+        if let Some(text) = followed.rescue {
+            resolved.model = compose::rescued(resolved.model, text)?;
+        }
+        resolved.params = followed.params;
+        Ok(Arc::new(resolved))
+    }
+
+    fn plain_model(&self, plain: &Plain, followed: &Followed<'_>) -> Result<Resolved, Error> {
+        if plain.model.is_empty() {
+            let message = format!("no model is named after {}/", plain.provider);
             return Err(Error::new(ErrorKind::ModelNotFound, message));
         }
-        let provider = followed.provider.as_str();
-        let (leaf, base_url, key, wire): (SharedModel, _, _, _) = if provider == SIM {
-            let leaf = Arc::new(self.sim(&followed.model)?);
-            (leaf, String::new(), String::new(), None)
+        let (leaf, base_url, key, made_of): (SharedModel, _, _, _) = if plain.provider == SIM {
+            let leaf = Arc::new(self.sim(&plain.model)?);
+            (leaf, String::new(), String::new(), MadeOf::Sim)
         } else {
-            let config = self.endpoint(&followed)?;
-            let wire = Some((config.dialect, config.version.clone()));
+            let config = self.endpoint(plain)?;
+            let made_of = MadeOf::Endpoint {
+                dialect: config.dialect,
+                version: config.version.clone(),
+            };
             let base_url = config.base_url.clone();
             let key = config.key.as_ref().map_or("", |key| key.expose_secret());
             let key = key.to_owned();
             let leaf = Endpoint::new(config, self.transport()?, self.clock.clone())?;
-            (Arc::new(leaf), base_url, key, wire)
+            (Arc::new(leaf), base_url, key, made_of)
         };
-        let target = [followed.provider.clone(), base_url, followed.model.clone()];
-        let account = self.account(&target, &key, &followed.provider);
+        let target = [plain.provider.clone(), base_url, plain.model.clone()];
+        let account = self.account(&target, &key, &plain.provider);
+        let leaf = logged::logged(leaf, self.clock.clone());
+        let config = self.stack_config(followed.limits, &target);
+        Ok(Resolved {
+            model: stack::stack(leaf, &config, &account, &self.metrics),
+            params: Map::new(),
+            is_made_of_parts: false,
+            target: target.to_vec(),
+            known_by: Map::new(),
+            made_of,
+        })
+    }
+
+    fn stack_config(&self, limits: CallLimits, target: &[String; 3]) -> StackConfig {
         let mut config = StackConfig {
             coalesce: self.options.coalesce.then(CoalesceConfig::default),
-            cache: self.cache_of(&target),
+            cache: self.cache_of(target),
             drain: self.drain.clone(),
             ..StackConfig::default()
         };
         if let Some(cache) = &config.cache {
             config.coalesce = Some(cache.coalesce());
         }
-        let timeout = self.options.timeout.or(followed.timeout);
-        if let Some(total) = timeout {
+        if let Some(total) = self.options.timeout.or(limits.timeout) {
             config.timeout = TimeoutConfig {
                 total,
                 ..TimeoutConfig::default()
             };
         }
-        let max_retries = self
-            .options
-            .max_retries
-            .or(followed.max_retries)
-            .or(self.options.usual_max_retries);
+        let usual = self.options.usual_max_retries;
+        let max_retries = self.options.max_retries.or(limits.max_retries).or(usual);
         if let Some(max_retries) = max_retries {
             config.retry.max_retries = max_retries;
         }
-        Ok(Resolved {
-            model: stack::stack(
-                logged::logged(leaf, self.clock.clone()),
-                &config,
-                &account,
-                &self.metrics,
-            ),
-            params: followed.params,
-            target,
-            wire,
-        })
-    }
-
-    fn account(&self, target: &[String; 3], key: &str, provider: &str) -> Arc<Account> {
-        let [a, b, c] = target.clone();
-        let mut accounts = lock(&self.accounts);
-        let account = accounts
-            .entry([a, b, c, key.to_owned()])
-            .or_insert_with(|| {
-                let settings = self
-                    .config
-                    .settings
-                    .providers
-                    .get(provider)
-                    .cloned()
-                    .unwrap_or_default();
-                let options = &self.options;
-                let mut config = AccountConfig {
-                    quota: QuotaConfig {
-                        rpm: options.rpm.or(settings.rpm),
-                        tpm: options.tpm.or(settings.tpm),
-                        itpm: options.itpm.or(settings.itpm),
-                        otpm: options.otpm.or(settings.otpm),
-                    },
-                    ..AccountConfig::default()
-                };
-                config.concurrency = options.concurrency.or(settings.concurrency);
-                if let Some(max_wait) = options.max_wait {
-                    config.max_wait = max_wait;
-                }
-                Account::new(config, self.clock.clone(), self.dice.clone())
-            });
-        account.clone()
+        config
     }
 }
 

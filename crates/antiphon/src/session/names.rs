@@ -7,60 +7,115 @@ use antiphon_providers::dialects;
 use serde_json::{Map, Value};
 
 use super::{SIM, Session, Wire};
-use crate::nearest;
+use crate::{
+    config::{Combination, Made},
+    nearest,
+};
 
-/// A name followed to its provider, with what configured names on the way said.
-pub(super) struct Followed {
+/// A name followed to what it stands for, with what configured names on the way said.
+pub(super) struct Followed<'a> {
+    pub(super) stands_for: StandsFor<'a>,
+    pub(super) params: Map<String, Value>,
+    pub(super) limits: CallLimits,
+    /// The text that is given where the model fails.
+    pub(super) rescue: Option<&'a str>,
+}
+
+/// What a name stands for in the end.
+pub(super) enum StandsFor<'a> {
+    /// A model of a provider.
+    Plain(Plain),
+    /// A model made of others.
+    Combination(&'a Combination),
+}
+
+/// A model of a provider.
+pub(super) struct Plain {
     pub(super) provider: String,
     pub(super) model: String,
-    pub(super) params: Map<String, Value>,
+}
+
+/// Limits that a model takes from the name that it was reached by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct CallLimits {
+    /// Limit of one attempt.
     pub(super) timeout: Option<Duration>,
+    /// Retries of a call.
     pub(super) max_retries: Option<u32>,
 }
 
 impl Session {
-    pub(super) fn follow(&self, name: &str, wire: Wire) -> Result<Followed, Error> {
-        let mut followed = Followed {
-            provider: String::new(),
-            model: name.to_owned(),
-            params: Map::new(),
-            timeout: None,
-            max_retries: None,
-        };
-        let mut path = vec![name.to_owned()];
-        while let Some(model) = self.config.settings.models.get(&followed.model) {
+    /// Follows a name through the configuration. `path` holds the names on the way to it, and takes those on the way on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadRequest`]: names that stand for each other.
+    pub(super) fn follow(
+        &self,
+        name: &str,
+        wire: Wire,
+        limits: CallLimits,
+        path: &mut Vec<String>,
+    ) -> Result<Followed<'_>, Error> {
+        let mut params = Map::new();
+        let mut said = CallLimits::default();
+        let mut rescue = None;
+        let mut name = name.to_owned();
+        let is_configured = |name: &str| self.config.settings.models.contains_key(name);
+        let from_user = path.is_empty() && !is_configured(&name);
+        let combination = loop {
+            let Some(model) = self.config.settings.models.get(&name) else {
+                break None;
+            };
+            if path.contains(&name) {
+                path.push(name);
+                let message = format!("models point at each other: {}", path.join(" → "));
+                return Err(Error::new(ErrorKind::BadRequest, message));
+            }
+            path.push(name.clone());
             for (name, value) in &model.params {
-                followed
-                    .params
-                    .entry(name.clone())
-                    .or_insert_with(|| value.clone());
+                params.entry(name.clone()).or_insert_with(|| value.clone());
             }
-            followed.timeout = followed.timeout.or(model.timeout);
-            followed.max_retries = followed.max_retries.or(model.max_retries);
-            if path.contains(&model.target) {
-                path.push(model.target.clone());
-                return Err(Error::new(
-                    ErrorKind::BadRequest,
-                    format!("models point at each other: {}", path.join(" → ")),
-                ));
+            said.timeout = said.timeout.or(model.timeout);
+            said.max_retries = said.max_retries.or(model.max_retries);
+            rescue = rescue.or(model.rescue.as_deref());
+            match &model.made {
+                Made::Of(next) => name.clone_from(next),
+                Made::From(combination) => break Some(combination),
             }
-            path.push(model.target.clone());
-            followed.model.clone_from(&model.target);
-        }
+        };
+        Ok(Followed {
+            stands_for: match combination {
+                Some(combination) => StandsFor::Combination(combination),
+                None => StandsFor::Plain(self.plain(&name, wire, from_user)),
+            },
+            params,
+            limits: CallLimits {
+                timeout: said.timeout.or(limits.timeout),
+                max_retries: said.max_retries.or(limits.max_retries),
+            },
+            rescue,
+        })
+    }
+
+    /// A name that is not configured, split into provider and model. Flags pin the provider of names `from_user`; what a
+    /// configured name stands for is always provider/model.
+    fn plain(&self, name: &str, wire: Wire, from_user: bool) -> Plain {
         let pinned = self.options.provider.is_some() || self.options.base_url.is_some();
-        // what a configured name stands for is always provider/model
-        if pinned && path.len() == 1 {
-            let provider = self.options.provider.as_deref();
-            followed.provider = provider.unwrap_or(wire.provider()).to_owned();
-        } else if let Some((provider, model)) = followed.model.split_once('/') {
-            followed.provider = provider.to_owned();
-            followed.model = model.to_owned();
-        } else {
-            followed.provider = self
-                .default_provider()
-                .unwrap_or_else(|| wire.provider().to_owned());
+        let (provider, model) = match name.split_once('/') {
+            _ if pinned && from_user => {
+                let provider = self.options.provider.as_deref();
+                (provider.unwrap_or(wire.provider()).to_owned(), name)
+            }
+            Some((provider, model)) => (provider.to_owned(), model),
+            None => {
+                let provider = self.default_provider();
+                (provider.unwrap_or_else(|| wire.provider().to_owned()), name)
+            }
+        };
+        Plain {
+            provider,
+            model: model.to_owned(),
         }
-        Ok(followed)
     }
 
     /// The provider of `default_model`, through configured names.
@@ -68,7 +123,7 @@ impl Session {
         let mut name = self.config.settings.default_model.as_ref()?;
         for _ in 0..self.config.settings.models.len() {
             match self.config.settings.models.get(name) {
-                Some(model) => name = &model.target,
+                Some(model) => name = model.made.parts().first()?,
                 None => break,
             }
         }
@@ -88,7 +143,7 @@ impl Session {
             settings
                 .models
                 .iter()
-                .map(|(name, model)| (name, &model.target, &model.params))
+                .map(|(name, model)| (name, &model.made, &model.params))
                 .collect::<Vec<_>>(),
             settings
                 .providers

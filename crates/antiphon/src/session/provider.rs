@@ -12,7 +12,7 @@ use antiphon_sim::{SimConfig, SimModel};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 
-use super::{SIM, Session, lock, names::Followed};
+use super::{SIM, Session, lock, names::Plain};
 
 impl Session {
     pub(super) fn sim(&self, model: &str) -> Result<SimModel, Error> {
@@ -31,8 +31,8 @@ impl Session {
     }
 
     /// The endpoint of a name, from the provider's row, the configuration, the environment and the flags.
-    pub(super) fn endpoint(&self, followed: &Followed) -> Result<EndpointConfig, Error> {
-        let name = followed.provider.as_str();
+    pub(super) fn endpoint(&self, plain: &Plain) -> Result<EndpointConfig, Error> {
+        let name = plain.provider.as_str();
         let known = dialects::provider(name);
         let settings = self.config.settings.providers.get(name).cloned();
         if known.is_none() && settings.is_none() && self.options.base_url.is_none() {
@@ -86,7 +86,7 @@ impl Session {
             let wrong = |_| {
                 refuse(format!(
                     "the header {name:?} of {} cannot be sent",
-                    followed.provider
+                    plain.provider
                 ))
             };
             let header = HeaderName::try_from(&name).map_err(|_| wrong(()))?;
@@ -94,7 +94,7 @@ impl Session {
         }
         Ok(EndpointConfig {
             provider: name.to_owned(),
-            model: followed.model.clone(),
+            model: plain.model.clone(),
             dialect,
             base_url,
             key: key.map(SecretString::from),

@@ -190,13 +190,12 @@ impl Deciding<'_> {
         };
         let mut spent = Spent::default();
 
-        if let Some(mut reply) = asked.journal.as_ref().and_then(|part| part.answer()) {
-            reply.head.attempts = 0;
-            if let Ok(verdict) = read(&reply) {
-                spent.on(&mut reply);
-                let member = answered(&reply, reply.answer.text.clone());
-                return Ok(judgement(Ok(verdict), member, spent));
-            }
+        if let Some(mut reply) = asked.journal.as_ref().and_then(|part| part.answer())
+            && let Ok(verdict) = read(&reply)
+        {
+            spent.on(&mut reply);
+            let member = answered(&reply, reply.answer.text.clone());
+            return Ok(judgement(Ok(verdict), member, spent));
         }
         let mut reply = match self.tries.ask(model, asked.clone()).await {
             Ok(reply) => reply,

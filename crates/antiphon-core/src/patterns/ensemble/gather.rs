@@ -136,9 +136,7 @@ pub(super) async fn gather<T>(
 }
 
 fn recorded<T>(seat: &Seat, accept: impl Fn(&Reply) -> Result<T, Error>) -> Option<Settled<T>> {
-    let mut reply = seat.request.journal.as_ref()?.answer()?;
-    // they were made by the run that recorded it
-    reply.head.attempts = 0;
+    let reply = seat.request.journal.as_ref()?.answer()?;
     let taken = accept(&reply).ok()?;
     Some(Settled::Answered(Box::new(reply), taken))
 }

@@ -76,7 +76,7 @@ async fn a_killed_run_pays_no_sample_twice() {
     let reply = ask(&samples, row()).await.unwrap();
     assert_eq!(
         (model.calls(), reply.head.attempts, reply.usage()),
-        (4, 1, Some(used(3)))
+        (4, 3, Some(used(3)))
     );
 }
 

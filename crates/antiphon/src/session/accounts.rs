@@ -1,0 +1,42 @@
+//! Accounts: whose limits a call counts against.
+
+use std::sync::Arc;
+
+use antiphon_core::layers::admit::{Account, AccountConfig, QuotaConfig};
+
+use super::{Session, lock};
+
+impl Session {
+    /// The account of a target and key. Models of one account share its limits, pauses and health.
+    pub(super) fn account(&self, target: &[String; 3], key: &str, provider: &str) -> Arc<Account> {
+        let [a, b, c] = target.clone();
+        let mut accounts = lock(&self.accounts);
+        let account = accounts
+            .entry([a, b, c, key.to_owned()])
+            .or_insert_with(|| {
+                let settings = self
+                    .config
+                    .settings
+                    .providers
+                    .get(provider)
+                    .cloned()
+                    .unwrap_or_default();
+                let options = &self.options;
+                let mut config = AccountConfig {
+                    quota: QuotaConfig {
+                        rpm: options.rpm.or(settings.rpm),
+                        tpm: options.tpm.or(settings.tpm),
+                        itpm: options.itpm.or(settings.itpm),
+                        otpm: options.otpm.or(settings.otpm),
+                    },
+                    ..AccountConfig::default()
+                };
+                config.concurrency = options.concurrency.or(settings.concurrency);
+                if let Some(max_wait) = options.max_wait {
+                    config.max_wait = max_wait;
+                }
+                Account::new(config, self.clock.clone(), self.dice.clone())
+            });
+        account.clone()
+    }
+}

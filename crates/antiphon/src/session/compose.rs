@@ -1,0 +1,219 @@
+//! Models made of others: chains, races, ensembles and samples, as the configuration and the flags say.
+
+use std::{num::NonZeroUsize, sync::Arc};
+
+use antiphon_core::{
+    Error, SharedModel,
+    patterns::{
+        Fallback, Race,
+        ensemble::{Decider, Ensemble, EnsembleConfig, Majority, Samples},
+    },
+};
+use serde_json::{Map, json};
+
+use super::{
+    Resolved, Session, Wire, defaults::with_defaults, names::CallLimits, resolved::MadeOf,
+};
+use crate::config::{Combination, DeciderSettings, EnsembleSettings};
+
+/// Retries of a model in a chain where nothing is said and another model remains: its turn comes soon.
+const RETRIES_BEFORE_FALLBACK: u32 = 3;
+
+impl Session {
+    /// A configured combination. Its parts take the limits that it was reached with where they have none.
+    pub(super) fn combined_model(
+        &self,
+        combination: &Combination,
+        name: &str,
+        wire: Wire,
+        limits: CallLimits,
+        path: &[String],
+    ) -> Result<Resolved, Error> {
+        match combination {
+            Combination::Fallback(names) => self.chain(name, names, wire, limits, path),
+            Combination::Race(names) => {
+                let parts = self.parts(names, wire, limits, path)?;
+                let model = Race::new(name, models_of(&parts))?;
+                let target = [vec!["race".to_owned()], meanings(&parts)].concat();
+                Ok(made_of(Arc::new(model), target, parts))
+            }
+            Combination::Ensemble(settings) => {
+                let members = self.parts(&settings.members, wire, limits, path)?;
+                self.ensemble(name, members, settings, wire, path)
+            }
+        }
+    }
+
+    /// The flags' say: answers where others fail, several answers to every request.
+    pub(super) fn with_flags(
+        &self,
+        resolved: Arc<Resolved>,
+        wire: Wire,
+    ) -> Result<Arc<Resolved>, Error> {
+        let mut resolved = resolved;
+        if !self.options.fallback.is_empty() {
+            let usual = CallLimits::default();
+            let name = resolved.model.name().to_owned();
+            let mut parts = vec![resolved];
+            parts.extend(self.parts(&self.options.fallback, wire, usual, &[])?);
+            resolved = Arc::new(chained(&name, parts)?);
+        }
+        if let Some((number, decider)) = &self.options.ensemble {
+            let settings = EnsembleSettings::of_samples(*number, decider.clone());
+            let name = resolved.model.name().to_owned();
+            resolved = Arc::new(self.ensemble(&name, vec![resolved], &settings, wire, &[])?);
+        }
+        if let Some(number) = self.options.samples {
+            let model = with_defaults(resolved.model.clone(), &resolved.params);
+            let samples = Samples::new(model, number.get() as usize)?;
+            let target = vec!["samples".to_owned(), number.to_string(), resolved.meaning()];
+            let samples = Arc::new(samples.with_clock(self.clock.clone()));
+            let mut made = made_of(samples, target, vec![resolved]);
+            made.is_made_of_parts = true;
+            resolved = Arc::new(made);
+        }
+        Ok(resolved)
+    }
+
+    fn parts(
+        &self,
+        names: &[String],
+        wire: Wire,
+        limits: CallLimits,
+        path: &[String],
+    ) -> Result<Vec<Arc<Resolved>>, Error> {
+        names
+            .iter()
+            .map(|name| self.named(name, wire, limits, path))
+            .collect()
+    }
+
+    /// A chain of models. All but the last give up soon where nothing else is said.
+    fn chain(
+        &self,
+        name: &str,
+        names: &[String],
+        wire: Wire,
+        limits: CallLimits,
+        path: &[String],
+    ) -> Result<Resolved, Error> {
+        let mut soon = limits;
+        soon.max_retries = soon.max_retries.or(Some(RETRIES_BEFORE_FALLBACK));
+        let last = names.len() - 1;
+        let mut parts = self.parts(&names[..last], wire, soon, path)?;
+        parts.extend(self.parts(&names[last..], wire, limits, path)?);
+        chained(name, parts)
+    }
+
+    fn ensemble(
+        &self,
+        name: &str,
+        members: Vec<Arc<Resolved>>,
+        settings: &EnsembleSettings,
+        wire: Wire,
+        path: &[String],
+    ) -> Result<Resolved, Error> {
+        let (decider, decided_by) = match settings.decider.model() {
+            Some(named) => {
+                let resolved = self.named(named, wire, CallLimits::default(), path)?;
+                (
+                    with_defaults(resolved.model.clone(), &resolved.params),
+                    Some(resolved),
+                )
+            }
+            None => (
+                with_defaults(members[0].model.clone(), &members[0].params),
+                None,
+            ),
+        };
+        let asked = std::iter::repeat_n(models_of(&members), settings.samples.get() as usize);
+        let decider = match &settings.decider {
+            DeciderSettings::Unsaid | DeciderSettings::Decide(_) => Decider::Decide(decider),
+            DeciderSettings::Judge(_) => Decider::Judge {
+                model: decider,
+                swapped: false,
+            },
+            DeciderSettings::Synthesize(_) => Decider::Synthesize(decider),
+            DeciderSettings::Vote(_) => Decider::Vote(Arc::new(Majority)),
+        };
+        let meaning = json!({
+            "members": meanings(&members),
+            "samples": settings.samples,
+            "decider": format!("{:?}", settings.decider),
+            "decided_by": decided_by.as_ref().map(|resolved| resolved.meaning()),
+            "quorum": settings.quorum,
+            "pass_reasoning": settings.pass_reasoning,
+            "temperature": settings.decision_maker_temperature,
+            "prompt": settings.decision_maker_prompt,
+        });
+        let target = vec!["ensemble".to_owned(), meaning.to_string()];
+        let asked = asked.flatten().collect();
+        let mut model = Ensemble::new(asked, decider, config_of(settings))?
+            .with_name(name)
+            .with_clock(self.clock.clone());
+        if let Some(quorum) = settings.quorum {
+            model = model.with_quorum(quorum.try_into().unwrap_or(NonZeroUsize::MAX));
+        }
+        if let Some(deadline) = settings.deadline {
+            model = model.with_deadline(deadline);
+        }
+        let mut made = made_of(Arc::new(model), target, members);
+        made.is_made_of_parts = true;
+        Ok(made)
+    }
+}
+
+/// Limits and retries are those of each model's own stack, in front of whose gate a call may wait for long.
+fn config_of(settings: &EnsembleSettings) -> EnsembleConfig {
+    let usual = EnsembleConfig::default();
+    EnsembleConfig {
+        timeout: None,
+        max_retries: 0,
+        decision_maker_temperature: settings
+            .decision_maker_temperature
+            .unwrap_or(usual.decision_maker_temperature),
+        decision_maker_prompt: settings.decision_maker_prompt.clone(),
+        pass_reasoning: settings.pass_reasoning,
+        ..usual
+    }
+}
+
+/// A model with a text that it gives where it fails.
+pub(super) fn rescued(model: SharedModel, text: &str) -> Result<SharedModel, Error> {
+    let name = model.name().to_owned();
+    Ok(Arc::new(
+        Fallback::new(name, vec![model])?.with_rescue(text),
+    ))
+}
+
+/// The fingerprint knows the first model only: fallbacks are not part of what is asked.
+fn chained(name: &str, parts: Vec<Arc<Resolved>>) -> Result<Resolved, Error> {
+    let model = Fallback::new(name, models_of(&parts))?;
+    let first = parts[0].clone();
+    let mut made = made_of(Arc::new(model), first.target.clone(), parts);
+    made.known_by.clone_from(&first.params);
+    Ok(made)
+}
+
+fn made_of(model: SharedModel, target: Vec<String>, parts: Vec<Arc<Resolved>>) -> Resolved {
+    Resolved {
+        model,
+        params: Map::new(),
+        is_made_of_parts: parts.iter().any(|part| part.is_made_of_parts),
+        target,
+        known_by: Map::new(),
+        made_of: MadeOf::Models(parts),
+    }
+}
+
+/// Each with the parameters that the configuration gives it.
+fn models_of(parts: &[Arc<Resolved>]) -> Vec<SharedModel> {
+    parts
+        .iter()
+        .map(|part| with_defaults(part.model.clone(), &part.params))
+        .collect()
+}
+
+fn meanings(parts: &[Arc<Resolved>]) -> Vec<String> {
+    parts.iter().map(|part| part.meaning()).collect()
+}
