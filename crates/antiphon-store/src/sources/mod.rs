@@ -1,10 +1,14 @@
 //! Readers of input. A new format is a file here and a row in [`FORMATS`].
 
 mod count;
+mod documents;
 mod lines;
+mod repeated;
 
 pub use count::count_rows;
+pub use documents::Documents;
 pub use lines::{LINE_LIMIT, LineSource};
+pub use repeated::Repeated;
 
 /// A format of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
