@@ -53,6 +53,8 @@ pub(crate) enum Command {
     /// Send a file of requests, get one line for each
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Ask several voters a question with given answers, and count
+    Vote(Box<crate::commands::vote::VoteArgs>),
     /// Serve a simulated provider over HTTP, in OpenAI's and Anthropic's wire formats
     Sim(SimArgs),
     /// Show the configuration
@@ -328,7 +330,7 @@ pub(crate) fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     antiphon::parse_duration(text)
 }
 

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
     listen_to_the_log();
     let outcome = match Antiphon::parse().command {
         Command::Run(run) => commands::run::run(*run, &printer),
+        Command::Vote(vote) => commands::vote::run(&vote, &printer),
         Command::Sim(sim) => commands::sim::run(sim, &printer),
         Command::Config(config) => commands::config::run(&config, &printer),
         Command::Completions { shell } => commands::pages::completions(shell, &printer),

@@ -1,7 +1,9 @@
 //! One file a command.
 
+pub(crate) mod asking;
 pub(crate) mod config;
 pub(crate) mod pages;
 pub(crate) mod params;
 pub(crate) mod run;
 pub(crate) mod sim;
+pub(crate) mod vote;
