@@ -52,6 +52,13 @@ pub struct Decision {
     pub failure: Option<String>,
     /// The decider's own call, where one was made.
     pub decider: Option<Member>,
+    /// Members that a vote did not wait for, because its outcome was certain; absent in JSON where there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub calls_saved: u32,
+}
+
+fn is_zero(calls: &u32) -> bool {
+    *calls == 0
 }
 
 /// The members behind an answer, in their order, and how they became one.

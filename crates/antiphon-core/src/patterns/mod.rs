@@ -21,6 +21,7 @@ mod multiplex;
 mod no_models;
 mod opening;
 mod part;
+mod plurality;
 mod race;
 pub mod review;
 mod samples;

@@ -74,6 +74,7 @@ impl Ensemble {
     ) -> Result<ChatResponse, Error> {
         // whatever is wrong with schema or names is told before anything is paid
         let form = Form::new(request.schema.as_ref(), config.pass_reasoning)?;
+        self.way.check(form.schema.as_ref())?;
         let maker = self.maker(config)?;
         let seats = seats(models, &request, form.asked());
         let tries = Tries {
@@ -86,8 +87,12 @@ impl Ensemble {
         let enough = Enough {
             answers: quorum.min(seats.len()),
             deadline: self.deadline,
+            certain: &|done, open| self.way.is_settled(done, open, form.schema.as_ref()),
         };
-        let said = gather(&seats, enough, tries, |reply| form.read(reply)).await?;
+        let said = gather(&seats, enough, tries, |member, reply| {
+            form.read(member, reply)
+        })
+        .await?;
         let members = listed(&seats, &said.settled, |_, one: &Candidate| one.text.clone());
         log.members(&members);
         lock(&self.counters).members(&members);
@@ -103,6 +108,7 @@ impl Ensemble {
             config,
             tries,
             candidates: &candidates,
+            calls_saved: said.calls_saved(),
         };
         let Decided {
             chosen,
@@ -155,15 +161,9 @@ impl Ensemble {
 }
 
 fn candidates(settled: &[Settled<Candidate>]) -> Vec<Candidate> {
-    let answered = settled
-        .iter()
-        .enumerate()
-        .filter_map(|(member, call)| match call {
-            Settled::Answered(_, candidate) => Some(Candidate {
-                member,
-                ..candidate.clone()
-            }),
-            _ => None,
-        });
+    let answered = settled.iter().filter_map(|call| match call {
+        Settled::Answered(_, candidate) => Some(candidate.clone()),
+        _ => None,
+    });
     answered.collect()
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     ChatRequest, Error, ErrorKind, Fingerprint, Reply, SharedModel,
     chat::{Decision, Member},
-    schema::OffSchema,
+    schema::{OffSchema, Schema},
 };
 
 /// How the members' answers become one.
@@ -35,7 +35,9 @@ pub enum Decider {
     },
     /// One call writes one answer out of all.
     Synthesize(SharedModel),
-    /// No call: the members' answers are counted. [`Majority`](super::Majority) counts whole answers.
+    /// No call: the members' answers are counted. [`Majority`](super::Majority) counts whole answers,
+    /// [`VoteOnFields`](crate::patterns::vote::VoteOnFields) field by field. Once the outcome is certain the other members
+    /// are cancelled; [`Decision::calls_saved`] tells how many.
     Vote(Arc<dyn Decide>),
 }
 
@@ -69,6 +71,26 @@ impl Way {
         }
     }
 
+    /// Whether answers of this schema can be decided about.
+    pub(super) fn check(&self, schema: Option<&Schema>) -> Result<(), Error> {
+        match self {
+            Self::Vote(vote) => vote.check(schema),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the members in `open` need not be waited for.
+    pub(super) fn is_settled(
+        &self,
+        done: &[&Candidate],
+        open: &[usize],
+        schema: Option<&Schema>,
+    ) -> bool {
+        let Self::Vote(vote) = self else { return false };
+        let done: Vec<Candidate> = done.iter().copied().cloned().collect();
+        vote.is_settled(&done, open, schema)
+    }
+
     /// What the model is to do; calls of tools can be selected but not merged.
     fn task(&self, candidates: &[Candidate]) -> Task {
         let calls_tools = candidates.iter().any(|one| !one.tool_calls.is_empty());
@@ -93,6 +115,8 @@ pub(super) struct Deciding<'a> {
     pub(super) tries: Tries<'a>,
     /// At least one, in the order of their members.
     pub(super) candidates: &'a [Candidate],
+    /// Members that were not waited for, because the outcome of the vote was certain.
+    pub(super) calls_saved: u32,
 }
 
 /// A decision that was made, for better or worse.
@@ -117,7 +141,9 @@ impl Deciding<'_> {
     /// Only what ends the whole call: the run stops, or an answer cannot be recorded. Any other failure is told in the
     /// decision.
     pub(super) async fn decide(&self) -> Result<Decided, Error> {
-        if let [sole] = self.candidates {
+        if let [sole] = self.candidates
+            && self.calls_saved == 0
+        {
             return Ok(Decided {
                 chosen: Chosen::Member(sole.member),
                 decision: Decision {
@@ -296,6 +322,7 @@ impl Deciding<'_> {
                     reason: verdict.reason,
                     failure: doubt,
                     decider,
+                    calls_saved: self.calls_saved,
                 },
                 spent,
             },
@@ -314,6 +341,7 @@ impl Deciding<'_> {
                         reason: None,
                         failure: Some(failure),
                         decider,
+                        calls_saved: self.calls_saved,
                     },
                     spent,
                 }

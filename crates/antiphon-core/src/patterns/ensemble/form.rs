@@ -53,11 +53,11 @@ impl Form {
         }
     }
 
-    /// Reads a member's answer.
+    /// Reads the answer of the member with this number.
     ///
     /// # Errors
     /// [`ErrorKind::Refused`], [`ErrorKind::CutOff`] or [`ErrorKind::OffSchema`]: it cannot be put up for decision.
-    pub(super) fn read(&self, reply: &Reply) -> Result<Candidate, Error> {
+    pub(super) fn read(&self, member: usize, reply: &Reply) -> Result<Candidate, Error> {
         let answer = &reply.answer;
         if answer.is_refusal() {
             let words = answer.refusal.as_deref().unwrap_or("its filter");
@@ -65,7 +65,7 @@ impl Form {
             return Err(Error::new(ErrorKind::Refused, message));
         }
         let Some(schema) = self.asked().filter(|_| answer.tool_calls.is_empty()) else {
-            return Ok(Candidate::of(reply, answer.text.clone()));
+            return Ok(Candidate::of(member, reply, answer.text.clone()));
         };
         if answer.finish_reason == FinishReason::Length {
             let message = "the answer was cut off at its length limit";
@@ -76,7 +76,7 @@ impl Form {
             let reasoning = value.as_object_mut()?.shift_remove(field)?;
             reasoning.as_str().map(str::to_owned)
         });
-        let mut candidate = Candidate::of(reply, String::new());
+        let mut candidate = Candidate::of(member, reply, String::new());
         candidate.reasoning = reasoning;
         match &self.schema {
             Some(schema) => {

@@ -1,6 +1,6 @@
 //! The members' answers: side by side, until all have come or enough of them have.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 
@@ -60,13 +60,62 @@ pub(super) enum Settled<T> {
     Cancelled(String),
 }
 
-/// When the members have said enough.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Enough {
-    /// So many answers are; the others are cancelled.
+/// When the members have said enough; those that have not ended by then are cancelled.
+pub(super) struct Enough<'a, T> {
+    /// So many answers are enough.
     pub(super) answers: usize,
     /// After this time one answer is.
     pub(super) deadline: Option<Duration>,
+    /// Whether these answers are, whatever the members with the given numbers still say.
+    pub(super) certain: &'a (dyn Fn(&[&T], &[usize]) -> bool + Sync),
+}
+
+/// Why some members are not waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Answers(usize),
+    Certain,
+    Late(Duration),
+}
+
+impl<T> Enough<'_, T> {
+    fn end(&self, settled: &[Option<Settled<T>>], late: bool) -> Option<End> {
+        let answers: Vec<&T> = settled
+            .iter()
+            .filter_map(|call| match call {
+                Some(Settled::Answered(_, taken)) => Some(taken),
+                _ => None,
+            })
+            .collect();
+        if answers.len() >= self.answers {
+            return Some(End::Answers(self.answers));
+        }
+        if answers.is_empty() {
+            return None;
+        }
+        // one that was given up on this side is asked again by the next run
+        let may_come = |call: &Option<Settled<T>>| match call {
+            None => true,
+            Some(Settled::Failed(error)) => error.kind() == ErrorKind::Stopped,
+            Some(_) => false,
+        };
+        let numbers = 0..settled.len();
+        let open: Vec<usize> = numbers.filter(|at| may_come(&settled[*at])).collect();
+        if !open.is_empty() && (self.certain)(&answers, &open) {
+            return Some(End::Certain);
+        }
+        self.deadline.filter(|_| late).map(End::Late)
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answers(answers) => write!(f, "{answers} answers were enough"),
+            Self::Certain => f.write_str("the outcome was certain"),
+            Self::Late(limit) => write!(f, "the deadline of {limit:?} had passed"),
+        }
+    }
 }
 
 /// What the members said, each at its place, and what it cost.
@@ -74,9 +123,25 @@ pub(super) struct Enough {
 pub(super) struct Said<T> {
     pub(super) settled: Vec<Settled<T>>,
     pub(super) spent: Spent,
+    /// Whether the outcome was certain before all had ended.
+    pub(super) certain: bool,
 }
 
-/// Asks all members at once; `accept` reads an answer or says what is wrong with it.
+impl<T> Said<T> {
+    /// Members that were not asked, or cancelled, because the outcome was certain.
+    pub(super) fn calls_saved(&self) -> u32 {
+        let cancelled = self
+            .settled
+            .iter()
+            .filter(|call| matches!(call, Settled::Cancelled(_)));
+        match self.certain {
+            true => u32::try_from(cancelled.count()).unwrap_or(u32::MAX),
+            false => 0,
+        }
+    }
+}
+
+/// Asks all members at once; `accept` reads an answer of the member with this number, or says what is wrong with it.
 ///
 /// Answers that an earlier run recorded are taken from there before anybody is asked. An answer is recorded before it
 /// counts.
@@ -85,22 +150,27 @@ pub(super) struct Said<T> {
 /// The run stops (then no decision is made over half of the answers), or an answer cannot be recorded.
 pub(super) async fn gather<T>(
     seats: &[Seat],
-    enough: Enough,
+    enough: Enough<'_, T>,
     tries: Tries<'_>,
-    accept: impl Fn(&Reply) -> Result<T, Error>,
+    accept: impl Fn(usize, &Reply) -> Result<T, Error>,
 ) -> Result<Said<T>, Error> {
-    let mut settled: Vec<Option<Settled<T>>> =
-        seats.iter().map(|seat| recorded(seat, &accept)).collect();
-    let mut answers = settled.iter().flatten().count();
-    let mut why = format!("{} answers were enough", enough.answers);
-    if answers < enough.answers {
+    let mut settled: Vec<Option<Settled<T>>> = seats
+        .iter()
+        .enumerate()
+        .map(|(index, seat)| recorded(seat, |reply| accept(index, reply)))
+        .collect();
+    let mut end = enough.end(&settled, false);
+    if end.is_none() {
+        let accept = &accept;
         let mut calls: FuturesUnordered<_> = seats
             .iter()
             .enumerate()
             .filter(|(index, _)| settled[*index].is_none())
-            .map(|(index, seat)| {
-                let answer = answer(seat, tries, &accept);
-                async move { (index, answer.await) }
+            .map(|(index, seat)| async move {
+                (
+                    index,
+                    answer(seat, tries, |reply| accept(index, reply)).await,
+                )
             })
             .collect();
         let alarm = async {
@@ -111,28 +181,24 @@ pub(super) async fn gather<T>(
         };
         tokio::pin!(alarm);
         let mut late = false;
-        while answers < enough.answers && !(late && answers > 0) {
+        while end.is_none() {
             tokio::select! {
                 biased;
                 next = calls.next() => {
                     let Some((index, call)) = next else { break };
-                    let call = call?;
-                    answers += usize::from(matches!(call, Settled::Answered(..)));
-                    settled[index] = Some(call);
+                    settled[index] = Some(call?);
                 }
                 () = &mut alarm, if !late => late = true,
             }
-        }
-        if late && answers < enough.answers {
-            let limit = enough.deadline.unwrap_or_default();
-            why = format!("the deadline of {limit:?} had passed");
+            end = enough.end(&settled, late);
         }
     }
+    let why = end.map(|end| end.to_string()).unwrap_or_default();
     let cancelled = || Settled::Cancelled(format!("its answer was no longer needed: {why}"));
     let settled = settled
         .into_iter()
         .map(|call| call.unwrap_or_else(cancelled));
-    sum_up(settled.collect(), enough)
+    sum_up(settled.collect(), end)
 }
 
 fn recorded<T>(seat: &Seat, accept: impl Fn(&Reply) -> Result<T, Error>) -> Option<Settled<T>> {
@@ -168,15 +234,12 @@ async fn answer<T>(
     }
 }
 
-fn sum_up<T>(mut settled: Vec<Settled<T>>, enough: Enough) -> Result<Said<T>, Error> {
+fn sum_up<T>(mut settled: Vec<Settled<T>>, end: Option<End>) -> Result<Said<T>, Error> {
     let mut spent = Spent::default();
-    let (mut answers, mut stopped) = (0, None);
+    let mut stopped = None;
     for call in &mut settled {
         match call {
-            Settled::Answered(reply, _) => {
-                answers += 1;
-                spent.on(reply);
-            }
+            Settled::Answered(reply, _) => spent.on(reply),
             Settled::Failed(error) => {
                 spent.on_failure(error);
                 if error.kind() == ErrorKind::Stopped {
@@ -186,9 +249,13 @@ fn sum_up<T>(mut settled: Vec<Settled<T>>, enough: Enough) -> Result<Said<T>, Er
             Settled::Cancelled(_) => {}
         }
     }
-    match stopped {
-        Some(error) if answers < enough.answers => Err(spent.charge(error)),
-        _ => Ok(Said { settled, spent }),
+    match (stopped, end) {
+        (Some(error), None | Some(End::Late(_))) => Err(spent.charge(error)),
+        _ => Ok(Said {
+            settled,
+            spent,
+            certain: end == Some(End::Certain),
+        }),
     }
 }
 

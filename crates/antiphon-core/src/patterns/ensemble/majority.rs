@@ -1,31 +1,30 @@
 //! [`Majority`]: the answer that most members gave.
 
-use std::collections::HashMap;
-
 use serde_json::Value;
 
 use super::verdict::{Candidate, Chosen, Decide, Verdict};
-use crate::{ChatRequest, Error, Fingerprint, Schema};
+use crate::{
+    ChatRequest, Error, Fingerprint, Schema,
+    patterns::plurality::{Group, Open, can_flip, groups, largest},
+};
 
 /// The vote over whole answers. Structured answers are equal if their values are, in whatever order their fields stand;
 /// texts are equal but for white space around them. Of answers with equally many votes the earliest member's wins.
+///
+/// The vote is settled as soon as no other answer can win. Which of several spellings of the winner is taken may then
+/// depend on who was heard: the earliest member's.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Majority;
 
 impl Decide for Majority {
     fn decide(&self, candidates: &[Candidate], _: Option<&Schema>) -> Result<Verdict, Error> {
-        let ballots: Vec<Fingerprint> = candidates.iter().map(ballot).collect();
-        let mut votes: HashMap<Fingerprint, usize> = HashMap::new();
-        for ballot in &ballots {
-            *votes.entry(*ballot).or_default() += 1;
-        }
-        let most = votes.values().copied().max().unwrap_or_default();
-        let winner = ballots.iter().find(|ballot| votes[*ballot] == most);
+        let ballots = ballots(candidates);
+        let winner = largest(&ballots);
+        let most = winner.map_or(0, |group| group.votes);
         let from: Vec<usize> = candidates
             .iter()
-            .zip(&ballots)
-            .filter(|(_, ballot)| Some(*ballot) == winner)
-            .map(|(candidate, _)| candidate.member)
+            .filter(|candidate| winner.is_some_and(|group| group.value == ballot(candidate)))
+            .map(|candidate| candidate.member)
             .collect();
         Ok(Verdict {
             // without candidates nobody is asked to decide
@@ -34,6 +33,15 @@ impl Decide for Majority {
             from,
         })
     }
+
+    fn is_settled(&self, done: &[Candidate], open: &[usize], _: Option<&Schema>) -> bool {
+        Open::of(open).is_none_or(|open| !can_flip(&ballots(done), true, open))
+    }
+}
+
+fn ballots(candidates: &[Candidate]) -> Vec<Group<Fingerprint>> {
+    let ballots = candidates.iter().map(|one| (one.member, ballot(one)));
+    groups(ballots, |a, b| a == b)
 }
 
 /// Equal for equal answers: the fingerprint's canonical form sorts fields and writes numbers in one way.
@@ -129,6 +137,32 @@ mod tests {
             for (member, answer) in answers.iter().enumerate() {
                 prop_assert!(count(*answer) < from.len() || (count(*answer) == from.len() && member >= first));
             }
+        }
+
+        #[test]
+        fn it_is_settled_exactly_when_no_answers_can_change_it(answers in prop::collection::vec((0u8..3, any::<bool>()), 1..7)) {
+            let open: Vec<usize> = (0..answers.len()).filter(|member| answers[*member].1).take(4.min(answers.len() - 1)).collect();
+            let of = |member: usize, answer: usize| candidate(member, &answer.to_string(), None);
+            let heard = answers.iter().enumerate().filter(|(member, _)| !open.contains(member));
+            let done: Vec<_> = heard.map(|(member, (answer, _))| of(member, usize::from(*answer))).collect();
+            let text = |candidates: &[Candidate]| {
+                let Chosen::Member(member) = winner(candidates).0 else { unreachable!("it makes no answer") };
+                candidates.iter().find(|one| one.member == member).unwrap().text.clone()
+            };
+            // each may give an answer that is there, one that nobody gave so far, or none
+            let completions = (0..5usize.pow(u32::try_from(open.len()).unwrap())).map(|mut way| {
+                let mut all = done.clone();
+                for member in &open {
+                    if way % 5 < 4 {
+                        all.push(of(*member, way % 5));
+                    }
+                    way /= 5;
+                }
+                all.sort_by_key(|one| one.member);
+                text(&all)
+            });
+            let changes = completions.into_iter().any(|other| other != text(&done));
+            prop_assert_eq!(Majority.is_settled(&done, &open, None), !changes);
         }
     }
 }

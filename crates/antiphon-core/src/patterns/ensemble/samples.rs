@@ -57,6 +57,7 @@ impl Samples {
         let enough = Enough {
             answers: self.number,
             deadline: None,
+            certain: &|_, _| false,
         };
         let tries = Tries {
             timeout: None,
@@ -64,7 +65,7 @@ impl Samples {
             clock: &self.clock,
             dice: &self.dice,
         };
-        let said = gather(&seats, enough, tries, |_| Ok(())).await?;
+        let said = gather(&seats, enough, tries, |_, _| Ok(())).await?;
         let members = listed(&seats, &said.settled, |reply, ()| reply.answer.text.clone());
         let answers = said.settled.iter().enumerate();
         let answers: Vec<(usize, &Answer)> = answers

@@ -25,9 +25,9 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    pub(super) fn of(reply: &Reply, text: String) -> Self {
+    pub(super) fn of(member: usize, reply: &Reply, text: String) -> Self {
         Self {
-            member: 0,
+            member,
             text,
             value: None,
             reasoning: None,
@@ -57,11 +57,29 @@ pub struct Verdict {
     pub reason: Option<String>,
 }
 
-/// Decides without asking a model: votes.
+/// Decides without asking a model: votes. `schema` is always the user's, where there is one.
 pub trait Decide: Send + Sync + std::fmt::Debug {
-    /// Decides between at least two candidates, in the order of their members. `schema` is the user's, where there is one.
+    /// Whether answers of this schema can be decided about at all; asked before any call is made.
+    ///
+    /// # Errors
+    /// They cannot: the call fails with this error, and nothing is paid.
+    fn check(&self, schema: Option<&Schema>) -> Result<(), Error> {
+        let _ = schema;
+        Ok(())
+    }
+
+    /// Decides between at least two candidates, in the order of their members; of one only if [`Self::is_settled`] said
+    /// that it is enough.
     ///
     /// # Errors
     /// These candidates cannot be decided about; the message says why.
     fn decide(&self, candidates: &[Candidate], schema: Option<&Schema>) -> Result<Verdict, Error>;
+
+    /// Whether [`Self::decide`] chooses the same answer whatever the members in `open` still say, and also if some or all of
+    /// them fail. Then they are not waited for. `done` are the candidates so far, at least one, in the order of their
+    /// members.
+    fn is_settled(&self, done: &[Candidate], open: &[usize], schema: Option<&Schema>) -> bool {
+        let _ = (done, open, schema);
+        false
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{Error, ErrorKind};
+
 /// Why a vote cannot be held or a ballot cannot be counted.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -47,6 +49,11 @@ pub enum VoteError {
         name: String,
         /// Those of the schema.
         known: Vec<String>,
+    },
+    /// Fields are to be voted on, and the request has no schema that names any.
+    NoSchema {
+        /// The fields.
+        fields: Vec<String>,
     },
     /// There is no answer to vote on.
     NoCandidates,
@@ -100,6 +107,11 @@ impl fmt::Display for VoteError {
                 "the schema has no field `{name}` to vote on: it has {}",
                 known.join(", ")
             ),
+            Self::NoSchema { fields } => write!(
+                f,
+                "the request has no schema whose fields could be voted on ({}): give it one, or vote on whole answers",
+                fields.join(", ")
+            ),
             Self::NoCandidates => f.write_str("there is no answer to vote on"),
             Self::NoValidCandidate { faults } => {
                 f.write_str("no answer fits the schema: ")?;
@@ -114,3 +126,14 @@ impl fmt::Display for VoteError {
 }
 
 impl std::error::Error for VoteError {}
+
+/// [`ErrorKind::OffSchema`] where it is the answers that cannot be voted on, else [`ErrorKind::BadRequest`].
+impl From<VoteError> for Error {
+    fn from(error: VoteError) -> Self {
+        let kind = match error {
+            VoteError::NoCandidates | VoteError::NoValidCandidate { .. } => ErrorKind::OffSchema,
+            _ => ErrorKind::BadRequest,
+        };
+        Self::new(kind, error.to_string()).with_source(error)
+    }
+}

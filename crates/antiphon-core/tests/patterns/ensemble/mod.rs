@@ -1,5 +1,6 @@
 mod conversation;
 mod decisions;
+mod early_stop;
 mod journal;
 mod judging;
 mod members;
@@ -8,3 +9,4 @@ mod reasoning;
 mod samples;
 mod settings;
 mod support;
+mod voting;

@@ -20,13 +20,14 @@ use super::support::{
 };
 
 fn voting(number: usize) -> (Arc<super::support::Scripted>, Ensemble) {
-    let model = saying("a", "1");
+    // slow enough for all to be asked before the vote is settled
+    let model = slow("a", "1", 1);
     let vote = Decider::Vote(Arc::new(Majority));
     let panel = Ensemble::samples_of(model.clone(), number, vote, EnsembleConfig::default());
     (model, panel.unwrap())
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_number_of_members_changes_from_the_next_call_on() {
     let (model, panel) = voting(2);
     assert_eq!(panel.config().num_processors, 2);
@@ -38,7 +39,7 @@ async fn the_number_of_members_changes_from_the_next_call_on() {
     assert_eq!((model.calls(), codes(&reply).len()), (7, 5));
 
     // given models go round, or the last of them are left out
-    let (a, b) = (saying("a", "1"), saying("b", "2"));
+    let (a, b) = (slow("a", "1", 1), slow("b", "2", 1));
     let panel = ensemble(&[&a, &b], Decider::Vote(Arc::new(Majority)));
     panel
         .reconfigure(|config| config.num_processors = 3)

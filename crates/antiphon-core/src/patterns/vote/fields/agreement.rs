@@ -37,6 +37,11 @@ impl Leaf {
     }
 }
 
+/// The candidates that agree with all fields, by their place.
+pub(super) fn agreeing(leaves: &[Leaf], candidates: usize) -> impl Iterator<Item = usize> {
+    (0..candidates).filter(|candidate| leaves.iter().all(|leaf| leaf.agrees[*candidate]))
+}
+
 /// The first of the candidates that agree with the most fields, and whether it agrees with all.
 pub(super) fn most_agreeing(leaves: &[Leaf], candidates: usize) -> (usize, bool) {
     let score = |candidate: usize| leaves.iter().filter(|leaf| leaf.agrees[candidate]).count();

@@ -9,10 +9,10 @@ use super::{
         Said, by_kind, by_length, by_presence, by_value, elements, is_set, items, names, of_kind,
         of_length, properties,
     },
-    majority::{Open, can_flip, groups, largest},
     number::order,
     place::{Kind, Place},
 };
+use crate::patterns::plurality::{Open, can_flip, groups, largest};
 
 impl FieldVote {
     /// Whether the result of the answers that are in can still change with those of the voters in `open`, each of which may
@@ -21,20 +21,14 @@ impl FieldVote {
     /// A `false` can be relied on. A `true` is exact for schemas of required enums and booleans, nested objects included;
     /// elsewhere it may be too careful, above all where a schema ties several fields together.
     pub fn can_still_change(&self, done: &[(usize, Value)], open: &[usize]) -> bool {
-        let Some(earliest) = open.iter().copied().min() else {
+        let Some(open) = Open::of(open) else {
             return false;
         };
         let (votes, _) = self.valid(done);
         if votes.is_empty() || !self.separable {
             return true;
         }
-        let outlook = Outlook {
-            vote: self,
-            open: Open {
-                count: open.len(),
-                earliest,
-            },
-        };
+        let outlook = Outlook { vote: self, open };
         let root = Place::root(self.schema.json());
         let Some(only) = &self.only else {
             return outlook.value(&root, &votes);
@@ -44,7 +38,7 @@ impl FieldVote {
             || only
                 .iter()
                 .any(|name| outlook.property(&root, &votes, name))
-            || self.base_can_change(&votes, earliest)
+            || self.base_can_change(&votes, open.earliest)
     }
 
     /// Whether another candidate may become the one that gives the fields that are not voted on.

@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 
 use super::{
     FieldVote,
-    majority::{Group, groups, largest},
     number::{lower_median, order, plain},
     place::{Kind, Place},
 };
+use crate::patterns::plurality::{Group, groups, largest};
 
 /// What a candidate has at a place, with the candidate's number; in the order of these numbers.
 pub(super) type Said<'a> = (usize, &'a Value);

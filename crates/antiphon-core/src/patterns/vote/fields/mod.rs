@@ -3,7 +3,6 @@
 mod agreement;
 mod change;
 mod elect;
-mod majority;
 mod number;
 mod place;
 mod separable;
@@ -12,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use agreement::FieldAgreement;
-use agreement::{Leaf, most_agreeing};
+use agreement::{Leaf, agreeing, most_agreeing};
 use elect::Said;
 use place::Place;
 use separable::is_separable;
@@ -21,7 +20,21 @@ use super::VoteError;
 use crate::{Schema, schema::OffSchema};
 
 /// Share of the candidates that an element of a set needs.
-const USUAL_SHARE: f64 = 0.5;
+pub(super) const USUAL_SHARE: f64 = 0.5;
+
+pub(super) fn valid_tolerance(tolerance: f64) -> Result<f64, VoteError> {
+    match tolerance >= 0.0 {
+        true => Ok(tolerance),
+        false => Err(VoteError::BadTolerance(tolerance)),
+    }
+}
+
+pub(super) fn valid_share(share: f64) -> Result<f64, VoteError> {
+    match share > 0.0 && share <= 1.0 {
+        true => Ok(share),
+        false => Err(VoteError::BadShare(share)),
+    }
+}
 
 /// Votes on structured answers, each field by its kind, which is read from the schema:
 ///
@@ -71,6 +84,8 @@ pub struct FieldVerdict {
     pub value: Value,
     /// How many candidates agree with the result, field by field, in its order.
     pub agreement: Vec<FieldAgreement>,
+    /// Candidates that agree with the result in every field that was voted on.
+    pub agreeing: Vec<usize>,
     /// The candidate whose whole answer is the result, because the fields' winners did not fit the schema together.
     pub whole: Option<usize>,
     /// Candidates that had no vote: they do not fit the schema.
@@ -95,10 +110,7 @@ impl FieldVote {
     /// # Errors
     /// It is negative or not a number.
     pub fn with_tolerance(mut self, tolerance: f64) -> Result<Self, VoteError> {
-        if tolerance.is_nan() || tolerance < 0.0 {
-            return Err(VoteError::BadTolerance(tolerance));
-        }
-        self.tolerance = tolerance;
+        self.tolerance = valid_tolerance(tolerance)?;
         Ok(self)
     }
 
@@ -108,10 +120,7 @@ impl FieldVote {
     /// # Errors
     /// It is out of its bounds.
     pub fn with_set_share(mut self, share: f64) -> Result<Self, VoteError> {
-        if !(share > 0.0 && share <= 1.0) {
-            return Err(VoteError::BadShare(share));
-        }
-        self.set_share = share;
+        self.set_share = valid_share(share)?;
         Ok(self)
     }
 
@@ -165,6 +174,9 @@ impl FieldVote {
         Ok(FieldVerdict {
             value,
             agreement: leaves.iter().map(Leaf::told).collect(),
+            agreeing: agreeing(&leaves, votes.len())
+                .map(|at| votes[at].0)
+                .collect(),
             whole,
             abstained,
         })

@@ -1,4 +1,4 @@
-//! Most votes win; a tie goes to the value of the lowest-numbered voter.
+//! Most votes win; a tie goes to what the lowest-numbered voter said.
 
 use std::cmp::Ordering;
 
@@ -42,6 +42,17 @@ pub(super) fn largest<T>(groups: &[Group<T>]) -> Option<&Group<T>> {
 pub(super) struct Open {
     pub(super) count: usize,
     pub(super) earliest: usize,
+}
+
+impl Open {
+    /// `None` where nothing more can come.
+    pub(super) fn of(voters: &[usize]) -> Option<Self> {
+        let earliest = voters.iter().copied().min()?;
+        Some(Self {
+            count: voters.len(),
+            earliest,
+        })
+    }
 }
 
 /// Whether open voters can make another group the largest, or one that nobody has voted for yet, if there is `another`.
