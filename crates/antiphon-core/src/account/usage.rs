@@ -30,6 +30,19 @@ impl Usage {
     pub fn total(&self) -> u64 {
         self.input_tokens.saturating_add(self.output_tokens)
     }
+
+    /// The sum of what is known; `None` where nothing is known of any.
+    pub fn sum(known: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
+        known.into_iter().flatten().reduce(|mut sum, more| {
+            sum += more;
+            sum
+        })
+    }
+
+    /// Itself, or `None` where it counts nothing.
+    pub fn if_any(self) -> Option<Self> {
+        (self != Self::default()).then_some(self)
+    }
 }
 
 impl std::ops::AddAssign for Usage {

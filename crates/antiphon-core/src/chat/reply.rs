@@ -34,15 +34,9 @@ impl Reply {
     /// known of any. An answer that was at hand ([`Head::cached`]) was paid for by another call, and counts nothing.
     pub fn usage(&self) -> Option<Usage> {
         let earlier = self.head.earlier_usage;
-        if self.head.cached {
-            return Some(earlier);
-        }
-        match self.answer.usage {
-            Some(mut usage) => {
-                usage += earlier;
-                Some(usage)
-            }
-            None => (earlier != Usage::default()).then_some(earlier),
+        match self.head.cached {
+            true => Some(earlier),
+            false => Usage::sum([self.answer.usage, earlier.if_any()]),
         }
     }
 

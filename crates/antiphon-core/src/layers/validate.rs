@@ -66,7 +66,7 @@ impl Validate {
             };
             let Reply { mut head, answer } = whole.map_err(|error| {
                 let total = attempts + error.attempts();
-                let usage = sum(used, error.usage());
+                let usage = Usage::sum([used, error.usage()]);
                 error.with_attempts(total).with_usage(usage)
             })?;
             attempts += head.attempts;
@@ -83,7 +83,7 @@ impl Validate {
             if faulty.len() >= self.config.max_reasks as usize {
                 return Err(paid(off_schema(&fault), &head, answer, attempts, used));
             }
-            let usage = sum(answer.usage, Some(head.earlier_usage).filter(has_any));
+            let usage = Usage::sum([answer.usage, head.earlier_usage.if_any()]);
             let attempt = AnsweredAttempt {
                 text: answer.text,
                 fault,
@@ -91,8 +91,11 @@ impl Validate {
             };
             if let Some(journal) = &journal {
                 let recorded = journal.record(attempt.clone()).await;
-                recorded
-                    .map_err(|error| error.with_attempts(attempts).with_usage(sum(used, usage)))?;
+                recorded.map_err(|error| {
+                    error
+                        .with_attempts(attempts)
+                        .with_usage(Usage::sum([used, usage]))
+                })?;
             }
             // only now that the answer is durable may its receipt go
             drop(head);
@@ -154,13 +157,13 @@ fn off_schema(fault: &str) -> Error {
 
 /// An error in spite of an answer: what came and what it used is kept.
 fn paid(error: Error, head: &Head, answer: Answer, attempts: u32, used: Option<Usage>) -> Error {
-    let below = Some(head.earlier_usage).filter(has_any);
+    let below = head.earlier_usage.if_any();
     error
         .with_status(head.status)
         .with_request_id(head.request_id.clone())
         .with_body(answer.body)
         .with_attempts(attempts)
-        .with_usage(sum(sum(used, below), answer.usage))
+        .with_usage(Usage::sum([used, below, answer.usage]))
 }
 
 /// The question, then each faulty answer with what is wrong with it.
@@ -180,19 +183,5 @@ fn conversation(question: &Arc<Vec<Message>>, faulty: &[AnsweredAttempt]) -> Arc
 }
 
 fn usage_of(faulty: &[AnsweredAttempt]) -> Option<Usage> {
-    faulty.iter().fold(None, |all, one| sum(all, one.usage))
-}
-
-fn sum(a: Option<Usage>, b: Option<Usage>) -> Option<Usage> {
-    match (a, b) {
-        (Some(mut a), Some(b)) => {
-            a += b;
-            Some(a)
-        }
-        (one, other) => one.or(other),
-    }
-}
-
-fn has_any(usage: &Usage) -> bool {
-    *usage != Usage::default()
+    Usage::sum(faulty.iter().map(|attempt| attempt.usage))
 }

@@ -22,7 +22,7 @@ pub(super) fn all_failed(what: &str, failures: Vec<(&str, Error)>) -> Error {
         .with_retry_after(worst.retry_after())
         .with_request_id(worst.request_id().map(str::to_owned))
         .with_attempts(attempts)
-        .with_usage(usage_of(failures.iter().map(|(_, error)| error)))
+        .with_usage(Usage::sum(failures.iter().map(|(_, error)| error.usage())))
         .with_source(worst.clone());
     if let Some(status) = worst.status() {
         error = error.with_status(status);
@@ -34,14 +34,6 @@ pub(super) fn all_failed(what: &str, failures: Vec<(&str, Error)>) -> Error {
         error = error.stopping_the_run();
     }
     error
-}
-
-/// Tokens that failed calls have used all the same.
-pub(super) fn usage_of<'a>(errors: impl Iterator<Item = &'a Error>) -> Option<Usage> {
-    errors.filter_map(Error::usage).reduce(|mut all, usage| {
-        all += usage;
-        all
-    })
 }
 
 fn rank(error: &Error) -> u8 {

@@ -39,13 +39,7 @@ impl std::ops::AddAssign for Spent {
     fn add_assign(&mut self, other: Self) {
         self.calls += other.calls;
         self.attempts += other.attempts;
-        self.usage = match (self.usage, other.usage) {
-            (Some(mut sum), Some(more)) => {
-                sum += more;
-                Some(sum)
-            }
-            (one, more) => one.or(more),
-        };
+        self.usage = Usage::sum([self.usage, other.usage]);
     }
 }
 

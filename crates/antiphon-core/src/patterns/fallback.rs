@@ -5,12 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use serde_json::json;
 
-use super::{
-    NoModels,
-    all_failed::{all_failed, usage_of},
-    opening::opened,
-    part::part,
-};
+use super::{NoModels, all_failed::all_failed, opening::opened, part::part};
 use crate::{
     Advice, Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind,
     FinishReason, Head, Limits, Model, Schema, SharedModel, Usage,
@@ -116,10 +111,8 @@ impl Fallback {
             let mut members = self.failed(&failures);
             let (text, usage) = match &response.body {
                 Body::Ready(answer) => {
-                    let mut usage = answer.usage.unwrap_or_default();
-                    usage += head.earlier_usage;
-                    let known = answer.usage.is_some() || usage != Usage::default();
-                    (Some(answer.text.clone()), known.then_some(usage))
+                    let usage = Usage::sum([answer.usage, head.earlier_usage.if_any()]);
+                    (Some(answer.text.clone()), usage)
                 }
                 // they come with the deltas
                 _ => (None, None),
@@ -133,8 +126,7 @@ impl Fallback {
             });
             head.gathered = Some(gathered(members, "fallback", vec![failures.len()], None));
         }
-        let earlier = usage_of(failures.iter());
-        head.earlier_usage += earlier.unwrap_or_default();
+        head.earlier_usage += used(&failures).unwrap_or_default();
         head.attempts = attempts(head.attempts, &failures);
         response
     }
@@ -162,7 +154,7 @@ impl Fallback {
             model: self.name.clone(),
             status: 200,
             attempts: attempts(0, &failures),
-            earlier_usage: usage_of(failures.iter()).unwrap_or_default(),
+            earlier_usage: used(&failures).unwrap_or_default(),
             gathered: Some(gathered(
                 self.failed(&failures),
                 "rescue",
@@ -202,8 +194,12 @@ fn with_earlier(error: Error, failures: &[Error]) -> Error {
         return error;
     }
     let total = attempts(error.attempts(), failures);
-    let usage = usage_of(failures.iter().chain([&error]));
+    let usage = Usage::sum([used(failures), error.usage()]);
     error.with_attempts(total).with_usage(usage)
+}
+
+fn used(failures: &[Error]) -> Option<Usage> {
+    Usage::sum(failures.iter().map(Error::usage))
 }
 
 fn attempts(last: u32, failures: &[Error]) -> u32 {

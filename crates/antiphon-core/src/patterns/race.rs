@@ -198,18 +198,10 @@ fn told(response: &ChatResponse) -> Member {
         Body::Ready(answer) => (Some(answer.text.clone()), answer.usage),
         _ => (None, None),
     };
-    let earlier = Some(head.earlier_usage).filter(|usage| *usage != Usage::default());
-    let usage = [earlier, last]
-        .into_iter()
-        .flatten()
-        .reduce(|mut all, more| {
-            all += more;
-            all
-        });
     Member {
         model: head.model.clone(),
         text,
-        usage,
+        usage: Usage::sum([head.earlier_usage.if_any(), last]),
         cost_usd: None,
         error: None,
     }

@@ -10,12 +10,12 @@ use super::{
     form::{Form, off_schema},
     gather::{answered, failed},
     question::question,
-    spent::{Spent, sum},
+    spent::Spent,
     tries::Tries,
     verdict::{Candidate, Chosen, Decide, Verdict},
 };
 use crate::{
-    ChatRequest, Error, ErrorKind, Fingerprint, Reply, SharedModel,
+    ChatRequest, Error, ErrorKind, Fingerprint, Reply, SharedModel, Usage,
     chat::{Decision, Member},
     schema::{OffSchema, Schema},
 };
@@ -356,7 +356,7 @@ fn both(one: Member, other: Member) -> Member {
     Member {
         model: one.model,
         text: (!texts.is_empty()).then(|| texts.join("\n")),
-        usage: sum(one.usage, other.usage),
+        usage: Usage::sum([one.usage, other.usage]),
         cost_usd: None,
         error: one.error.or(other.error),
     }

@@ -21,7 +21,7 @@ pub(super) struct Spent {
 
 impl Spent {
     pub(super) fn on(&mut self, reply: &mut Reply) {
-        self.usage = sum(self.usage, reply.usage());
+        self.usage = Usage::sum([self.usage, reply.usage()]);
         self.attempts += reply.head.attempts;
         self.latency = self.latency.max(reply.answer.latency);
         self.drop_named(reply.head.dropped.clone());
@@ -30,7 +30,7 @@ impl Spent {
     }
 
     pub(super) fn on_failure(&mut self, error: &Error) {
-        self.usage = sum(self.usage, error.usage());
+        self.usage = Usage::sum([self.usage, error.usage()]);
         self.attempts += error.attempts();
         self.paid = true;
     }
@@ -48,7 +48,7 @@ impl Spent {
 
     /// With what was spent at the same time.
     pub(super) fn beside(mut self, other: Self) -> Self {
-        self.usage = sum(self.usage, other.usage);
+        self.usage = Usage::sum([self.usage, other.usage]);
         self.attempts += other.attempts;
         self.latency = self.latency.max(other.latency);
         self.drop_named(other.dropped);
@@ -87,15 +87,5 @@ impl Spent {
         };
         let body = Body::Ready(answer);
         ChatResponse { head, body }
-    }
-}
-
-pub(super) fn sum(a: Option<Usage>, b: Option<Usage>) -> Option<Usage> {
-    match (a, b) {
-        (Some(mut a), Some(b)) => {
-            a += b;
-            Some(a)
-        }
-        (one, other) => one.or(other),
     }
 }

@@ -2,9 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::spent::sum;
 use crate::{
-    ChatRequest, Clock, Dice, Error, Phase, Reply, SharedModel,
+    ChatRequest, Clock, Dice, Error, Phase, Reply, SharedModel, Usage,
     layers::retry::{RetryConfig, Verdict},
 };
 
@@ -44,7 +43,7 @@ impl Tries<'_> {
                 Err(error) => error,
             };
             attempts += error.attempts();
-            used = sum(used, error.usage());
+            used = Usage::sum([used, error.usage()]);
             let earlier = failures + error.attempts().saturating_sub(1);
             failures = earlier + 1;
             match policy.judge(&error, earlier, MAX_WAIT, self.dice.unit()) {

@@ -190,9 +190,7 @@ impl Poll {
                 Ballot::Failed(error) => (error.usage(), error.attempts()),
                 Ballot::Cancelled => (None, 0),
             };
-            if let Some(used) = used {
-                *usage.get_or_insert_default() += used;
-            }
+            usage = Usage::sum([usage, used]);
             attempts = attempts.saturating_add(made);
         }
         Ok(Polled {
