@@ -25,7 +25,7 @@ use crate::{
 ///   are counted in [`Head::earlier_usage`](crate::Head::earlier_usage) and `attempts`.
 /// - Of streams the first to bring a delta that carries something wins, and is handed on with it. What fails after that
 ///   fails the call.
-/// - The members told are those of the race; members that the winner is itself made of are not told.
+/// - The members told are those of the race, unless the winner tells of members of its own.
 /// - If all fail, the error lists each one's cause.
 ///
 /// ```
@@ -164,14 +164,17 @@ impl Race {
             head.earlier_usage += error.usage().unwrap_or_default();
         }
         members[winner] = own;
-        head.gathered = Some(Box::new(Gathered {
-            members,
-            decision: Some(Decision {
+        head.gathered.get_or_insert_with(|| {
+            let decision = Decision {
                 by: "race".to_owned(),
                 from: vec![winner],
                 ..Decision::default()
-            }),
-        }));
+            };
+            Box::new(Gathered {
+                members,
+                decision: Some(decision),
+            })
+        });
         response
     }
 

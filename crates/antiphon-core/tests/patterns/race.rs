@@ -1,6 +1,10 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use antiphon_core::{ChatRequest, ErrorKind, Model, SystemClock, chat::Delivery, patterns::Race};
+use antiphon_core::{
+    ChatRequest, ErrorKind, Model, SharedModel, SystemClock,
+    chat::Delivery,
+    patterns::{Fallback, Race, ensemble::Samples},
+};
 use futures_util::StreamExt;
 
 use crate::members::{ScriptedMember, delta, failure, last_delta, ready, shared, streamed, tokens};
@@ -164,4 +168,26 @@ async fn the_first_stream_that_says_something_wins() {
     };
     let texts: Vec<String> = deltas.map(|delta| delta.unwrap().text).collect().await;
     assert_eq!(texts, ["", "Hel", "lo", ""]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_made_of_several_still_tells_of_them() {
+    let one = ScriptedMember::says("test/one", 1, "one");
+    let bad = ScriptedMember::fails("test/bad", 0, ErrorKind::Timeout);
+    let pair: SharedModel = Arc::new(Samples::new(one, 2).unwrap());
+    let models = || -> Vec<SharedModel> { vec![bad.clone(), pair.clone()] };
+    let race = Race::new("racing", models()).unwrap();
+    let chain = Fallback::new("chained", models()).unwrap();
+    let both: [&dyn Model; 2] = [&race, &chain];
+    for model in both {
+        let response = model.call(ChatRequest::prompt("x")).await.unwrap();
+        let reply = response.whole().await.unwrap();
+        assert_eq!(
+            (reply.head.attempts, reply.usage()),
+            (3, Some(tokens(21, 10)))
+        );
+        let members = reply.head.gathered.unwrap().members;
+        let names: Vec<&str> = members.iter().map(|member| member.model.as_str()).collect();
+        assert_eq!(names, ["test/one", "test/one"]);
+    }
 }
