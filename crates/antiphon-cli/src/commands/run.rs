@@ -10,7 +10,7 @@ use antiphon::{
     run::{Input, Output, PreparedRun, RunEnd, RunOptions},
     session::{SessionOptions, default_cache_dir},
 };
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::params;
 use crate::{
@@ -155,7 +155,10 @@ fn options(args: &RunArgs) -> Result<RunOptions> {
             max_wait: args.max_wait,
             coalesce: args.coalesce,
             fallback: args.fallback.clone(),
-            ensemble: args.ensemble.map(|number| (number, decider(args))),
+            ensemble: match args.ensemble {
+                Some(number) => Some((number, decider(args)?)),
+                None => None,
+            },
             samples: args.samples,
         },
         cache_dir: match args.cache && !args.no_cache {
@@ -180,23 +183,27 @@ fn options(args: &RunArgs) -> Result<RunOptions> {
 }
 
 /// How an ensemble decides. Answers of one shape need nobody to: their fields are voted on.
-fn decider(args: &RunArgs) -> DeciderSettings {
+fn decider(args: &RunArgs) -> Result<DeciderSettings> {
     let named = [
         args.decide.clone().map(DeciderSettings::Decide),
         args.judge.clone().map(DeciderSettings::Judge),
         args.synthesize.clone().map(DeciderSettings::Synthesize),
     ];
     if let Some(named) = named.into_iter().flatten().next() {
-        return named;
+        return Ok(named);
     }
-    match (args.vote.as_slice(), &args.schema) {
+    Ok(match (args.vote.as_slice(), &args.schema) {
         ([], None) => DeciderSettings::Unsaid,
         ([], Some(_)) => DeciderSettings::Vote(Vec::new()),
         (fields, _) if fields.iter().any(|field| field == "all") => {
             DeciderSettings::Vote(Vec::new())
         }
-        (fields, _) => DeciderSettings::Vote(fields.to_vec()),
-    }
+        (fields, None) => bail!(
+            "--vote {} needs a --schema that has it; --vote all counts whole answers",
+            fields[0]
+        ),
+        (fields, Some(_)) => DeciderSettings::Vote(fields.to_vec()),
+    })
 }
 
 fn read(path: &Path, flag: &str) -> Result<String> {

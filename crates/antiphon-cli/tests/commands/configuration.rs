@@ -99,7 +99,7 @@ fn what_is_wrong_in_a_file_is_told_with_its_place() {
             "[models.x]\nuze = \"a\"\n",
             ":2: unknown key `models.x.uze`; did you mean `use`?",
         ),
-        ("[models.x]\ntimeout = \"1s\"\n", "missing field `use`"),
+        ("[models.x]\ntimeout = \"1s\"\n", "a model needs `use`"),
         (
             "[models.x]\nuse = \"sim/x\"\ntimeout = \"soon\"\n",
             ":3: \"soon\" is no duration",

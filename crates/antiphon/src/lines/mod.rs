@@ -206,9 +206,11 @@ impl Lines {
             _ => false,
         };
         let resolved = asked.and_then(|asked| self.resolve(asked));
-        let checked = resolved.and_then(|(resolved, request)| match self.config.schema {
-            Some(_) => resolved.check(&request),
-            None => Ok(()),
+        let checked = resolved.and_then(|(resolved, request)| {
+            match request.schema.is_some() || resolved.is_made_of_parts {
+                true => resolved.check(&request),
+                false => Ok(()),
+            }
         });
         match checked {
             Ok(()) => Ok(true),

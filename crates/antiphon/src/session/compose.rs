@@ -6,7 +6,8 @@ use antiphon_core::{
     Error, SharedModel,
     patterns::{
         Fallback, Race,
-        ensemble::{Decider, Ensemble, EnsembleConfig, Majority, Samples},
+        ensemble::{Decider, Ensemble, EnsembleConfig, Samples},
+        vote::VoteOnFields,
     },
 };
 use serde_json::{Map, json};
@@ -134,7 +135,10 @@ impl Session {
                 swapped: false,
             },
             DeciderSettings::Synthesize(_) => Decider::Synthesize(decider),
-            DeciderSettings::Vote(_) => Decider::Vote(Arc::new(Majority)),
+            DeciderSettings::Vote(fields) => Decider::Vote(match fields.as_slice() {
+                [] => Arc::new(VoteOnFields::all()),
+                fields => Arc::new(VoteOnFields::of(fields)),
+            }),
         };
         let meaning = json!({
             "members": meanings(&members),
@@ -147,6 +151,10 @@ impl Session {
             "prompt": settings.decision_maker_prompt,
         });
         let target = vec!["ensemble".to_owned(), meaning.to_string()];
+        let made_of = match &decider {
+            Decider::Vote(vote) => MadeOf::Voters(members, vote.clone()),
+            _ => MadeOf::Models(members),
+        };
         let asked = asked.flatten().collect();
         let mut model = Ensemble::new(asked, decider, config_of(settings))?
             .with_name(name)
@@ -157,9 +165,14 @@ impl Session {
         if let Some(deadline) = settings.deadline {
             model = model.with_deadline(deadline);
         }
-        let mut made = made_of(Arc::new(model), target, members);
-        made.is_made_of_parts = true;
-        Ok(made)
+        Ok(Resolved {
+            model: Arc::new(model),
+            params: Map::new(),
+            is_made_of_parts: true,
+            target,
+            known_by: Map::new(),
+            made_of,
+        })
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use antiphon_core::{ChatRequest, Error, ErrorKind, Fingerprint, SharedModel};
+use antiphon_core::{
+    ChatRequest, Error, ErrorKind, Fingerprint, SharedModel, patterns::ensemble::Decide,
+};
 use antiphon_providers::dialects::{Dialect, EncodeTarget};
 use serde_json::{Map, Value};
 
@@ -35,6 +37,8 @@ pub(super) enum MadeOf {
     },
     /// Other models.
     Models(Vec<Arc<Resolved>>),
+    /// An ensemble of models that votes.
+    Voters(Vec<Arc<Resolved>>, Arc<dyn Decide>),
 }
 
 impl Resolved {
@@ -61,7 +65,20 @@ impl Resolved {
     /// # Errors
     /// [`ErrorKind::BadRequest`].
     pub fn check(&self, request: &ChatRequest) -> Result<(), Error> {
+        self.check_votes(request)?;
         self.dropped_from(request).map(drop)
+    }
+
+    fn check_votes(&self, request: &ChatRequest) -> Result<(), Error> {
+        let parts = match &self.made_of {
+            MadeOf::Sim | MadeOf::Endpoint { .. } => return Ok(()),
+            MadeOf::Models(parts) => parts,
+            MadeOf::Voters(parts, vote) => {
+                vote.check(request.schema.as_ref())?;
+                parts
+            }
+        };
+        parts.iter().try_for_each(|part| part.check_votes(request))
     }
 
     /// The parameters of a request that the target cannot take.
@@ -80,7 +97,7 @@ impl Resolved {
                     .into_iter()
                     .collect())
             }
-            MadeOf::Models(parts) => {
+            MadeOf::Models(parts) | MadeOf::Voters(parts, _) => {
                 let mut dropped = BTreeSet::new();
                 for part in parts {
                     dropped.extend(part.dropped_from(request)?);
