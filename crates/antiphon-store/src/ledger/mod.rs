@@ -2,6 +2,7 @@
 
 mod ahead;
 mod header;
+mod meta;
 mod records;
 mod salvage;
 pub(crate) mod schema;
@@ -32,6 +33,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot;
 
 pub(crate) use header::is_damaged;
+use meta::{last_run, read_meta};
 pub(crate) use records::{is_broken, ledger_error};
 pub use records::{is_disk_failure, is_of_disk};
 pub use salvage::open_or_salvage;
@@ -108,10 +110,7 @@ impl SqliteLedger {
         let connection = schema::open_writer(path)?;
         version::settle(&connection)?;
         schema::upgrade(&connection)?;
-        let run = read_meta(&connection, "run")?
-            .and_then(|run| run.parse::<i64>().ok())
-            .unwrap_or(0)
-            + 1;
+        let run = last_run(&connection)? + 1;
         writer::set_meta(&connection, "run", &run.to_string())?;
         let last_item = |table: &str| {
             connection.query_row(
@@ -275,18 +274,6 @@ impl SqliteLedger {
         });
         Ok(items)
     }
-}
-
-/// A note, unless it is damaged.
-fn read_meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
-    let found: Option<(String, i64)> = connection
-        .query_row("SELECT value, sum FROM meta WHERE key = ?1", [key], |row| {
-            // what cannot even be read as text is damaged too
-            Ok(row.get(0).ok().zip(row.get(1).ok()))
-        })
-        .optional()?
-        .flatten();
-    Ok(found.and_then(|(value, sum)| (sum == sums::meta(key, &value)).then_some(value)))
 }
 
 impl Ledger for SqliteLedger {

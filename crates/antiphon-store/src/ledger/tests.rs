@@ -321,3 +321,19 @@ fn a_ledger_of_version_1_is_read() {
     let ledger = SqliteLedger::open(folder.path()).unwrap();
     assert_eq!(ledger.attempts(4).unwrap(), [recorded]);
 }
+
+#[test]
+fn outcomes_are_known_as_earlier_ones_without_the_number_of_the_last_run() {
+    let folder = tempfile::tempdir().unwrap();
+    sample(folder.path());
+    change_file(
+        folder.path(),
+        "UPDATE meta SET sum = sum + 1 WHERE key = 'run'",
+    );
+    let ledger = SqliteLedger::open(folder.path()).unwrap();
+    ledger.begin_changed_input().unwrap();
+    let print = ledger.layout(0).next();
+    assert!(print.is_none(), "the layout is mapped anew");
+    let (item, verdict) = ledger.find(print_of("a"), 0).unwrap().unwrap();
+    assert_eq!((item, verdict), (2, Some(Verdict { error: None })));
+}

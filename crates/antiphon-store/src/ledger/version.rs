@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{read_meta, schema, writer};
+use super::{meta::read_meta, schema, writer};
 
 /// Key of the note that says the version once more.
 const VERSION_NOTE: &str = "version";
