@@ -65,6 +65,11 @@ impl<'a, T> Window<'a, T> {
         self.under_way.len()
     }
 
+    /// The next result with its item's index; `None` after the last.
+    pub async fn next(&mut self) -> Option<(usize, T)> {
+        StreamExt::next(self).await
+    }
+
     /// The results in the order of their items. Results that wait for an earlier one are kept, a bounded number of them.
     pub fn ordered(self) -> Ordered<'a, T> {
         Ordered {
@@ -116,6 +121,13 @@ pub struct Ordered<'a, T> {
     early: BTreeMap<usize, T>,
     /// The index that is given next.
     next: usize,
+}
+
+impl<T: Unpin> Ordered<'_, T> {
+    /// The next item's result; `None` after the last.
+    pub async fn next(&mut self) -> Option<T> {
+        StreamExt::next(self).await
+    }
 }
 
 impl<T: Unpin> Stream for Ordered<'_, T> {

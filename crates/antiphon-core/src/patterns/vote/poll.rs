@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 
-use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::json;
 
