@@ -63,6 +63,16 @@ impl Config {
         Ok(config)
     }
 
+    /// The configuration of a text in the form of `antiphon.toml`, without any file.
+    ///
+    /// # Errors
+    /// It is not TOML, or has a key that does not exist; the message says where.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        let (settings, mut origins) = file::parse(text, Path::new("configuration"))?;
+        origins.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(Self { settings, origins })
+    }
+
     /// The values as they take effect: environment variables stand over the files' values, and these over what is
     /// built in. Keys are named, never shown.
     pub fn effective(&self, env: Lookup<'_>) -> Vec<Origin> {

@@ -16,13 +16,36 @@ impl Session {
         let folder = std::env::current_dir()
             .map_err(|error| ConfigError(format!("the working folder is gone: {error}")))?;
         let config = Config::load(&folder, None, &env::process)?;
+        Ok(Self::of(config))
+    }
+
+    /// A session of a text in the form of `antiphon.toml` and the process's environment; no configuration file is read.
+    ///
+    /// ```
+    /// use antiphon::Session;
+    ///
+    /// // a provider to practise on: slow, and every tenth call fails
+    /// let session = Session::from_toml(
+    ///     r#"
+    ///     [providers.sim]
+    ///     latency = "300ms"
+    ///     fail = ["429=10%"]
+    ///     "#,
+    /// )?;
+    /// let model = session.model("sim/demo")?;
+    /// # assert!(Session::from_toml("[providers.sim]\nlatancy = 1").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The text is not TOML, or has a key that does not exist; the message says where.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        Ok(Self::of(Config::from_toml(text)?))
+    }
+
+    fn of(config: Config) -> Self {
         let options = SessionOptions::default();
-        Ok(Self::new(
-            config,
-            options,
-            &env::process,
-            CancellationToken::new(),
-        ))
+        Self::new(config, options, &env::process, CancellationToken::new())
     }
 
     /// The model of a name: `provider/model`, or one of the configuration with its parameters. Models of one session share
