@@ -2,23 +2,14 @@
 
 #![allow(clippy::print_stdout, reason = "an example shows its result")]
 
-use std::{sync::Arc, time::Duration};
-
-use antiphon::core::{
-    SystemClock,
+use antiphon::{
+    Session,
     patterns::{Document, MapReduce},
 };
-use antiphon_sim::{SimConfig, SimModel};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // refuses what is longer than its window, as a provider does
-    let config = SimConfig {
-        context_window: 2_000,
-        latency: Duration::from_millis(50),
-        ..SimConfig::default()
-    };
-    let model = Arc::new(SimModel::new("reader", config, SystemClock::shared()));
+    let session = Session::from_toml("[providers.sim]\nlatency = \"50ms\"")?;
 
     let day = "The ship sailed on. The wind came from the west, and nobody saw land.\n";
     let reports: Vec<Document> = ["january", "february", "march", "april"]
@@ -27,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|(month, days)| Document::new(month, day.repeat(days)))
         .collect();
 
-    let result = MapReduce::new(model, 2_000)
+    let result = MapReduce::new(session.model("sim/reader")?, 2_000)
         .with_map("List what happened.")
         .with_reduce("Tell the whole voyage in a paragraph.")
         .with_max_output_tokens(200)

@@ -2,18 +2,14 @@
 
 #![allow(clippy::print_stdout, reason = "an example shows its result")]
 
-use std::sync::Arc;
-
-use antiphon::core::{
-    SharedModel, SystemClock,
+use antiphon::{
+    Session,
     patterns::{Document, ReviewPanel, Role},
 };
-use antiphon_sim::{SimConfig, SimModel};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let clock = SystemClock::shared();
-    let model: SharedModel = Arc::new(SimModel::new("reviewer", SimConfig::default(), clock));
+    let model = Session::from_toml("")?.model("sim/reviewer")?;
 
     let subject = Document::new("add.rs", "fn add(a: u8, b: u8) -> u8 { a + b }");
     let result = ReviewPanel::default()
