@@ -34,6 +34,15 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// A classified [`Error`]. An error after the head has arrived comes through the body.
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>>;
+
+    /// The model as one that many callers share: what patterns take, and what a race or an ensemble becomes to be put
+    /// into another pattern.
+    fn shared(self) -> SharedModel
+    where
+        Self: Sized + 'static,
+    {
+        Arc::new(self)
+    }
 }
 
 /// A model that many callers share.

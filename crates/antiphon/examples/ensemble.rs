@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use antiphon::{
-    Session, SharedModel, generate_object,
+    Model, Session, generate_object,
     patterns::ensemble::{Decider, Ensemble, EnsembleConfig, Majority},
     schemars::JsonSchema,
 };
@@ -38,16 +38,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for decider in deciders {
         let panel = Ensemble::new(members.clone(), decider, config.clone())?
             .with_quorum(4.try_into()?)
-            .with_deadline(Duration::from_secs(1));
-        let panel: SharedModel = Arc::new(panel);
+            .with_deadline(Duration::from_secs(1))
+            .shared();
         let solution = generate_object::<Solution>(&panel, "What is 12 * 12 + 7?").await?;
-        let behind = solution.reply.head.gathered.unwrap_or_default();
-        let decision = behind.decision.unwrap_or_default();
+        let decision = solution.reply.decision().cloned().unwrap_or_default();
         println!(
             "{}: {} out of {:?}",
             decision.by, solution.value.answer, decision.from
         );
-        for member in &behind.members {
+        for member in solution.reply.members() {
             let end = member.error.as_ref().map(|error| &error.code);
             let said = member.text.as_ref().or(end).map_or("", String::as_str);
             println!("    {}: {said}", member.model);

@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use antiphon::{
-    Session, SharedModel, SystemClock, generate_text,
+    Model, Session, SharedModel, SystemClock, generate_text,
     patterns::{Fallback, Race},
 };
 
@@ -29,21 +29,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_time_limit(Duration::from_millis(100), clock)
         .with_rescue("Sorry, please try again later.");
 
-    let models: [SharedModel; 4] = [
-        Arc::new(race),
-        Arc::new(hedged),
-        Arc::new(chain),
-        Arc::new(in_time),
-    ];
-    for model in models {
+    for model in [
+        race.shared(),
+        hedged.shared(),
+        chain.shared(),
+        in_time.shared(),
+    ] {
         let reply = generate_text(&model, "Which river is the longest?").await?;
         println!("{}: {} answered: {reply}", model.name(), reply.head.model);
-        for member in reply
-            .head
-            .gathered
-            .iter()
-            .flat_map(|behind| &behind.members)
-        {
+        for member in reply.members() {
             let end = member.error.as_ref();
             let end = end.map_or("answered".to_owned(), |error| {
                 format!("{}: {}", error.code, error.message)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, FinishReason, Gathered, Head, ToolCall};
+use super::{Answer, Decision, FinishReason, Gathered, Head, Member, ToolCall};
 use crate::{BoxFuture, ChatRequest, Error, Model, Usage};
 
 /// A whole answer and its head.
@@ -38,6 +38,17 @@ impl Reply {
             true => Some(earlier),
             false => Usage::sum([self.answer.usage, earlier.if_any()]),
         }
+    }
+
+    /// The calls behind an answer that several made together, in their order; none for a plain model.
+    pub fn members(&self) -> &[Member] {
+        let gathered = self.head.gathered.as_deref();
+        gathered.map_or(&[], |gathered| &gathered.members)
+    }
+
+    /// How the members' answers became one; `None` for a plain model, and where they stand side by side.
+    pub fn decision(&self) -> Option<&Decision> {
+        self.head.gathered.as_deref()?.decision.as_ref()
     }
 
     /// The reply as one line of JSON, to be kept on disk. Receipts and limits are of the moment and not in it.

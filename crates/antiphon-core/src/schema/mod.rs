@@ -17,6 +17,14 @@ const MOST_FAULTS: usize = 5;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffSchema(pub String);
 
+impl fmt::Display for OffSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OffSchema {}
+
 /// A text that was taken for a JSON Schema and is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidSchema(pub String);
