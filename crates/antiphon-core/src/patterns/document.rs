@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::{Error, ErrorKind};
+
 /// A text with its name and what its owner keeps beside it. Only the text is shown to a model; id and metadata come back
 /// with the outcome.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -52,6 +54,12 @@ impl fmt::Display for NoDocuments {
 }
 
 impl std::error::Error for NoDocuments {}
+
+impl From<NoDocuments> for Error {
+    fn from(error: NoDocuments) -> Self {
+        Self::new(ErrorKind::BadRequest, error.to_string()).with_source(error)
+    }
+}
 
 /// What every instruction says about texts in blocks.
 pub(super) const ABOUT_BLOCKS: &str = "Each text stands between an opening and a closing tag that carry the same mark. \

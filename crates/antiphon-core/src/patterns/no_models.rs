@@ -21,6 +21,6 @@ impl std::error::Error for NoModels {}
 
 impl From<NoModels> for Error {
     fn from(error: NoModels) -> Self {
-        Self::new(ErrorKind::BadRequest, error.to_string())
+        Self::new(ErrorKind::BadRequest, error.to_string()).with_source(error)
     }
 }

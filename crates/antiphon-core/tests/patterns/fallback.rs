@@ -198,3 +198,16 @@ async fn a_stream_may_move_on_until_it_says_something() {
     let error = ask(&chain, streaming()).await.unwrap_err();
     assert_eq!((error.kind(), good.started()), (ErrorKind::Connection, 1));
 }
+
+#[test]
+fn nobody_to_ask_is_an_error_like_any_other() {
+    let asked = || -> Result<Fallback, antiphon_core::Error> { Ok(Fallback::new("safe", vec![])?) };
+    let error = asked().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.message()),
+        (
+            ErrorKind::BadRequest,
+            "`safe` combines no models: name at least one"
+        )
+    );
+}

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{Error, ErrorKind};
+
 /// An analysis that cannot be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -44,6 +46,12 @@ impl fmt::Display for InvalidKind {
 }
 
 impl std::error::Error for InvalidKind {}
+
+impl From<InvalidKind> for Error {
+    fn from(error: InvalidKind) -> Self {
+        Self::new(ErrorKind::BadRequest, error.to_string()).with_source(error)
+    }
+}
 
 /// The names, trimmed, each there and there once.
 pub(super) fn checked_names(

@@ -4,6 +4,8 @@ use std::fmt;
 
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
+use crate::{Error, ErrorKind};
+
 /// How far a sentence's end looks at what follows, in bytes.
 const LOOK_AHEAD: usize = 64;
 
@@ -27,6 +29,12 @@ impl fmt::Display for CannotSplit {
 }
 
 impl std::error::Error for CannotSplit {}
+
+impl From<CannotSplit> for Error {
+    fn from(error: CannotSplit) -> Self {
+        Self::new(ErrorKind::BadRequest, error.to_string()).with_source(error)
+    }
+}
 
 /// Cuts a text into pieces of at most `budget` tokens, as `tokens` counts them; put together, they are the text.
 ///
