@@ -1,11 +1,13 @@
 //! [`Fallback`]: a chain of models, each tried when the ones before it have failed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use bytes::Bytes;
-use serde_json::json;
-
-use super::{NoModels, all_failed::all_failed, opening::opened, part::part};
+use super::{
+    NoModels, all_failed::all_failed, completion::completion, opening::opened, part::part,
+};
 use crate::{
     Advice, Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind,
     FinishReason, Head, Limits, Model, Schema, SharedModel, Usage,
@@ -140,16 +142,19 @@ impl Fallback {
             .collect();
         let failure = all_failed("the chain's links", causes);
         let usage = Usage::default();
-        let answer = Answer {
+        let mut answer = Answer {
             text: text.to_owned(),
             finish_reason: FinishReason::Stop,
             refusal: None,
             tool_calls: Vec::new(),
             model: Some(self.name.clone()),
             usage: Some(usage),
-            body: completion(&self.name, text),
+            body: bytes::Bytes::new(),
             latency: Duration::ZERO,
         };
+        // it was made at no time
+        let made = SystemTime::UNIX_EPOCH;
+        answer.body = completion(&self.name, &[(0, &answer)], Some(usage), made);
         let head = Head {
             model: self.name.clone(),
             status: 200,
@@ -229,24 +234,6 @@ fn gathered(
             ..Decision::default()
         }),
     })
-}
-
-/// The rescue as an OpenAI chat completion. It was made at no time by nobody, so its date is the epoch.
-fn completion(model: &str, text: &str) -> Bytes {
-    let body = json!({
-        "id": "chatcmpl-rescue",
-        "object": "chat.completion",
-        "created": 0,
-        "model": model,
-        "choices": [{
-            "index": 0,
-            "message": {"role": "assistant", "content": text, "refusal": null},
-            "logprobs": null,
-            "finish_reason": "stop"
-        }],
-        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-    });
-    Bytes::from(body.to_string())
 }
 
 impl Model for Fallback {

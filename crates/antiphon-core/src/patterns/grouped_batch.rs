@@ -1,6 +1,6 @@
 //! [`GroupedBatch`]: a batch in groups, the later ones answered by a cheap model when the money runs out.
 
-use super::{BatchOutcome, Group, Grouping, Tier, batch, samples::tell_equal_apart};
+use super::{BatchOutcome, Group, Grouping, Tier, batch, occurrence::tell_equal_apart};
 use crate::{ChatRequest, SharedModel, Usage};
 
 /// Bytes of text for a token of English, the usual rule of thumb (OpenAI's help page "What are tokens").

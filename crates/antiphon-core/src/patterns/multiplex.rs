@@ -10,7 +10,7 @@ use std::{
 use futures_util::{Stream, StreamExt, stream::SelectAll};
 
 use super::{
-    samples::tell_equal_apart,
+    occurrence::tell_equal_apart,
     text_stream::{TextDelta, TextStream},
 };
 use crate::{ChatRequest, Error, Reply, SharedModel};

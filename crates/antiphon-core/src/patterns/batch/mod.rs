@@ -18,7 +18,7 @@ pub use self::{
     stream::BatchStream,
     summary::{BatchSummary, LatencySummary},
 };
-use super::{byte_budget::ByteBudget, samples::tell_equal_apart};
+use super::{byte_budget::ByteBudget, occurrence::tell_equal_apart};
 use crate::{
     ChatRequest, Clock, Dice, Error, Reply, Schema, SharedModel, SystemClock,
     chat::Object,

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::{
     Candidate, Chosen, Ensemble, EnsembleConfig, EnsembleError, Members,
-    completion::completion,
     deciding::{Decided, Deciding, Way},
     form::Form,
     gather::{Enough, Settled, all_failed, gather, listed, seats},
@@ -15,7 +14,10 @@ use super::{
     seated,
     tries::Tries,
 };
-use crate::{Answer, ChatRequest, ChatResponse, Error, FinishReason, SharedModel, chat::Gathered};
+use crate::{
+    Answer, ChatRequest, ChatResponse, Error, FinishReason, SharedModel, chat::Gathered,
+    patterns::completion::completion,
+};
 
 impl Ensemble {
     pub(super) fn look_up(&self, name: &str) -> Result<SharedModel, Error> {
@@ -126,7 +128,7 @@ impl Ensemble {
         log.decision(&decision);
         lock(&self.counters).decided(&decision, spent.usage);
         let mut answer = self.text_of(chosen, &candidates);
-        answer.body = completion(&self.name, &[(0, &answer)], spent.usage, &self.clock);
+        answer.body = completion(&self.name, &[(0, &answer)], spent.usage, self.clock.wall());
         let gathered = Gathered {
             members,
             decision: Some(decision),

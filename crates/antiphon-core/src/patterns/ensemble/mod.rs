@@ -8,7 +8,6 @@
 
 mod build;
 mod call;
-mod completion;
 mod config;
 mod deciding;
 mod decision;

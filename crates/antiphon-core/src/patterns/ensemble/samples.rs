@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    completion::completion,
     config::{EnsembleError, MOST_MEMBERS},
     gather::{Enough, Settled, all_failed, gather, listed, seats},
     tries::Tries,
 };
 use crate::{
     Answer, BoxFuture, ChatRequest, ChatResponse, Clock, Dice, Error, Limits, Model, SharedModel,
-    SystemClock, chat::Gathered,
+    SystemClock, chat::Gathered, patterns::completion::completion,
 };
 
 /// N samples of one model, asked at once, without a decision between them.
@@ -77,7 +76,7 @@ impl Samples {
         let Some((_, first)) = answers.first() else {
             return Err(all_failed(said, &members));
         };
-        let body = completion(self.name(), &answers, said.spent.usage, &self.clock);
+        let body = completion(self.name(), &answers, said.spent.usage, self.clock.wall());
         let answer = Answer {
             body,
             ..Answer::clone(first)

@@ -1,23 +1,20 @@
 //! The body of an answer that no provider wrote: an OpenAI chat completion.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::{Answer, Clock, Fingerprint, Usage};
+use crate::{Answer, Fingerprint, Usage};
 
-/// Writes the completion of a model of this name; each choice is an answer at its index.
+/// Writes the completion that a model of this name made at this time; each choice is an answer at its index.
 pub(super) fn completion(
     model: &str,
     choices: &[(usize, &Answer)],
     usage: Option<Usage>,
-    clock: &Arc<dyn Clock>,
+    created: SystemTime,
 ) -> Bytes {
-    let created = clock.wall().duration_since(SystemTime::UNIX_EPOCH);
+    let created = created.duration_since(SystemTime::UNIX_EPOCH);
     let created = created.unwrap_or(Duration::ZERO);
     let choices: Vec<Value> = choices.iter().map(|choice| self::choice(*choice)).collect();
     let seed = json!([model, created.as_nanos().to_string(), choices]);
