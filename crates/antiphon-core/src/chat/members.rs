@@ -19,6 +19,47 @@ pub struct Member {
     pub error: Option<MemberError>,
 }
 
+impl Member {
+    /// A member that gave this answer.
+    pub fn answered(model: &str, text: Option<String>, usage: Option<Usage>) -> Self {
+        Self {
+            text,
+            usage,
+            ..Self::silent(model, None)
+        }
+    }
+
+    /// A member that failed, with what its attempts have used.
+    pub fn failed(model: &str, error: &Error) -> Self {
+        Self {
+            usage: error.usage(),
+            ..Self::silent(model, Some(error.into()))
+        }
+    }
+
+    /// A member that was not asked, or whose call was dropped: what it has used is not known.
+    pub fn cancelled(model: &str, why: impl Into<String>) -> Self {
+        let error = MemberError {
+            code: CANCELLED.to_owned(),
+            message: why.into(),
+        };
+        Self::silent(model, Some(error))
+    }
+
+    fn silent(model: &str, error: Option<MemberError>) -> Self {
+        Self {
+            model: model.to_owned(),
+            text: None,
+            usage: None,
+            cost_usd: None,
+            error,
+        }
+    }
+}
+
+/// The code of members whose answer was no longer needed.
+const CANCELLED: &str = "cancelled";
+
 /// Why a member has no answer, in the words of the output file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberError {
@@ -26,6 +67,13 @@ pub struct MemberError {
     pub code: String,
     /// What happened.
     pub message: String,
+}
+
+impl MemberError {
+    /// Whether the answer was no longer needed.
+    pub fn is_cancelled(&self) -> bool {
+        self.code == CANCELLED
+    }
 }
 
 impl From<&Error> for MemberError {

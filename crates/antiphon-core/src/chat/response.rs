@@ -63,7 +63,7 @@ pub struct Head {
     pub dropped: Vec<String>,
     /// Limits told by the answer's headers.
     pub limits: RateLimits,
-    /// Attempts made on the wire, this one included; of parts whose answers an earlier run recorded, also those it made.
+    /// Attempts made on the wire by this run, this one included; none where every part of an answer had been recorded.
     pub attempts: u32,
     /// Usage of earlier answered attempts of the same call that were not good enough (asked again).
     pub earlier_usage: crate::Usage,

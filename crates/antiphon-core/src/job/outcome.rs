@@ -40,7 +40,9 @@ impl Outcome {
     /// The outcome of an answered call.
     pub fn answered(head: &Head, answer: &Answer, schema: Option<&Schema>) -> Self {
         // somebody else's call, or an earlier run's, has paid for it
-        let shared = head.cached || head.attempts == 0;
+        let shared = head.cached;
+        // an answer all of whose parts an earlier run had recorded took an attempt then; none at all marks a shared one
+        let attempts = if shared { 0 } else { head.attempts.max(1) };
         let mut usage = head.earlier_usage;
         if !shared {
             usage += answer.usage.unwrap_or_default();
@@ -51,7 +53,7 @@ impl Outcome {
             text: Some(&answer.text),
             parsed: schema.and_then(|schema| schema.read(&answer.text).ok()),
             finish_reason: Some(answer.finish_reason.as_str()),
-            attempts: head.attempts,
+            attempts,
             latency_ms: (!shared).then(|| milliseconds(answer.latency)),
             usage: (answer.usage.is_some() || head.earlier_usage.total() > 0).then_some(usage),
             cost_usd: None,
@@ -64,7 +66,7 @@ impl Outcome {
         };
         Self {
             error: None,
-            attempts: head.attempts,
+            attempts,
             // OpenAI's refusals stop in order
             finish: Some(if answer.is_refusal() {
                 FinishReason::ContentFilter

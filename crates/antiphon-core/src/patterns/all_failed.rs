@@ -1,21 +1,26 @@
 //! One error for several.
 
+use std::fmt::Display;
+
 use crate::{Error, ErrorKind, Usage};
 
-/// The error of a call whose parts all failed. It tells each part's cause, sums attempts and usage, and is of the kind
+/// The error of a call whose parts, `what` in the plural, all failed. It tells each part's cause, sums attempts and usage, and is of the kind
 /// that does least harm: it never hides that the call was given up on this side, it is transient if any part's is (the
 /// request is sent again by the next run), and it stops the run only if every part's does.
-pub(super) fn all_failed(what: &str, failures: Vec<(&str, Error)>) -> Error {
+pub(super) fn all_failed(what: &str, failures: Vec<(impl Display, Error)>) -> Error {
     let Some((_, worst)) = failures.iter().min_by_key(|(_, error)| rank(error)) else {
-        return Error::new(ErrorKind::BadRequest, format!("{what} had nobody to ask"));
+        return Error::new(
+            ErrorKind::BadRequest,
+            format!("there were no {what} to ask"),
+        );
     };
     let causes: Vec<String> = failures
         .iter()
         .map(|(name, error)| format!("{name}: {}: {}", error.kind(), error.message()))
         .collect();
     let message = match &causes[..] {
-        [only] => format!("{what} failed: {only}"),
-        all => format!("all {} of {what} failed: {}", all.len(), all.join("; ")),
+        [only] => format!("all {what} failed: {only}"),
+        all => format!("all {} {what} failed: {}", all.len(), all.join("; ")),
     };
     let attempts = failures.iter().map(|(_, error)| error.attempts()).sum();
     let mut error = Error::new(worst.kind(), message)
@@ -64,18 +69,18 @@ mod tests {
             Error::new(ErrorKind::Timeout, "slow").with_attempts(3),
         );
         let refused = ("c/z", Error::new(ErrorKind::Refused, "no"));
-        let mixed = all_failed("race", vec![auth(), refused.clone(), slow]);
+        let mixed = all_failed("models", vec![auth(), refused.clone(), slow]);
         assert_eq!((mixed.kind(), mixed.attempts()), (ErrorKind::Timeout, 4));
         assert!(!mixed.stops_the_run());
         assert_eq!(
             mixed.message(),
-            "all 3 of race failed: a/x: auth: wrong key; c/z: refused: no; b/y: timeout: slow"
+            "all 3 models failed: a/x: auth: wrong key; c/z: refused: no; b/y: timeout: slow"
         );
         assert_eq!(
-            all_failed("race", vec![auth(), refused]).kind(),
+            all_failed("models", vec![auth(), refused]).kind(),
             ErrorKind::Refused
         );
-        assert!(all_failed("race", vec![auth(), auth()]).stops_the_run());
+        assert!(all_failed("models", vec![auth(), auth()]).stops_the_run());
     }
 
     #[test]
@@ -83,7 +88,7 @@ mod tests {
         let stopped = ("a/x", Error::stopped("drained"));
         let bad = ("b/y", Error::new(ErrorKind::BadRequest, "no"));
         assert_eq!(
-            all_failed("race", vec![bad, stopped]).kind(),
+            all_failed("models", vec![bad, stopped]).kind(),
             ErrorKind::Stopped
         );
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use super::part::{paid, recorded_or_new};
 use crate::{
     ChatRequest, Error, ErrorKind, Reply, Schema, SharedModel, Usage, job::AttemptJournal,
     schema::OffSchema,
@@ -50,23 +51,8 @@ pub(super) async fn ask(
     mut request: ChatRequest,
     part: Option<Arc<dyn AttemptJournal>>,
 ) -> Result<Reply, Error> {
-    let mut reply = match part {
-        None => model.ask(request).await?,
-        Some(part) => match part.answer() {
-            Some(mut reply) => {
-                reply.head.attempts = 0;
-                reply
-            }
-            None => {
-                request.journal = Some(Arc::clone(&part));
-                let reply = model.ask(request).await?;
-                if let Err(error) = part.record_answer(&reply).await {
-                    return Err(paid(error, &reply));
-                }
-                reply
-            }
-        },
-    };
+    request.journal = part;
+    let mut reply = recorded_or_new(model, request).await?;
     reply.head.receipt = None;
     if reply.answer.is_refusal() {
         let words = reply.answer.refusal.as_deref().unwrap_or("its filter");
@@ -86,13 +72,4 @@ pub(super) fn typed<T: DeserializeOwned>(reply: &Reply, schema: &Schema) -> Resu
         let message = format!("the answer does not fit its schema: {fault}");
         paid(Error::new(ErrorKind::OffSchema, message), reply)
     })
-}
-
-/// An error in spite of an answer.
-fn paid(error: Error, reply: &Reply) -> Error {
-    error
-        .with_status(reply.head.status)
-        .with_request_id(reply.head.request_id.clone())
-        .with_attempts(reply.head.attempts)
-        .with_usage(reply.usage())
 }

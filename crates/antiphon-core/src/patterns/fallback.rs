@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Advice, Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind,
     FinishReason, Head, Limits, Model, Schema, SharedModel, Usage,
-    chat::{Decision, Gathered, Member, MemberError},
+    chat::{Decision, Gathered, Member},
     layers::deadline::Deadline,
 };
 
@@ -95,10 +95,10 @@ impl Fallback {
             Some(text) => match fits(text, request.schema.as_ref()) {
                 Ok(()) => return Ok(self.rescued(text, failures)),
                 Err(fault) => {
-                    format!("the chain's links (its rescue does not fit the schema: {fault})")
+                    format!("links of the chain (its rescue does not fit the schema: {fault})")
                 }
             },
-            None => "the chain's links".to_owned(),
+            None => "links of the chain".to_owned(),
         };
         let names = self.links.iter().map(|link| link.name());
         Err(all_failed(&reason, names.zip(failures).collect()))
@@ -119,13 +119,7 @@ impl Fallback {
                 // they come with the deltas
                 _ => (None, None),
             };
-            members.push(Member {
-                model: head.model.clone(),
-                text,
-                usage,
-                cost_usd: None,
-                error: None,
-            });
+            members.push(Member::answered(&head.model, text, usage));
             head.gathered = Some(gathered(members, "fallback", vec![failures.len()], None));
         }
         head.earlier_usage += used(&failures).unwrap_or_default();
@@ -140,7 +134,7 @@ impl Fallback {
             .map(|link| link.name())
             .zip(failures.clone())
             .collect();
-        let failure = all_failed("the chain's links", causes);
+        let failure = all_failed("links of the chain", causes);
         let usage = Usage::default();
         let mut answer = Answer {
             text: text.to_owned(),
@@ -177,13 +171,7 @@ impl Fallback {
     fn failed(&self, failures: &[Error]) -> Vec<Member> {
         let failed = self.links.iter().zip(failures);
         failed
-            .map(|(link, error)| Member {
-                model: link.name().to_owned(),
-                text: None,
-                usage: error.usage(),
-                cost_usd: None,
-                error: Some(MemberError::from(error)),
-            })
+            .map(|(link, error)| Member::failed(link.name(), error))
             .collect()
     }
 }

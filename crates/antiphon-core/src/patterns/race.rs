@@ -4,16 +4,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 
-use super::{
-    NoModels,
-    all_failed::all_failed,
-    opening::opened,
-    part::{cancelled, part},
-};
+use super::{NoModels, all_failed::all_failed, opening::opened, part::part};
 use crate::{
     Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits, Model,
     SharedModel, Usage,
-    chat::{Decision, Gathered, Member, MemberError},
+    chat::{Decision, Gathered, Member},
 };
 
 /// A model over models: the same request goes to all of them, and the first valid answer wins. With a stagger the later
@@ -100,7 +95,7 @@ impl Race {
                         let failures = failures
                             .into_iter()
                             .map(|(index, error)| (self.models[index].name(), error));
-                        return Err(all_failed("the race's models", failures.collect()));
+                        return Err(all_failed("models of the race", failures.collect()));
                     }
                 }
             }
@@ -158,8 +153,7 @@ impl Race {
         }
         let head = &mut response.head;
         for (index, error) in too_late {
-            members[index].error = Some(MemberError::from(&error));
-            members[index].usage = error.usage();
+            members[index] = Member::failed(self.models[index].name(), &error);
             head.attempts = head.attempts.saturating_add(error.attempts());
             head.earlier_usage += error.usage().unwrap_or_default();
         }
@@ -184,13 +178,7 @@ impl Race {
         } else {
             "not asked: another model answered before its turn"
         };
-        Member {
-            model: self.models[index].name().to_owned(),
-            text: None,
-            usage: None,
-            cost_usd: None,
-            error: Some(cancelled(why)),
-        }
+        Member::cancelled(self.models[index].name(), why)
     }
 }
 
@@ -201,13 +189,8 @@ fn told(response: &ChatResponse) -> Member {
         Body::Ready(answer) => (Some(answer.text.clone()), answer.usage),
         _ => (None, None),
     };
-    Member {
-        model: head.model.clone(),
-        text,
-        usage: Usage::sum([head.earlier_usage.if_any(), last]),
-        cost_usd: None,
-        error: None,
-    }
+    let usage = Usage::sum([head.earlier_usage.if_any(), last]);
+    Member::answered(&head.model, text, usage)
 }
 
 impl Model for Race {

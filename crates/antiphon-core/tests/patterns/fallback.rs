@@ -114,7 +114,7 @@ async fn a_rescue_answers_when_all_fail_and_says_so() {
     assert_eq!(
         decision.failure.as_deref(),
         Some(
-            "all 2 of the chain's links failed: test/slow: timeout: no complete answer within 5s; \
+            "all 2 links of the chain failed: test/slow: timeout: no complete answer within 5s; \
              test/keyless: auth: it was auth"
         )
     );

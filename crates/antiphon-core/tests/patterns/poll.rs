@@ -124,7 +124,7 @@ async fn when_all_fail_each_cause_is_told() {
     let error = poll.ask(question()).await.unwrap_err();
     assert_eq!(
         error.message(),
-        "all 2 of the voters failed: test/down: timeout: it was timeout; test/keyless: auth: it was auth"
+        "all 2 voters failed: test/down: timeout: it was timeout; test/keyless: auth: it was auth"
     );
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Timeout, 2));
     assert_eq!(error.usage(), Some(tokens(2, 0)));

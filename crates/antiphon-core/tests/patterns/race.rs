@@ -82,7 +82,7 @@ async fn when_all_fail_each_cause_is_told() {
     assert_eq!(error.kind(), ErrorKind::Overloaded);
     assert_eq!(
         error.message(),
-        "all 2 of the race's models failed: test/a: auth: it was auth; test/b: overloaded: it was overloaded"
+        "all 2 models of the race failed: test/a: auth: it was auth; test/b: overloaded: it was overloaded"
     );
     assert_eq!((error.attempts(), error.usage()), (2, Some(tokens(2, 0))));
     let error = Race::new("empty", vec![]).unwrap_err();

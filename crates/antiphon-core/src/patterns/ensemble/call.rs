@@ -8,15 +8,16 @@ use super::{
     Candidate, Chosen, Ensemble, EnsembleConfig, EnsembleError, Members,
     deciding::{Decided, Deciding, Way},
     form::Form,
-    gather::{Enough, Settled, all_failed, gather, listed, seats},
+    gather::{Enough, Settled, failures, gather, listed, seats},
     lock,
     log::Log,
     seated,
     tries::Tries,
 };
 use crate::{
-    Answer, ChatRequest, ChatResponse, Error, FinishReason, SharedModel, chat::Gathered,
-    patterns::completion::completion,
+    Answer, ChatRequest, ChatResponse, Error, FinishReason, SharedModel,
+    chat::Gathered,
+    patterns::{all_failed::all_failed, completion::completion},
 };
 
 impl Ensemble {
@@ -100,7 +101,7 @@ impl Ensemble {
         lock(&self.counters).members(&members);
         let candidates = candidates(&said.settled);
         if candidates.is_empty() {
-            return Err(all_failed(said, &members));
+            return Err(all_failed("members", failures(&seats, said.settled)));
         }
         let deciding = Deciding {
             way: &self.way,

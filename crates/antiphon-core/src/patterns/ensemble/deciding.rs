@@ -8,7 +8,6 @@ use super::{
     config::EnsembleConfig,
     decision::Task,
     form::{Form, off_schema},
-    gather::{answered, failed},
     question::question,
     spent::Spent,
     tries::Tries,
@@ -17,6 +16,7 @@ use super::{
 use crate::{
     ChatRequest, Error, ErrorKind, Fingerprint, Reply, SharedModel, Usage,
     chat::{Decision, Member},
+    patterns::part::{record, recorded},
     schema::{OffSchema, Schema},
 };
 
@@ -216,30 +216,26 @@ impl Deciding<'_> {
         };
         let mut spent = Spent::default();
 
-        if let Some(mut reply) = asked.journal.as_ref().and_then(|part| part.answer())
+        if let Some(mut reply) = recorded(&asked)
             && let Ok(verdict) = read(&reply)
         {
             spent.on(&mut reply);
-            let member = answered(&reply, reply.answer.text.clone());
-            return Ok(judgement(Ok(verdict), member, spent));
+            return Ok(judgement(Ok(verdict), said(&reply), spent));
         }
         let mut reply = match self.tries.ask(model, asked.clone()).await {
             Ok(reply) => reply,
             Err(error) if self.ends_the_call(&error) => return Err(error),
             Err(error) => {
                 spent.on_failure(&error);
-                let member = failed(model.name(), &error);
+                let member = Member::failed(model.name(), &error);
                 return Ok(judgement(Err(error), member, spent));
             }
         };
         let verdict = read(&reply);
-        if let (Ok(_), Some(part)) = (&verdict, &asked.journal) {
-            let durable = part.record_answer(&reply).await;
-            let (usage, attempts) = (reply.usage(), reply.head.attempts);
-            durable.map_err(|error| error.with_usage(usage).with_attempts(attempts))?;
-            reply.head.receipt = None;
+        if verdict.is_ok() {
+            record(asked.journal.as_ref(), &mut reply).await?;
         }
-        let mut member = answered(&reply, reply.answer.text.clone());
+        let mut member = said(&reply);
         member.error = verdict.as_ref().err().map(Into::into);
         spent.on(&mut reply);
         Ok(judgement(verdict, member, spent))
@@ -348,6 +344,11 @@ impl Deciding<'_> {
             }
         }
     }
+}
+
+fn said(reply: &Reply) -> Member {
+    let text = reply.answer.text.clone();
+    Member::answered(&reply.head.model, Some(text), reply.usage())
 }
 
 /// Two calls of the same judge as one.

@@ -7,7 +7,8 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use super::{spent::Spent, tries::Tries};
 use crate::{
     ChatRequest, Error, ErrorKind, Reply, SharedModel,
-    chat::{Delivery, Member, MemberError},
+    chat::{Delivery, Member},
+    patterns::part::{self, paid, part, record},
     schema::Schema,
 };
 
@@ -18,35 +19,19 @@ pub(super) struct Seat {
     pub(super) request: ChatRequest,
 }
 
-/// Seats for these models. Each has its own part of the request's journal.
-///
-/// Members that are the same model (by name) are told apart by their sample: the request's own times their number, plus
-/// which of them it is. So the samples of equal rows never meet, and a model that has only one seat is asked exactly what
-/// it would be asked alone.
+/// Seats for these models, each with a [`part`] of the request.
 pub(super) fn seats(
     models: &[SharedModel],
     request: &ChatRequest,
     schema: Option<&Schema>,
 ) -> Vec<Seat> {
-    let same = |models: &[SharedModel], model: &SharedModel| {
-        let same = models.iter().filter(|other| other.name() == model.name());
-        u32::try_from(same.count()).unwrap_or(u32::MAX)
-    };
-    let seat = |(index, model): (usize, &SharedModel)| {
-        let sample = request.sample.wrapping_mul(same(models, model));
-        Seat {
-            request: ChatRequest {
-                schema: schema.cloned(),
-                delivery: Delivery::Whole,
-                sample: sample.wrapping_add(same(&models[..index], model)),
-                journal: request
-                    .journal
-                    .as_ref()
-                    .map(|journal| journal.part(&index.to_string())),
-                ..request.clone()
-            },
-            model: Arc::clone(model),
-        }
+    let seat = |(index, model): (usize, &SharedModel)| Seat {
+        request: ChatRequest {
+            schema: schema.cloned(),
+            delivery: Delivery::Whole,
+            ..part(request, models, index)
+        },
+        model: Arc::clone(model),
     };
     models.iter().enumerate().map(seat).collect()
 }
@@ -202,7 +187,7 @@ pub(super) async fn gather<T>(
 }
 
 fn recorded<T>(seat: &Seat, accept: impl Fn(&Reply) -> Result<T, Error>) -> Option<Settled<T>> {
-    let reply = seat.request.journal.as_ref()?.answer()?;
+    let reply = part::recorded(&seat.request)?;
     let taken = accept(&reply).ok()?;
     Some(Settled::Answered(Box::new(reply), taken))
 }
@@ -216,19 +201,10 @@ async fn answer<T>(
         Ok(reply) => reply,
         Err(error) => return Ok(Settled::Failed(error)),
     };
-    let paid = |error: Error, reply: &Reply| {
-        error
-            .with_usage(reply.usage())
-            .with_attempts(reply.head.attempts)
-    };
     match accept(&reply) {
         Err(error) => Ok(Settled::Failed(paid(error, &reply))),
         Ok(taken) => {
-            if let Some(journal) = &seat.request.journal {
-                let durable = journal.record_answer(&reply).await;
-                durable.map_err(|error| paid(error, &reply))?;
-                reply.head.receipt = None;
-            }
+            record(seat.request.journal.as_ref(), &mut reply).await?;
             Ok(Settled::Answered(Box::new(reply), taken))
         }
     }
@@ -266,126 +242,25 @@ pub(super) fn listed<T>(
     text: impl Fn(&Reply, &T) -> String,
 ) -> Vec<Member> {
     let member = |(seat, call): (&Seat, &Settled<T>)| match call {
-        Settled::Answered(reply, taken) => answered(reply, text(reply, taken)),
-        Settled::Failed(error) => failed(seat.model.name(), error),
-        Settled::Cancelled(why) => Member {
-            error: Some(MemberError {
-                code: "cancelled".to_owned(),
-                message: why.clone(),
-            }),
-            ..nobody(seat.model.name())
-        },
+        Settled::Answered(reply, taken) => {
+            let text = Some(text(reply, taken));
+            Member::answered(&reply.head.model, text, reply.usage())
+        }
+        Settled::Failed(error) => Member::failed(seat.model.name(), error),
+        Settled::Cancelled(why) => Member::cancelled(seat.model.name(), why),
     };
     seats.iter().zip(settled).map(member).collect()
 }
 
-pub(super) fn answered(reply: &Reply, text: String) -> Member {
-    Member {
-        text: Some(text),
-        usage: reply.usage(),
-        ..nobody(&reply.head.model)
-    }
-}
-
-pub(super) fn failed(model: &str, error: &Error) -> Member {
-    Member {
-        usage: error.usage(),
-        error: Some(error.into()),
-        ..nobody(model)
-    }
-}
-
-fn nobody(model: &str) -> Member {
-    Member {
-        model: model.to_owned(),
-        text: None,
-        usage: None,
-        cost_usd: None,
-        error: None,
-    }
-}
-
-/// The one error of members that have all failed. It names each cause. Its kind is the most frequent one (the earliest of
-/// equals), without those that stop a run unless all do: one wrong key among several shall not stop it.
-pub(super) fn all_failed<T>(said: Said<T>, members: &[Member]) -> Error {
-    let errors: Vec<&Error> = said
-        .settled
-        .iter()
-        .filter_map(|call| match call {
-            Settled::Failed(error) => Some(error),
+/// Why each member has no answer, in words that tell equal models apart.
+pub(super) fn failures<T>(seats: &[Seat], settled: Vec<Settled<T>>) -> Vec<(String, Error)> {
+    let ended = seats.iter().zip(settled).enumerate();
+    ended
+        .filter_map(|(index, (seat, call))| match call {
+            Settled::Failed(error) => {
+                Some((format!("member {index} ({})", seat.model.name()), error))
+            }
             _ => None,
         })
-        .collect();
-    let all_stop = errors.iter().all(|error| error.stops_the_run());
-    let telling = || {
-        let errors = errors
-            .iter()
-            .filter(|error| all_stop || !error.stops_the_run());
-        errors.map(|error| error.kind())
-    };
-    let count = |kind| telling().filter(|other| *other == kind).count();
-    let most = telling().map(count).max().unwrap_or_default();
-    let kind = telling().find(|kind| count(*kind) == most);
-    let kind = kind.unwrap_or(ErrorKind::BadRequest);
-    let of_kind = || errors.iter().filter(|error| error.kind() == kind);
-    let causes: Vec<String> = members
-        .iter()
-        .enumerate()
-        .filter_map(|(index, member)| {
-            let MemberError { code, message } = member.error.as_ref()?;
-            Some(format!(
-                "member {index} ({}): {code}: {message}",
-                member.model
-            ))
-        })
-        .collect();
-    let whole = match causes.len() {
-        1 => "the only member failed".to_owned(),
-        number => format!("all {number} members failed"),
-    };
-    let mut error = Error::new(kind, format!("{whole}; {}", causes.join("; ")))
-        .with_retry_after(of_kind().filter_map(|error| error.retry_after()).min());
-    if let Some(status) = of_kind().find_map(|error| error.status()) {
-        error = error.with_status(status);
-    }
-    if all_stop {
-        error = error.stopping_the_run();
-    }
-    said.spent.charge(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::{BoxFuture, ChatResponse, Model};
-
-    #[derive(Debug)]
-    struct Named(String);
-
-    impl Model for Named {
-        fn name(&self) -> &str {
-            &self.0
-        }
-        fn call(&self, _: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
-            Box::pin(async { Err(Error::stopped("nobody is asked")) })
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_two_members_of_equal_rows_have_the_same_name_and_sample(names in prop::collection::vec(0u8..4, 1..20), rows in 1u32..9) {
-            let models: Vec<SharedModel> = names.iter().map(|name| Arc::new(Named(name.to_string())) as SharedModel).collect();
-            let mut seen = HashSet::new();
-            for sample in 0..rows {
-                let request = ChatRequest { sample, ..ChatRequest::prompt("x") };
-                for seat in seats(&models, &request, None) {
-                    prop_assert!(seen.insert((seat.model.name().to_owned(), seat.request.sample)));
-                }
-            }
-        }
-    }
+        .collect()
 }

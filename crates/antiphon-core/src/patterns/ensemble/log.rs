@@ -76,8 +76,8 @@ impl<'a> Log<'a> {
 }
 
 fn level_of(error: &MemberError) -> LogLevel {
-    match error.code.as_str() {
-        "cancelled" => LogLevel::Debug,
-        _ => LogLevel::Warning,
+    match error.is_cancelled() {
+        true => LogLevel::Debug,
+        false => LogLevel::Warning,
     }
 }

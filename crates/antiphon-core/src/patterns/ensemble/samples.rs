@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::{
     config::{EnsembleError, MOST_MEMBERS},
-    gather::{Enough, Settled, all_failed, gather, listed, seats},
+    gather::{Enough, Settled, failures, gather, listed, seats},
     tries::Tries,
 };
 use crate::{
     Answer, BoxFuture, ChatRequest, ChatResponse, Clock, Dice, Error, Limits, Model, SharedModel,
-    SystemClock, chat::Gathered, patterns::completion::completion,
+    SystemClock,
+    chat::Gathered,
+    patterns::{all_failed::all_failed, completion::completion},
 };
 
 /// N samples of one model, asked at once, without a decision between them.
@@ -74,7 +76,7 @@ impl Samples {
             })
             .collect();
         let Some((_, first)) = answers.first() else {
-            return Err(all_failed(said, &members));
+            return Err(all_failed("samples", failures(&seats, said.settled)));
         };
         let body = completion(self.name(), &answers, said.spent.usage, self.clock.wall());
         let answer = Answer {

@@ -43,7 +43,7 @@ impl Counters {
             self.members_asked += 1;
             match &member.error {
                 None => self.members_succeeded += 1,
-                Some(error) if error.code == "cancelled" => self.members_cancelled += 1,
+                Some(error) if error.is_cancelled() => self.members_cancelled += 1,
                 Some(_) => self.members_failed += 1,
             }
         }

@@ -9,7 +9,11 @@ use super::{Rule, Tally, Vote, VoteError};
 use crate::{
     ChatRequest, Error, ErrorKind, Reply, Schema, SharedModel, Usage,
     chat::Delivery,
-    patterns::{all_failed::all_failed, part::part, window},
+    patterns::{
+        all_failed::all_failed,
+        part::{paid, part, recorded_or_new},
+        window,
+    },
 };
 
 /// A vote over models, or over samples of one. Each voter answers with a category and its confidence in it; voters run side
@@ -179,7 +183,7 @@ impl Poll {
                     _ => None,
                 })
                 .collect();
-            return Err(all_failed("the voters", failures));
+            return Err(all_failed("voters", failures));
         }
         let mut usage: Option<Usage> = None;
         let mut attempts: u32 = 0;
@@ -208,24 +212,11 @@ impl Poll {
         voter: usize,
     ) -> Result<(Ballot, usize, f64), Error> {
         let request = part(request, &self.voters, voter);
-        let journal = request.journal.clone();
-        let recorded = journal.as_ref().and_then(|journal| journal.answer());
-        let mut reply = match recorded {
-            Some(reply) => reply,
-            None => {
-                let reply = self.voters[voter].ask(request).await?;
-                if let Some(journal) = &journal {
-                    journal.record_answer(&reply).await?;
-                }
-                reply
-            }
-        };
+        let mut reply = recorded_or_new(&self.voters[voter], request).await?;
         reply.head.receipt = None;
-        let (category, confidence) = self.read(&reply).map_err(|fault| {
-            Error::new(ErrorKind::OffSchema, fault)
-                .with_attempts(reply.head.attempts)
-                .with_usage(reply.usage())
-        })?;
+        let (category, confidence) = self
+            .read(&reply)
+            .map_err(|fault| paid(Error::new(ErrorKind::OffSchema, fault), &reply))?;
         let ballot = Ballot::Cast {
             category: self.categories[category].clone(),
             confidence,

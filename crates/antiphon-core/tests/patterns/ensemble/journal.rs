@@ -34,7 +34,7 @@ async fn a_killed_run_pays_no_member_and_no_decision_twice() {
         (before.text(), decision(&before))
     );
     // what earlier runs paid is told, what this one sent is nothing
-    assert_eq!((after.usage(), after.head.attempts), (Some(used(4)), 4));
+    assert_eq!((after.usage(), after.head.attempts), (Some(used(4)), 0));
 }
 
 #[tokio::test]

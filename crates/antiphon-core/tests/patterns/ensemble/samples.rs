@@ -52,7 +52,7 @@ async fn they_fail_only_together() {
     assert!(
         error
             .message()
-            .contains("all 2 members failed; member 0 (bad): refused: declined; member 1")
+            .contains("all 2 samples failed: member 0 (bad): refused: declined; member 1")
     );
 }
 
@@ -76,7 +76,7 @@ async fn a_killed_run_pays_no_sample_twice() {
     let reply = ask(&samples, row()).await.unwrap();
     assert_eq!(
         (model.calls(), reply.head.attempts, reply.usage()),
-        (4, 3, Some(used(3)))
+        (4, 1, Some(used(3)))
     );
 }
 
