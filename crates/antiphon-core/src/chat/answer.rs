@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::Usage;
+use crate::{Error, ErrorKind, Usage};
 
 /// Why the model stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,5 +73,25 @@ impl Answer {
     /// Whether the model declined to answer.
     pub fn is_refusal(&self) -> bool {
         self.refusal.is_some() || self.finish_reason == FinishReason::ContentFilter
+    }
+
+    /// For those who need an answer to go on with: an error where the model declined.
+    pub(crate) fn not_refused(&self) -> Result<(), Error> {
+        if !self.is_refusal() {
+            return Ok(());
+        }
+        let words = self.refusal.as_deref().unwrap_or("its filter");
+        let message = format!("the model declined to answer: {words}");
+        Err(Error::new(ErrorKind::Refused, message))
+    }
+
+    /// For those who need the whole of it: an error where the model declined, or was cut off.
+    pub(crate) fn complete(&self) -> Result<(), Error> {
+        self.not_refused()?;
+        if self.finish_reason == FinishReason::Length {
+            let message = "the answer was cut off at its length limit";
+            return Err(Error::new(ErrorKind::CutOff, message));
+        }
+        Ok(())
     }
 }

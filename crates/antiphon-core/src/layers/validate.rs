@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, FinishReason, Head,
-    Limits, Message, Model, SharedModel, Usage,
+    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Error, Head, Limits, Message, Model,
+    SharedModel, Usage,
     chat::{Delivery, Reply, Role},
     job::AnsweredAttempt,
     schema::{OffSchema, Schema},
@@ -56,7 +56,7 @@ impl Validate {
                 && faulty.len() > self.config.max_reasks as usize
             {
                 // the run was killed between the last answer and its outcome
-                return Err(off_schema(&last.fault).with_usage(used));
+                return Err(Error::from(OffSchema(last.fault.clone())).with_usage(used));
             }
             request.messages = conversation(&question, &faulty);
             let response = self.inner.call(request.clone()).await;
@@ -81,7 +81,7 @@ impl Validate {
                 Judged::Off(fault) => fault,
             };
             if faulty.len() >= self.config.max_reasks as usize {
-                return Err(paid(off_schema(&fault), &head, answer, attempts, used));
+                return Err(paid(OffSchema(fault).into(), &head, answer, attempts, used));
             }
             let usage = Usage::sum([answer.usage, head.earlier_usage.if_any()]);
             let attempt = AnsweredAttempt {
@@ -129,30 +129,16 @@ enum Judged {
 }
 
 fn judge(schema: &Schema, answer: &Answer) -> Judged {
-    if answer.is_refusal() {
-        let words = answer.refusal.as_deref().unwrap_or("its filter");
-        let message = format!("the model declined to answer: {words}");
-        return Judged::Final(Error::new(ErrorKind::Refused, message));
-    }
-    if answer.finish_reason == FinishReason::Length {
-        let message = "the answer was cut off at its length limit";
-        return Judged::Final(Error::new(ErrorKind::CutOff, message));
+    if let Err(error) = answer.complete() {
+        return Judged::Final(error);
     }
     if !answer.tool_calls.is_empty() {
         return Judged::Fits;
     }
-    let checked = schema
-        .read(&answer.text)
-        .and_then(|value| schema.validate(&value));
-    match checked {
-        Ok(()) => Judged::Fits,
+    match schema.accept(&answer.text) {
+        Ok(_) => Judged::Fits,
         Err(OffSchema(fault)) => Judged::Off(fault),
     }
-}
-
-fn off_schema(fault: &str) -> Error {
-    let message = format!("the answer does not fit its schema: {fault}");
-    Error::new(ErrorKind::OffSchema, message)
 }
 
 /// An error in spite of an answer: what came and what it used is kept.

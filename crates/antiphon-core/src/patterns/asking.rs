@@ -6,8 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::part::{paid, recorded_or_new};
 use crate::{
-    ChatRequest, Error, ErrorKind, Reply, Schema, SharedModel, Usage, job::AttemptJournal,
-    schema::OffSchema,
+    ChatRequest, Error, Reply, Schema, SharedModel, Usage, job::AttemptJournal, schema::OffSchema,
 };
 
 /// What the calls of a pattern took together, failed ones included.
@@ -54,22 +53,16 @@ pub(super) async fn ask(
     request.journal = part;
     let mut reply = recorded_or_new(model, request).await?;
     reply.head.receipt = None;
-    if reply.answer.is_refusal() {
-        let words = reply.answer.refusal.as_deref().unwrap_or("its filter");
-        let message = format!("the model declined to answer: {words}");
-        return Err(paid(Error::new(ErrorKind::Refused, message), &reply));
+    match reply.answer.not_refused() {
+        Ok(()) => Ok(reply),
+        Err(error) => Err(paid(error, &reply)),
     }
-    Ok(reply)
 }
 
 /// Reads the answer as its schema says. A model without a stack does not check its answers, so it is done here.
 pub(super) fn typed<T: DeserializeOwned>(reply: &Reply, schema: &Schema) -> Result<T, Error> {
-    let read = schema.read(reply.text()).and_then(|value| {
-        schema.validate(&value)?;
+    let read = schema.accept(reply.text()).and_then(|value| {
         serde_json::from_value(value).map_err(|error| OffSchema(error.to_string()))
     });
-    read.map_err(|OffSchema(fault)| {
-        let message = format!("the answer does not fit its schema: {fault}");
-        paid(Error::new(ErrorKind::OffSchema, message), reply)
-    })
+    read.map_err(|off| paid(off.into(), reply))
 }

@@ -203,8 +203,7 @@ fn attempts(last: u32, failures: &[Error]) -> u32 {
 
 fn fits(text: &str, schema: Option<&Schema>) -> Result<(), String> {
     let Some(schema) = schema else { return Ok(()) };
-    let value = schema.read(text).map_err(|off| off.0)?;
-    schema.validate(&value).map_err(|off| off.0)
+    schema.accept(text).map(drop).map_err(|off| off.0)
 }
 
 fn gathered(

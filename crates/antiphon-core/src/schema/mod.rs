@@ -10,6 +10,8 @@ use serde_json::Value;
 
 use nulls::remove_added_nulls;
 
+use crate::{Error, ErrorKind};
+
 /// Faults of an answer that are told at once.
 const MOST_FAULTS: usize = 5;
 
@@ -24,6 +26,13 @@ impl fmt::Display for OffSchema {
 }
 
 impl std::error::Error for OffSchema {}
+
+impl From<OffSchema> for Error {
+    fn from(OffSchema(fault): OffSchema) -> Self {
+        let message = format!("the answer does not fit its schema: {fault}");
+        Self::new(ErrorKind::OffSchema, message)
+    }
+}
 
 /// A text that was taken for a JSON Schema and is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +119,16 @@ impl Schema {
     pub fn read(&self, text: &str) -> Result<Value, OffSchema> {
         let mut value = parse_answer(text)?;
         remove_added_nulls(&self.json, &mut value);
+        Ok(value)
+    }
+
+    /// The value of an answer's text, read and judged.
+    ///
+    /// # Errors
+    /// As [`Self::read`] and [`Self::validate`].
+    pub fn accept(&self, text: &str) -> Result<Value, OffSchema> {
+        let value = self.read(text)?;
+        self.validate(&value)?;
         Ok(value)
     }
 }

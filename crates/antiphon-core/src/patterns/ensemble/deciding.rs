@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use super::{
     config::EnsembleConfig,
     decision::Task,
-    form::{Form, off_schema},
+    form::Form,
     question::question,
     spent::Spent,
     tries::Tries,
@@ -250,7 +250,7 @@ impl Deciding<'_> {
 
     /// A verdict that can be followed: it names a candidate, or an answer in the user's own form.
     fn check(&self, mut verdict: Verdict) -> Result<Verdict, Error> {
-        let off = |fault: String| off_schema(OffSchema(fault));
+        let off = |fault: String| Error::from(OffSchema(fault));
         match (&mut verdict.chosen, &self.form.schema) {
             (Chosen::Member(member), _) => {
                 if !self.candidates.iter().any(|one| one.member == *member) {
@@ -258,9 +258,7 @@ impl Deciding<'_> {
                 }
             }
             (Chosen::Made(answer), Some(schema)) => {
-                let own = schema.read(&answer.to_string()).map_err(off_schema)?;
-                schema.validate(&own).map_err(off_schema)?;
-                *answer = own;
+                *answer = schema.accept(&answer.to_string())?;
             }
             (Chosen::Made(answer), None) if answer.is_string() => {}
             (Chosen::Made(_), None) => return Err(off("it is not a text".to_owned())),

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    form::{compile, off_schema},
+    form::compile,
     references::rewrite_references,
     verdict::{Candidate, Chosen, Verdict},
 };
@@ -68,8 +68,7 @@ impl Task {
                 Ok(made(answer.text.clone().into(), Vec::new(), None))
             };
         };
-        let value = schema.read(&answer.text).map_err(off_schema)?;
-        schema.validate(&value).map_err(off_schema)?;
+        let value = schema.accept(&answer.text)?;
         match self {
             Self::Synthesize => Ok(made(value, Vec::new(), None)),
             Self::Select => {
@@ -133,7 +132,7 @@ fn member(shown: &[&Candidate], number: usize) -> Result<usize, Error> {
 }
 
 fn off(fault: impl std::fmt::Display) -> Error {
-    off_schema(OffSchema(fault.to_string()))
+    OffSchema(fault.to_string()).into()
 }
 
 /// Numbers as a list: not every provider takes bounds.

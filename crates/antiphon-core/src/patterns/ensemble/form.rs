@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{config::EnsembleError, reasoning, verdict::Candidate};
 use crate::{
-    Error, ErrorKind, FinishReason, Reply,
+    Error, ErrorKind, Reply,
     schema::{InvalidSchema, OffSchema, Schema},
 };
 
@@ -59,19 +59,12 @@ impl Form {
     /// [`ErrorKind::Refused`], [`ErrorKind::CutOff`] or [`ErrorKind::OffSchema`]: it cannot be put up for decision.
     pub(super) fn read(&self, member: usize, reply: &Reply) -> Result<Candidate, Error> {
         let answer = &reply.answer;
-        if answer.is_refusal() {
-            let words = answer.refusal.as_deref().unwrap_or("its filter");
-            let message = format!("the model declined to answer: {words}");
-            return Err(Error::new(ErrorKind::Refused, message));
-        }
+        answer.not_refused()?;
         let Some(schema) = self.asked().filter(|_| answer.tool_calls.is_empty()) else {
             return Ok(Candidate::of(member, reply, answer.text.clone()));
         };
-        if answer.finish_reason == FinishReason::Length {
-            let message = "the answer was cut off at its length limit";
-            return Err(Error::new(ErrorKind::CutOff, message));
-        }
-        let mut value = schema.read(&answer.text).map_err(off_schema)?;
+        answer.complete()?;
+        let mut value = schema.read(&answer.text)?;
         let reasoning = self.reasoned.as_ref().and_then(|(field, _)| {
             let reasoning = value.as_object_mut()?.shift_remove(field)?;
             reasoning.as_str().map(str::to_owned)
@@ -80,14 +73,12 @@ impl Form {
         candidate.reasoning = reasoning;
         match &self.schema {
             Some(schema) => {
-                schema.validate(&value).map_err(off_schema)?;
+                schema.validate(&value)?;
                 candidate.text = value.to_string();
                 candidate.value = Some(value);
             }
             None => {
-                schema_of_text(&value)
-                    .map_err(off_schema)?
-                    .clone_into(&mut candidate.text);
+                schema_of_text(&value)?.clone_into(&mut candidate.text);
             }
         }
         Ok(candidate)
@@ -97,11 +88,6 @@ impl Form {
 fn schema_of_text(value: &Value) -> Result<&str, OffSchema> {
     let text = value.get(TEXT).and_then(Value::as_str);
     text.ok_or_else(|| OffSchema(format!("{TEXT:?} is not a text")))
-}
-
-pub(super) fn off_schema(OffSchema(fault): OffSchema) -> Error {
-    let message = format!("the answer does not fit its schema: {fault}");
-    Error::new(ErrorKind::OffSchema, message)
 }
 
 pub(super) fn compile(json: Value) -> Result<Schema, Error> {

@@ -187,7 +187,7 @@ impl Ensemble {
             ..ChatRequest::new(messages)
         };
         let reply = self.told(&config, models, request).await?.whole().await?;
-        let value = schema.read(reply.text()).map_err(form::off_schema)?;
+        let value = schema.read(reply.text())?;
         Ok(Parsed { value, reply })
     }
 }

@@ -226,8 +226,7 @@ impl Poll {
     }
 
     fn read(&self, reply: &Reply) -> Result<(usize, f64), String> {
-        let value = self.schema.read(reply.text()).map_err(|off| off.0)?;
-        self.schema.validate(&value).map_err(|off| off.0)?;
+        let value = self.schema.accept(reply.text()).map_err(|off| off.0)?;
         let said: Said = serde_json::from_value(value).map_err(|error| error.to_string())?;
         let category = self
             .categories
