@@ -30,7 +30,8 @@ pub(super) fn recorded(request: &ChatRequest) -> Option<Reply> {
     Some(reply)
 }
 
-/// Records an answer in the journal of its part, where there is one. Only then does its receipt go.
+/// Records an answer in the journal of its part, where there is one, and then gives its receipt back. A part never keeps it
+/// longer: the next part may need the very permit that it holds.
 pub(super) async fn record(
     journal: Option<&Arc<dyn AttemptJournal>>,
     reply: &mut Reply,
@@ -38,8 +39,8 @@ pub(super) async fn record(
     if let Some(journal) = journal {
         let durable = journal.record_answer(reply).await;
         durable.map_err(|error| paid(error, reply))?;
-        reply.head.receipt = None;
     }
+    reply.head.receipt = None;
     Ok(())
 }
 

@@ -216,10 +216,10 @@ impl Deciding<'_> {
         };
         let mut spent = Spent::default();
 
-        if let Some(mut reply) = recorded(&asked)
+        if let Some(reply) = recorded(&asked)
             && let Ok(verdict) = read(&reply)
         {
-            spent.on(&mut reply);
+            spent.on(&reply);
             return Ok(judgement(Ok(verdict), said(&reply), spent));
         }
         let mut reply = match self.tries.ask(model, asked.clone()).await {
@@ -237,7 +237,7 @@ impl Deciding<'_> {
         }
         let mut member = said(&reply);
         member.error = verdict.as_ref().err().map(Into::into);
-        spent.on(&mut reply);
+        spent.on(&reply);
         Ok(judgement(verdict, member, spent))
     }
 

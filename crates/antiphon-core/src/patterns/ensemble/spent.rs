@@ -1,11 +1,8 @@
-//! What the calls behind an answer have cost, and what they hold.
+//! What the calls behind an answer have cost.
 
 use std::time::Duration;
 
-use crate::{
-    Answer, Body, ChatResponse, Error, Head, Reply, Usage,
-    chat::{Gathered, Receipt},
-};
+use crate::{Answer, Body, ChatResponse, Error, Head, Reply, Usage, chat::Gathered};
 
 /// The sum over several calls.
 #[derive(Debug, Default)]
@@ -15,17 +12,15 @@ pub(super) struct Spent {
     /// Of the slowest: the calls run side by side.
     latency: Duration,
     dropped: Vec<String>,
-    receipts: Vec<Receipt>,
     paid: bool,
 }
 
 impl Spent {
-    pub(super) fn on(&mut self, reply: &mut Reply) {
+    pub(super) fn on(&mut self, reply: &Reply) {
         self.usage = Usage::sum([self.usage, reply.usage()]);
         self.attempts += reply.head.attempts;
         self.latency = self.latency.max(reply.answer.latency);
         self.drop_named(reply.head.dropped.clone());
-        self.receipts.extend(reply.head.receipt.take());
         self.paid |= !reply.head.cached;
     }
 
@@ -52,7 +47,6 @@ impl Spent {
         self.attempts += other.attempts;
         self.latency = self.latency.max(other.latency);
         self.drop_named(other.dropped);
-        self.receipts.extend(other.receipts);
         self.paid |= other.paid;
         self
     }
@@ -74,7 +68,6 @@ impl Spent {
     pub(super) fn respond(self, model: &str, mut answer: Answer, made: Gathered) -> ChatResponse {
         answer.usage = self.usage;
         answer.latency = self.latency;
-        let receipts = self.receipts;
         let head = Head {
             model: model.to_owned(),
             status: 200,
@@ -82,7 +75,6 @@ impl Spent {
             attempts: self.attempts,
             cached: !self.paid,
             gathered: Some(Box::new(made)),
-            receipt: (!receipts.is_empty()).then(|| Receipt::new(receipts)),
             ..Head::default()
         };
         let body = Body::Ready(answer);

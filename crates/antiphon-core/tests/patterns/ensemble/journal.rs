@@ -1,9 +1,11 @@
-use antiphon_core::{ChatRequest, Error, ErrorKind, patterns::ensemble::Decider};
+use std::{sync::Arc, time::Duration};
+
+use antiphon_core::{ChatRequest, Error, ErrorKind, chat::Receipt, patterns::ensemble::Decider};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::support::{
-    Held, Notebook, Scripted, ask, decided, decision, ensemble, failing, ready, saying, structured,
-    used,
+    Notebook, Scripted, ask, decided, decision, ensemble, failing, ready, saying, structured, used,
 };
 
 fn row(notebook: &Notebook) -> ChatRequest {
@@ -97,24 +99,35 @@ async fn recorded_answers_that_are_enough_let_nobody_be_asked() {
     assert_eq!((a.calls(), b.calls(), c.calls()), (1, 1, 1));
 }
 
-#[tokio::test]
-async fn receipts_are_held_until_the_answer_is_kept_somewhere() {
-    let held = Held::default();
-    let (a, b) = (
-        held.saying("a", r#"{"x": 1}"#),
-        held.saying("b", r#"{"x": 2}"#),
-    );
-    let chair = held.saying("chair", &decided(&[1], Value::Null));
-    let panel = ensemble(&[&a, &b], Decider::Decide(chair));
-    let reply = ask(&panel, structured()).await.unwrap();
-    assert_eq!(held.count(), 3, "the answers are in memory only");
-    drop(reply);
-    assert_eq!(held.count(), 0);
+/// Bears one call at a time, each until its receipt is dropped.
+fn narrow(gate: &Arc<Semaphore>, name: &str, text: &str) -> Arc<Scripted> {
+    let (gate, text) = (gate.clone(), text.to_owned());
+    Scripted::new(name, move |_, _| {
+        let (permit, text) = (gate.clone().acquire_owned(), text.clone());
+        async move {
+            let mut response = ready(&text)?;
+            response.head.receipt = Some(Receipt::new(permit.await));
+            Ok(response)
+        }
+    })
+}
 
+#[tokio::test(start_paused = true)]
+async fn an_account_that_bears_one_call_at_a_time_is_enough() {
+    let gate = Arc::new(Semaphore::new(1));
+    let (a, b) = (
+        narrow(&gate, "a", r#"{"x": 1}"#),
+        narrow(&gate, "b", r#"{"x": 2}"#),
+    );
+    let chair = narrow(&gate, "chair", &decided(&[1], Value::Null));
+    let panel = ensemble(&[&a, &b], Decider::Decide(chair));
     let notebook = Notebook::default();
-    let reply = ask(&panel, row(&notebook)).await.unwrap();
-    assert_eq!(held.count(), 0, "the answers are in the ledger");
-    assert!(reply.head.receipt.is_none());
+    for request in [structured(), row(&notebook)] {
+        let asked = tokio::time::timeout(Duration::from_secs(60), ask(&panel, request));
+        let reply = asked.await.expect("nobody waits for a permit for ever");
+        assert!(reply.unwrap().head.receipt.is_none());
+        assert_eq!(gate.available_permits(), 1);
+    }
 }
 
 #[tokio::test]
