@@ -52,7 +52,7 @@ pub use grouping::{Group, Grouping, Tier};
 pub use map_reduce::{
     CannotSplit, MapReduce, MapReduceError, MapReduced, MappedDocument, OnFailure, Piece, split,
 };
-pub use multiplex::{Multiplex, Partial, multiplex};
+pub use multiplex::{Multiplex, Partial, multiplex, multiplex_models};
 pub use no_models::NoModels;
 pub use race::Race;
 pub use review::{

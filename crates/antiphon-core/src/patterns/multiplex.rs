@@ -10,7 +10,7 @@ use std::{
 use futures_util::{Stream, StreamExt, stream::SelectAll};
 
 use super::{
-    occurrence::tell_equal_apart,
+    occurrence::tell_calls_apart,
     text_stream::{TextDelta, TextStream},
 };
 use crate::{ChatRequest, Error, Reply, SharedModel};
@@ -36,20 +36,34 @@ pub fn multiplex<R: Into<ChatRequest>>(
     requests: impl IntoIterator<Item = R>,
     limit: NonZeroUsize,
 ) -> Multiplex {
-    let mut requests: Vec<ChatRequest> = requests.into_iter().map(Into::into).collect();
-    tell_equal_apart(model.name(), &mut requests);
+    let call = |request: R| (SharedModel::clone(&model), request);
+    multiplex_models(requests.into_iter().map(call), limit)
+}
+
+/// As [`multiplex`], with a model for each request: several models that answer one question, for instance.
+pub fn multiplex_models<R: Into<ChatRequest>>(
+    calls: impl IntoIterator<Item = (SharedModel, R)>,
+    limit: NonZeroUsize,
+) -> Multiplex {
+    let calls = calls.into_iter();
+    let mut calls: Vec<Call> = calls.map(|(model, r)| (model, r.into())).collect();
+    tell_calls_apart(
+        calls
+            .iter_mut()
+            .map(|(model, request)| (model.name(), request)),
+    );
     Multiplex {
-        model,
-        waiting: requests.into_iter().enumerate().collect(),
+        waiting: calls.into_iter().enumerate().collect(),
         flowing: SelectAll::new(),
         limit: limit.get(),
     }
 }
 
-/// The stream of [`multiplex`].
+type Call = (SharedModel, ChatRequest);
+
+/// The stream of [`multiplex`] and [`multiplex_models`].
 pub struct Multiplex {
-    model: SharedModel,
-    waiting: VecDeque<(usize, ChatRequest)>,
+    waiting: VecDeque<(usize, Call)>,
     flowing: SelectAll<Flow>,
     limit: usize,
 }
@@ -62,9 +76,9 @@ impl Multiplex {
 
     fn fill(&mut self) {
         while self.flowing.len() < self.limit
-            && let Some((index, request)) = self.waiting.pop_front()
+            && let Some((index, (model, request))) = self.waiting.pop_front()
         {
-            let stream = TextStream::new(&self.model, request);
+            let stream = TextStream::new(&model, request);
             self.flowing.push(Flow { index, stream });
         }
     }

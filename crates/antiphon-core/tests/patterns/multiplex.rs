@@ -2,7 +2,7 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use antiphon_core::{
     ErrorKind, SharedModel,
-    patterns::{Partial, TextStream, multiplex},
+    patterns::{Partial, TextStream, multiplex, multiplex_models},
 };
 use proptest::prelude::*;
 use tokio::time::sleep;
@@ -100,4 +100,22 @@ async fn a_stream_numbers_its_pieces_and_ends_with_the_usage() {
         .await
         .unwrap();
     assert_eq!(whole.to_string(), "one two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_models_answer_side_by_side_and_one_asked_twice_gives_samples() {
+    let loud = Rehearsed::new(|request| async move { Ok(said(words(&request).to_uppercase())) });
+    let quiet = echo();
+    let models: [SharedModel; 3] = [loud.clone(), quiet.clone(), loud.clone()];
+    let calls = models.map(|model| (model, "one two"));
+    let mut pieces = multiplex_models(calls, NonZeroUsize::MIN.saturating_add(2));
+    let mut shown = [const { String::new() }; 3];
+    while let Some((index, piece)) = pieces.next().await {
+        if let Partial::Text(text) = piece {
+            shown[index].push_str(&text);
+        }
+    }
+    assert_eq!(shown, ["ONE TWO", "one two", "ONE TWO"]);
+    let samples = loud.requests.lock().unwrap();
+    assert_ne!(samples[0].sample, samples[1].sample);
 }

@@ -29,6 +29,7 @@ use crate::{
 pub use input::Input;
 pub use output::Output;
 pub use report::{Latency, Report};
+pub use terminal::harmless_json;
 
 /// What a run shall do: flags as they were meant.
 #[derive(Clone, Debug)]

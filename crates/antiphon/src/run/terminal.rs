@@ -11,7 +11,7 @@ impl<W: Write> Write for HarmlessJson<W> {
     fn write(&mut self, json: &[u8]) -> io::Result<usize> {
         // lines come whole, so no character is cut in two
         let text = String::from_utf8_lossy(json);
-        self.0.write_all(harmless(&text).as_bytes())?;
+        self.0.write_all(harmless_json(&text).as_bytes())?;
         Ok(json.len())
     }
 
@@ -20,7 +20,8 @@ impl<W: Write> Write for HarmlessJson<W> {
     }
 }
 
-fn harmless(text: &str) -> String {
+/// JSON with every character escaped that a terminal would obey. It means the same as before.
+pub fn harmless_json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -124,6 +124,11 @@ pub struct PanelReview {
 }
 
 impl ReviewPanel {
+    /// Its roles, in the order in which outcomes are told.
+    pub fn roles(&self) -> &[Role] {
+        &self.roles
+    }
+
     /// With these roles in place of those it has.
     #[must_use]
     pub fn with_roles(mut self, roles: impl IntoIterator<Item = Role>) -> Self {
@@ -239,7 +244,11 @@ impl ReviewPanel {
         })
     }
 
-    fn check(&self, subject: &Document) -> Result<(), ReviewError> {
+    /// Checks what [`Self::review`] checks before any call.
+    ///
+    /// # Errors
+    /// A panel or a subject that cannot be used.
+    pub fn check(&self, subject: &Document) -> Result<(), ReviewError> {
         if self.roles.is_empty() {
             return Err(ReviewError::NoRoles);
         }
