@@ -53,8 +53,12 @@ pub(crate) enum Command {
     /// Send a file of requests, get one line for each
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Ask a question, of one model or of several side by side
+    Ask(Box<crate::commands::ask::AskArgs>),
     /// Ask several voters a question with given answers, and count
     Vote(Box<crate::commands::vote::VoteArgs>),
+    /// Have files reviewed from several points of view
+    Review(Box<crate::commands::review::ReviewArgs>),
     /// Serve a simulated provider over HTTP, in OpenAI's and Anthropic's wire formats
     Sim(SimArgs),
     /// Show the configuration

@@ -41,6 +41,8 @@ fn main() -> ExitCode {
     listen_to_the_log();
     let outcome = match Antiphon::parse().command {
         Command::Run(run) => commands::run::run(*run, &printer),
+        Command::Ask(ask) => commands::ask::run(&ask, &printer),
+        Command::Review(review) => commands::review::run(&review, &printer),
         Command::Vote(vote) => commands::vote::run(&vote, &printer),
         Command::Sim(sim) => commands::sim::run(sim, &printer),
         Command::Config(config) => commands::config::run(&config, &printer),

@@ -2,26 +2,30 @@
 //!
 //! Text of models, providers and input passes [`clean`] first, so that it can never drive the terminal.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
+use antiphon::run::harmless_json;
 use indicatif::ProgressBar;
 
 /// Writes to the user.
 #[derive(Debug)]
 pub(crate) struct Printer {
     bar: ProgressBar,
+    /// Whether stdout is a terminal, which obeys what is written to it.
+    is_shown: bool,
 }
 
 impl Printer {
     pub(crate) fn new() -> Self {
-        Self {
-            bar: ProgressBar::hidden(),
-        }
+        Self::with_bar(ProgressBar::hidden())
     }
 
     /// With a bar, above which lines are written from now on.
     pub(crate) fn with_bar(bar: ProgressBar) -> Self {
-        Self { bar }
+        Self {
+            bar,
+            is_shown: io::stdout().is_terminal(),
+        }
     }
 
     /// Takes the bar away for good.
@@ -55,14 +59,35 @@ impl Printer {
 
     /// Data for stdout. A reader that is gone is no failure.
     pub(crate) fn data(&self, text: &str) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        match stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush())
-        {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written,
+        write_to_stdout(text).map(drop)
+    }
+
+    /// What models said, for stdout: as it is for files and pipes, harmless on a terminal. Gives whether there still is
+    /// a reader.
+    pub(crate) fn text(&self, text: &str) -> io::Result<bool> {
+        match self.is_shown {
+            true => write_to_stdout(&clean(text)),
+            false => write_to_stdout(text),
         }
+    }
+
+    /// A line of JSON for stdout, which means the same on a terminal and drives none. Gives whether there still is a
+    /// reader.
+    pub(crate) fn json(&self, value: &serde_json::Value) -> io::Result<bool> {
+        let line = format!("{value}\n");
+        match self.is_shown {
+            true => write_to_stdout(&harmless_json(&line)),
+            false => write_to_stdout(&line),
+        }
+    }
+}
+
+fn write_to_stdout(text: &str) -> io::Result<bool> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes());
+    match written.and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true),
     }
 }
 

@@ -4,17 +4,25 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use antiphon::{
     Config,
-    core::{ChatRequest, Message, SharedModel, chat::Role},
+    core::{ChatRequest, Error, SharedModel},
     env,
-    session::{Session, SessionOptions},
+    session::{Session, SessionOptions, Wire},
 };
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::params;
-use crate::{Exit, args::duration, signals::Signals};
+use crate::{Exit, args::duration, printer::Printer, signals::Signals};
+
+/// Parameters that are not the user's to set, and what to do instead.
+const RESERVED_PARAMS: [(&str, &str); 3] = [
+    ("model", "name the model with --model"),
+    ("messages", "the prompt is the message"),
+    ("stream", "how answers come is up to the command"),
+];
 
 /// Arguments of every such command.
 #[derive(Args, Debug)]
@@ -45,6 +53,9 @@ pub(crate) struct AskingArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
     pub(crate) timeout: Option<Duration>,
 
+    /// Say nothing but errors
+    #[arg(short, long, help_heading = "Talk")]
+    pub(crate) quiet: bool,
     /// Print JSON
     #[arg(long, help_heading = "Talk")]
     pub(crate) json: bool,
@@ -85,38 +96,67 @@ impl AskingArgs {
     pub(crate) fn open(&self, drain: CancellationToken) -> Result<Asking> {
         let options = self.session_options();
         let session = Session::new(self.config()?, options, &env::process, drain);
-        Ok(Asking {
-            session,
-            params: params::parse(&self.params)?,
-        })
+        let params = params::parse(&self.params)?;
+        for (name, instead) in RESERVED_PARAMS {
+            if params.contains_key(name) {
+                bail!("--param {name} cannot be set: {instead}");
+            }
+        }
+        Ok(Asking { session, params })
+    }
+
+    /// A line of talk, unless nothing shall be said.
+    pub(crate) fn say(&self, printer: &Printer, line: &str) {
+        if !self.quiet {
+            printer.say(line);
+        }
     }
 }
 
 impl Asking {
-    /// The models of these names; where none is named, the default one.
-    pub(crate) fn models(&self, names: &[String]) -> Result<Vec<SharedModel>> {
-        if names.is_empty() {
-            return Ok(vec![self.model(None)?]);
+    /// These names; where there is none, that of the default model.
+    pub(crate) fn names(&self, given: &[String]) -> Result<Vec<String>> {
+        if !given.is_empty() {
+            return Ok(given.to_vec());
         }
-        names.iter().map(|name| self.model(Some(name))).collect()
+        let name = self.session.default_model().ok_or_else(|| {
+            anyhow!("no model is named; pass --model provider/model or set default_model")
+        })?;
+        Ok(vec![name])
+    }
+
+    /// The models of these names, in their order; where none is named, the default one.
+    pub(crate) fn models(&self, names: &[String]) -> Result<Vec<SharedModel>> {
+        let names = self.names(names)?;
+        let models = names.iter().map(|name| Ok(self.session.model(name)?));
+        models.collect()
     }
 
     /// The model of this name, or the default one.
     pub(crate) fn model(&self, name: Option<&str>) -> Result<SharedModel> {
-        let name = match name {
-            Some(name) => name.to_owned(),
-            None => self.session.default_model().ok_or_else(|| {
-                anyhow!("no model is named; pass --model provider/model or set default_model")
-            })?,
-        };
-        Ok(self.session.model(&name)?)
+        let names = self.names(name.map(str::to_owned).as_slice())?;
+        Ok(self.session.model(&names[0])?)
+    }
+
+    /// Refuses a request that cannot be put to a model at all, such as one whose schema its provider cannot express.
+    pub(crate) fn check(&self, names: &[String], request: &ChatRequest) -> Result<()> {
+        for name in names {
+            let resolved = self.session.resolve(name, Wire::OpenAi)?;
+            resolved.check(request).with_context(|| name.clone())?;
+        }
+        Ok(())
+    }
+
+    /// The parameters of the command line.
+    pub(crate) fn params(&self) -> &Map<String, Value> {
+        &self.params
     }
 
     /// A request with the parameters of the command line.
     pub(crate) fn request(&self, system: Option<&str>, prompt: &str) -> ChatRequest {
         let mut request = ChatRequest::prompt(prompt);
         if let Some(system) = system {
-            Arc::make_mut(&mut request.messages).insert(0, Message::text(Role::System, system));
+            request = request.with_system(system);
         }
         request.params = Arc::new(self.params.clone());
         request
@@ -129,20 +169,44 @@ pub(crate) fn until_interrupted(asking: impl Future<Output = Result<Exit>>) -> R
         .enable_all()
         .build()?;
     let exit = runtime.block_on(async {
-        let mut signals = Signals::new()?;
+        let (interrupt, interrupted) = oneshot::channel();
+        tokio::spawn(watch(Signals::new()?, interrupt));
         tokio::select! {
             exit = asking => exit,
-            () = signals.next() => Ok(Exit::Interrupted),
+            Ok(()) = interrupted => Ok(Exit::Interrupted),
         }
     });
     runtime.shutdown_timeout(Duration::from_millis(100));
     exit
 }
 
-/// Text of an argument, of which `-` stands for stdin.
+/// Tells of the first signal, and ends at once with the second: a reader of stdout who has fallen asleep stops whoever
+/// writes to it from hearing of the first.
+async fn watch(mut signals: Signals, interrupt: oneshot::Sender<()>) {
+    signals.next().await;
+    // nobody is left to be told where all is done
+    let _over = interrupt.send(());
+    signals.next().await;
+    #[allow(
+        clippy::exit,
+        reason = "at once is what was asked for; nothing is kept on disk"
+    )]
+    std::process::exit(Exit::Interrupted as i32);
+}
+
+/// A prompt as typed, where `-` stands for stdin.
 pub(crate) fn text_or_stdin(argument: &str) -> Result<String> {
-    if argument != "-" {
-        return Ok(argument.to_owned());
+    let prompt = match argument {
+        "-" => std::io::read_to_string(std::io::stdin()).context("cannot read stdin")?,
+        typed => typed.to_owned(),
+    };
+    if prompt.trim().is_empty() {
+        bail!("the prompt is empty");
     }
-    std::io::read_to_string(std::io::stdin()).context("cannot read stdin")
+    Ok(prompt)
+}
+
+/// Why a call has no answer, as output says it.
+pub(crate) fn error_as_json(error: &Error) -> Value {
+    json!({"code": error.kind().code(), "message": error.message()})
 }

@@ -1,9 +1,11 @@
 //! One file a command.
 
+pub(crate) mod ask;
 pub(crate) mod asking;
 pub(crate) mod config;
 pub(crate) mod pages;
 pub(crate) mod params;
+pub(crate) mod review;
 pub(crate) mod run;
 pub(crate) mod sim;
 pub(crate) mod vote;

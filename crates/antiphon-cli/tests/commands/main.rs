@@ -1,5 +1,7 @@
 //! The command line, tested through its binary on what the user sees: exit code, files, stdout and stderr.
 
+mod ask;
+mod ask_streamed;
 mod bad_lines;
 mod cache;
 mod configuration;
@@ -7,9 +9,12 @@ mod limits;
 mod names;
 mod other_commands;
 mod outputs;
+mod review;
+mod scripted;
 mod several;
 mod shapes;
 mod structured;
 mod support;
 mod talk;
 mod templates;
+mod vote;
