@@ -199,7 +199,7 @@ pub(crate) struct RunArgs {
     /// Keep valid answers for later runs, and take from there what was paid for before (30 days, 1 GiB)
     #[arg(long, help_heading = "Limits")]
     pub(crate) cache: bool,
-    /// No cache, whatever else says so [default]
+    /// No cache, which is the default; it wins over --cache
     #[arg(long, help_heading = "Limits")]
     pub(crate) no_cache: bool,
 
