@@ -10,6 +10,10 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::job_args::{
+    ErrorRateArgs, JobArgs, LimitArgs, RowArgs, SharingArgs, StateArgs, TalkArgs, TargetArgs,
+};
+
 const EXAMPLES: &str = "\
 Examples:
   Ask a simulated model every question of a file:
@@ -55,6 +59,8 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Ask a question, of one model or of several side by side
     Ask(Box<crate::commands::ask::AskArgs>),
+    /// Ask the same about each of many documents: a summary, the sentiment, fields or a category
+    Analyze(Box<crate::commands::analyze::AnalyzeArgs>),
     /// Ask several voters a question with given answers, and count
     Vote(Box<crate::commands::vote::VoteArgs>),
     /// Have files reviewed from several points of view
@@ -88,15 +94,8 @@ pub(crate) struct RunArgs {
     /// Model of every row, provider/model or a configured name
     #[arg(short, long, help_heading = "Model")]
     pub(crate) model: Option<String>,
-    /// Provider of model names, which are then never split at a slash
-    #[arg(long, help_heading = "Model")]
-    pub(crate) provider: Option<String>,
-    /// Base URL of the provider, for instance http://127.0.0.1:8000/v1
-    #[arg(long, value_name = "URL", help_heading = "Model")]
-    pub(crate) base_url: Option<String>,
-    /// Parameter of every request, for instance temperature=0 (repeatable)
-    #[arg(long = "param", value_name = "KEY=JSON", help_heading = "Model")]
-    pub(crate) params: Vec<String>,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 
     /// Template of the prompt over a row's fields, for instance '{{ question }}'; every line is then data
     #[arg(long, value_name = "TEMPLATE", help_heading = "Prompt")]
@@ -116,36 +115,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", help_heading = "Prompt")]
     pub(crate) schema: Option<PathBuf>,
 
-    /// Most calls in flight at once [default: adapts, up to 256]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub(crate) concurrency: Option<NonZeroU32>,
-    /// Requests per minute [default: what the provider's headers say]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
-    pub(crate) rpm: Option<u64>,
-    /// Tokens per minute, input and output together
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
-    pub(crate) tpm: Option<u64>,
-    /// Input tokens per minute
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
-    pub(crate) itpm: Option<u64>,
-    /// Output tokens per minute
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
-    pub(crate) otpm: Option<u64>,
-    /// Retries of a row after transient failures [default: that of the model, else 10]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub(crate) max_retries: Option<u32>,
-    /// Limit of one attempt [default: 600s]
-    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
-    pub(crate) timeout: Option<Duration>,
-    /// Limit of the whole run; what is in flight is waited for
-    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
-    pub(crate) deadline: Option<Duration>,
-    /// Longest Retry-After that is obeyed; beyond it the run stops [default: 300s]
-    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
-    pub(crate) max_wait: Option<Duration>,
-    /// Stop when a larger share of rows fails, 0 to 1 (judged from 100 finished rows on)
-    #[arg(long, value_name = "SHARE", value_parser = share, help_heading = "Limits")]
-    pub(crate) max_error_rate: Option<f64>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) error_rate: ErrorRateArgs,
     /// Model that answers a row where the ones before fail (repeatable)
     #[arg(long, value_name = "MODEL", help_heading = "Several answers")]
     pub(crate) fallback: Vec<String>,
@@ -193,15 +166,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = several, conflicts_with = "ensemble", help_heading = "Several answers")]
     pub(crate) samples: Option<NonZeroU32>,
 
-    /// Equal requests in flight share one call
-    #[arg(long, help_heading = "Limits")]
-    pub(crate) coalesce: bool,
-    /// Keep valid answers for later runs, and take from there what was paid for before (30 days, 1 GiB)
-    #[arg(long, help_heading = "Limits")]
-    pub(crate) cache: bool,
-    /// No cache, which is the default; it wins over --cache
-    #[arg(long, help_heading = "Limits")]
-    pub(crate) no_cache: bool,
+    #[command(flatten)]
+    pub(crate) sharing: SharingArgs,
 
     /// Order of the output lines: that of the input, or as rows finish
     #[arg(long, value_enum, default_value_t = OrderArg::Input, help_heading = "Rows")]
@@ -212,34 +178,27 @@ pub(crate) struct RunArgs {
     /// Carry the input line in each output line
     #[arg(long, help_heading = "Rows")]
     pub(crate) include_input: bool,
-    /// Read all of the input first and refuse it when a line is bad; refuse parameters the model cannot take
-    #[arg(long, help_heading = "Rows")]
-    pub(crate) strict: bool,
-    /// Send rows again that failed for good
-    #[arg(long, help_heading = "Rows")]
-    pub(crate) retry_failed: bool,
-    /// Move earlier output and answers aside and begin anew
-    #[arg(long, help_heading = "Rows")]
-    pub(crate) fresh: bool,
-    /// Folder for the ledger of answers [default: OUTPUT.antiphon; for stdout a temporary one]
-    #[arg(long, value_name = "DIR", help_heading = "Rows")]
-    pub(crate) state: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    #[command(flatten)]
+    pub(crate) talk: TalkArgs,
+}
 
-    /// Write a report, FILE.json
-    #[arg(long, value_name = "FILE", help_heading = "Talk")]
-    pub(crate) report: Option<PathBuf>,
-    /// Progress on stderr: auto is a bar on a terminal, else a line each 10 s (plain); json is an object each second
-    #[arg(long, value_enum, default_value_t = ProgressArg::Auto, help_heading = "Talk")]
-    pub(crate) progress: ProgressArg,
-    /// Say nothing but errors
-    #[arg(short, long, help_heading = "Talk")]
-    pub(crate) quiet: bool,
-    /// Print the report as JSON on stderr at the end, in place of the summary
-    #[arg(long, help_heading = "Talk")]
-    pub(crate) json: bool,
-    /// Configuration file [default: antiphon.toml, over the user's]
-    #[arg(long, value_name = "FILE", help_heading = "Talk")]
-    pub(crate) config: Option<PathBuf>,
+impl RunArgs {
+    /// What it has in common with other jobs.
+    pub(crate) fn job(&self) -> JobArgs {
+        JobArgs {
+            target: self.target.clone(),
+            limits: self.limits.clone(),
+            error_rate: self.error_rate.clone(),
+            sharing: self.sharing.clone(),
+            rows: self.rows.clone(),
+            state: self.state.clone(),
+            talk: self.talk.clone(),
+        }
+    }
 }
 
 /// Order of the output.
@@ -345,7 +304,7 @@ fn several(text: &str) -> Result<NonZeroU32, String> {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err(format!("{text:?} is not a share from 0 to 1")),

@@ -4,11 +4,7 @@ use std::{ffi::OsString, time::Duration};
 
 use antiphon::{core::job::StopReason, run::RunEnd};
 
-use crate::{
-    args::{RunArgs, is_dash},
-    printer::Printer,
-    words,
-};
+use crate::{args::is_dash, commands::job::Job, job_args::SharingArgs, printer::Printer, words};
 
 /// What stopped the run.
 pub(crate) fn why_stopped(reason: &StopReason) -> String {
@@ -34,7 +30,7 @@ pub(crate) fn why_stopped(reason: &StopReason) -> String {
 }
 
 /// The last words: what became of the rows, what it took, and what to do next.
-pub(crate) fn say(end: &RunEnd, args: &RunArgs, printer: &Printer) {
+pub(crate) fn say(end: &RunEnd, job: &Job<'_>, printer: &Printer) {
     let report = &end.report;
     end.notes.iter().for_each(|note| printer.say(note));
     let mut line = format!(
@@ -67,7 +63,7 @@ pub(crate) fn say(end: &RunEnd, args: &RunArgs, printer: &Printer) {
             words::count(report.resumed)
         ));
     }
-    line.push_str(&at_hand(end, args));
+    line.push_str(&at_hand(end, &job.args.sharing));
     printer.say(&line);
     let retries: u64 = report.retries_by_kind.values().sum();
     let mut took = vec![words::duration(Duration::from_secs_f64(report.duration_s))];
@@ -84,15 +80,16 @@ pub(crate) fn say(end: &RunEnd, args: &RunArgs, printer: &Printer) {
     took.push("cost unknown".to_owned());
     printer.say(&took.join(" · "));
     if let Some(bad) = &end.progress.first_bad_line {
-        printer.say(&format!("the first bad line: {bad}"));
+        let word = job.rows.trim_end_matches('s');
+        printer.say(&format!("the first bad {word}: {bad}"));
     }
-    if let Some(next) = next_command(end, args) {
+    if let Some(next) = next_command(end, job) {
         printer.say(&next);
     }
 }
 
 /// Rows that cost nothing, where they came from, and what that has saved.
-fn at_hand(end: &RunEnd, args: &RunArgs) -> String {
+fn at_hand(end: &RunEnd, args: &SharingArgs) -> String {
     let rows = end.report.cached;
     if rows == 0 {
         return String::new();
@@ -110,15 +107,15 @@ fn at_hand(end: &RunEnd, args: &RunArgs) -> String {
 }
 
 /// The exact command that goes on from here, or where the answers are.
-fn next_command(end: &RunEnd, args: &RunArgs) -> Option<String> {
-    let output = args.output.as_deref().filter(|output| !is_dash(output));
+fn next_command(end: &RunEnd, job: &Job<'_>) -> Option<String> {
+    let output = job.output.filter(|output| !is_dash(output));
     let transient = end
         .progress
         .finished
         .errors
         .keys()
         .any(|kind| kind.is_transient());
-    if output.is_none() && args.state.is_none() {
+    if output.is_none() && job.args.state.state.is_none() {
         let unfinished = end.stopped.is_some() || end.report.failed > 0;
         return unfinished.then(|| {
             "without -o or --state nothing is kept; pass one to be able to go on".to_owned()
@@ -129,17 +126,18 @@ fn next_command(end: &RunEnd, args: &RunArgs) -> Option<String> {
     }
     let mut failed = end.progress.finished.errors.keys();
     if end.report.failed > 0 && failed.all(|kind| kind.is_of_the_line()) {
-        let input = match is_dash(&args.input) {
-            true => "the input".into(),
-            false => args.input.to_string_lossy(),
+        let input = match job.inputs {
+            [file] if !is_dash(file) => file.to_string_lossy(),
+            _ => "the input".into(),
         };
         return Some(format!(
-            "mend the bad lines of {input}, then: {}",
+            "mend the bad {} of {input}, then: {}",
+            job.rows,
             this_command(None)
         ));
     }
     if end.report.failed > 0 {
-        let extra = (!args.retry_failed).then_some("--retry-failed");
+        let extra = (!job.args.rows.retry_failed).then_some("--retry-failed");
         return Some(format!(
             "to send failed rows again: {}",
             this_command(extra)

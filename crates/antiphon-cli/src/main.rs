@@ -3,6 +3,7 @@
 mod args;
 mod bar_terminal;
 mod commands;
+mod job_args;
 mod last_words;
 mod printer;
 mod progress;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Run(run) => commands::run::run(*run, &printer),
         Command::Ask(ask) => commands::ask::run(&ask, &printer),
         Command::Review(review) => commands::review::run(&review, &printer),
+        Command::Analyze(analyze) => commands::analyze::run(&analyze, &printer),
         Command::Vote(vote) => commands::vote::run(&vote, &printer),
         Command::Sim(sim) => commands::sim::run(sim, &printer),
         Command::Config(config) => commands::config::run(&config, &printer),

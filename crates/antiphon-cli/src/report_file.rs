@@ -2,16 +2,14 @@
 
 use std::{
     fs::{self, OpenOptions},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use antiphon::run::Report;
 use anyhow::{Context, Result, bail};
 
-use crate::args::RunArgs;
-
 /// Refuses a report that could not be written at the end, before anything is paid for.
-pub(crate) fn check(path: &Path, args: &RunArgs) -> Result<()> {
+pub(crate) fn check(path: &Path, inputs: &[PathBuf], output: Option<&Path>) -> Result<()> {
     let shown = path.display();
     if path.extension().is_none_or(|extension| extension != "json") {
         bail!("--report {shown}: reports are written as .json");
@@ -23,9 +21,9 @@ pub(crate) fn check(path: &Path, args: &RunArgs) -> Result<()> {
         bail!("--report {shown}: the folder does not exist");
     }
     let resolved = fs::canonicalize(path).ok();
-    let others = [Some(&args.input), args.output.as_ref()];
-    let is_other = |other: &std::path::PathBuf| fs::canonicalize(other).ok() == resolved;
-    if resolved.is_some() && others.into_iter().flatten().any(is_other) {
+    let mut others = inputs.iter().map(PathBuf::as_path).chain(output);
+    let is_other = |other: &Path| fs::canonicalize(other).ok() == resolved;
+    if resolved.is_some() && others.any(is_other) {
         bail!("--report {shown}: this is also the input or output");
     }
     let existed = path.exists();

@@ -1,19 +1,23 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first drains, the second ends at once.
 
-use antiphon::core::job::StopReason;
-use antiphon::run::RunWatch;
+use std::sync::Arc;
+
+use antiphon::core::{
+    job::{Stop, StopReason},
+    layers::meter::Metrics,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{Exit, printer::Printer};
 
-/// Listens for signals as long as the run goes on.
-pub(crate) async fn drain_on_signal(watch: RunWatch, printer: std::sync::Arc<Printer>) {
+/// Listens for signals as long as the job goes on.
+pub(crate) async fn drain_on_signal(stop: Stop, metrics: Arc<Metrics>, printer: Arc<Printer>) {
     let Ok(mut signals) = Signals::new() else {
         return;
     };
     signals.next().await;
-    let in_flight = watch.metrics().snapshot().in_flight;
-    watch.stop().drain(StopReason::Interrupted);
+    let in_flight = metrics.snapshot().in_flight;
+    stop.drain(StopReason::Interrupted);
     printer.say(&format!(
         "interrupted: nothing new is sent; waiting for {in_flight} calls in flight (again to stop at once)"
     ));

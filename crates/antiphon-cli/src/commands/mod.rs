@@ -1,8 +1,10 @@
 //! One file a command.
 
+pub(crate) mod analyze;
 pub(crate) mod ask;
 pub(crate) mod asking;
 pub(crate) mod config;
+pub(crate) mod job;
 pub(crate) mod pages;
 pub(crate) mod params;
 pub(crate) mod review;

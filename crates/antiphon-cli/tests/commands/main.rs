@@ -1,5 +1,6 @@
 //! The command line, tested through its binary on what the user sees: exit code, files, stdout and stderr.
 
+mod analyze;
 mod ask;
 mod ask_streamed;
 mod bad_lines;

@@ -250,6 +250,9 @@ impl Planner<'_> {
         if !self.config.include_input {
             return None;
         }
+        if let Some(extract) = self.prepare.extract(row) {
+            return Some(extract.into());
+        }
         let text = row.text.as_ref().map_or_else(
             |_| std::borrow::Cow::Borrowed(""),
             |text| String::from_utf8_lossy(text),

@@ -23,16 +23,16 @@ pub enum LineFault {
 }
 
 impl LineFault {
-    /// The error that stands in the line's place.
-    pub fn error(self) -> Error {
+    /// The error that stands in the place of a row, which is called `what`: a line, a document.
+    pub fn error(self, what: &str) -> Error {
         match self {
             Self::TooLong { limit } => Error::new(
                 ErrorKind::LineTooLong,
-                format!("the line is longer than {} MiB", limit >> 20),
+                format!("the {what} is longer than {} MiB", limit >> 20),
             ),
             Self::NotUtf8 { at } => Error::new(
                 ErrorKind::InvalidLine,
-                format!("the line is not UTF-8: bad byte at offset {at}"),
+                format!("the {what} is not UTF-8: bad byte at offset {at}"),
             ),
         }
     }
@@ -60,6 +60,8 @@ pub struct RawRow {
     pub end: u64,
     /// Hash of the raw bytes.
     pub hash: LineHash,
+    /// What it is known by where its source knows that, such as a file's path: a row that cannot be read has a name, too.
+    pub name: Option<String>,
     /// Its text (valid UTF-8), or why there is none.
     pub text: Result<Bytes, LineFault>,
 }
@@ -115,6 +117,12 @@ pub trait Source: Send {
 pub trait Prepare: Send + Sync {
     /// What the row means.
     fn prepare(&self, row: &RawRow) -> PreparedRow;
+
+    /// What a job that includes its input carries of the row, as one line of JSON; `None`: all of it.
+    fn extract(&self, row: &RawRow) -> Option<String> {
+        let _whole = row;
+        None
+    }
 }
 
 /// Counts how often a key was seen before, exactly, over any number of keys in bounded memory.

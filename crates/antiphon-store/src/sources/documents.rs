@@ -68,6 +68,7 @@ impl Documents {
         let limit = LINE_LIMIT as u64 + 1;
         File::open(file)?.take(limit).read_to_end(&mut content)?;
         self.read += content.len() as u64;
+        let id = file.to_string_lossy().into_owned();
         // a document is known by its name, too: it stands in the output
         let name = file.as_os_str().as_encoded_bytes();
         let hash = line_hash(&[name, b"\0", content.as_slice()].concat());
@@ -75,10 +76,7 @@ impl Documents {
             Err(LineFault::TooLong { limit: LINE_LIMIT })
         } else {
             match String::from_utf8(content) {
-                Ok(text) => {
-                    let id = file.to_string_lossy();
-                    Ok(Bytes::from(json!({"id": id, "text": text}).to_string()))
-                }
+                Ok(text) => Ok(Bytes::from(json!({"id": id, "text": text}).to_string())),
                 Err(error) => Err(LineFault::NotUtf8 {
                     at: error.utf8_error().valid_up_to(),
                 }),
@@ -89,6 +87,7 @@ impl Documents {
             line: 0,
             end: self.read,
             hash,
+            name: Some(id),
             text,
         })
     }
@@ -172,6 +171,7 @@ mod tests {
             rows[1].text.as_ref().unwrap(),
             "{\"text\":\"b\",\"year\":1999}"
         );
+        assert!(rows[3].name.as_ref().unwrap().ends_with("bad.txt"));
         assert_eq!(rows[3].text, Err(LineFault::NotUtf8 { at: 2 }));
         assert_eq!(rows.last().unwrap().end, source.total_bytes().unwrap());
         let mut again = Documents::new(&files);

@@ -137,6 +137,7 @@ impl Source for LineSource {
         };
         self.index += 1;
         Ok(Some(RawRow {
+            name: None,
             index: self.index - 1,
             line: self.line,
             end: self.read,

@@ -1,6 +1,8 @@
 //! Lines of input: what they ask, and the calls they become.
 
+mod analysis;
 mod shapes;
+mod ways;
 
 use std::{
     collections::BTreeSet,
@@ -13,23 +15,26 @@ use antiphon_core::{
     job::{Call, Prepare, PreparedRow, RawRow},
 };
 use antiphon_store::sources::Rows;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
-    session::{Resolved, Session, Wire, lay_beneath},
+    session::{Resolved, Session, lay_beneath},
     template::{Template, TemplateError},
 };
+pub use analysis::Analysis;
 use shapes::Asked;
+pub use ways::Variant;
+pub(crate) use ways::{Way, Ways};
 
 /// How lines become calls.
 #[derive(Debug)]
 pub(crate) struct LinesConfig {
     /// What lines hold.
     pub(crate) rows: Rows,
-    /// The model of every row, in place of what lines say.
-    pub(crate) model: Option<String>,
-    /// Makes the user message from a row's fields; then every line is data.
-    pub(crate) prompt: Option<Template>,
+    /// Models and prompts.
+    pub(crate) ways: Ways,
+    /// Rows are documents, and this is asked about each.
+    pub(crate) analysis: Option<Analysis>,
     /// Makes a system message from a row's fields.
     pub(crate) system: Option<Template>,
     /// Parameters of every request, in place of what lines say.
@@ -53,6 +58,14 @@ struct Named {
     custom_id: Option<String>,
     owns_custom_id: bool,
     asked: Result<Asked, Error>,
+}
+
+/// What a row is called in messages.
+pub(crate) fn row_word(analysis: Option<&Analysis>) -> &'static str {
+    match analysis {
+        Some(_) => "document",
+        None => "line",
+    }
 }
 
 impl Named {
@@ -84,19 +97,19 @@ impl Lines {
         overridden.iter().cloned().collect()
     }
 
-    fn read(&self, row: &RawRow) -> Named {
+    fn read(&self, row: &RawRow, way: &Way) -> Named {
         let text = match &row.text {
             Ok(text) => String::from_utf8_lossy(text),
-            Err(fault) => return Named::unnamed(Err(fault.error())),
+            Err(fault) => return Named::unnamed(Err(fault.error(self.word()))),
         };
         if self.config.rows == Rows::Text {
-            return Named::unnamed(self.read_text(&text));
+            return Named::unnamed(self.read_text(&text, way));
         }
         let fields = match shapes::object_of_line(&text) {
             Ok(fields) => fields,
             Err(error) => return Named::unnamed(Err(error)),
         };
-        let is_data = self.config.prompt.is_some();
+        let is_data = way.prompt.is_some() || self.config.analysis.is_some();
         let id = |name| match shapes::id(&fields, name) {
             // a column of data may hold anything
             Err(_) if is_data => Ok(None),
@@ -109,12 +122,29 @@ impl Lines {
         Named {
             owns_custom_id: owned.is_some(),
             custom_id: owned.or(named),
-            asked: if is_data {
-                self.read_data(&fields)
-            } else {
-                self.read_request(fields)
+            asked: match &self.config.analysis {
+                Some(analysis) => analysis.request(fields).map(Asked::of_flags),
+                None if is_data => self.read_data(&fields, way),
+                None => self.read_request(fields),
             },
         }
+    }
+
+    /// What a row is called in messages.
+    fn word(&self) -> &'static str {
+        row_word(self.config.analysis.as_ref())
+    }
+
+    /// Names the place of a row, as editors count it. Errors that stop the run are not the row's.
+    fn at_line(&self, row: &RawRow, error: Error) -> Error {
+        if error.stops_the_run() {
+            return error;
+        }
+        let message = match &row.name {
+            Some(name) => format!("{name}: {error}"),
+            None => format!("{} {}: {error}", self.word(), row.line),
+        };
+        Error::new(error.kind(), message)
     }
 
     fn read_request(&self, fields: Map<String, Value>) -> Result<Asked, Error> {
@@ -127,37 +157,33 @@ impl Lines {
         Ok(asked)
     }
 
-    fn read_text(&self, line: &str) -> Result<Asked, Error> {
+    fn read_text(&self, line: &str, way: &Way) -> Result<Asked, Error> {
         let fields = Map::from_iter([("line".to_owned(), Value::from(line))]);
-        let mut asked = self.read_data(&fields)?;
-        if self.config.prompt.is_none() {
+        let mut asked = self.read_data(&fields, way)?;
+        if way.prompt.is_none() {
             Arc::make_mut(&mut asked.request.messages).push(Message::text(Role::User, line));
         }
         Ok(asked)
     }
 
     /// A row of data: templates make the messages.
-    fn read_data(&self, fields: &Map<String, Value>) -> Result<Asked, Error> {
+    fn read_data(&self, fields: &Map<String, Value>, way: &Way) -> Result<Asked, Error> {
         let mut messages = Vec::new();
         for (template, role) in [
             (&self.config.system, Role::System),
-            (&self.config.prompt, Role::User),
+            (&way.prompt, Role::User),
         ] {
             if let Some(template) = template {
                 let text = template.render(fields).map_err(template_error(fields))?;
                 messages.push(Message::text(role, text));
             }
         }
-        Ok(Asked {
-            model: None,
-            wire: Wire::OpenAi,
-            request: ChatRequest::new(messages),
-        })
+        Ok(Asked::of_flags(ChatRequest::new(messages)))
     }
 
     /// The model of a row, and its request with the settings of the run laid over it.
-    fn resolve(&self, asked: Asked) -> Result<(Arc<Resolved>, ChatRequest), Error> {
-        let model = match (&self.config.model, asked.model) {
+    fn resolve(&self, asked: Asked, way: &Way) -> Result<(Arc<Resolved>, ChatRequest), Error> {
+        let model = match (&way.model, asked.model) {
             (Some(flag), line) => {
                 if line.as_ref().is_some_and(|line| line != flag) {
                     self.note_override("--model");
@@ -179,6 +205,7 @@ impl Lines {
         for (name, value) in &self.config.params {
             if let Some(line) = params.insert(name.clone(), value.clone())
                 && line != *value
+                && self.config.analysis.is_none()
             {
                 self.note_override(&format!("--param {name}"));
             }
@@ -197,15 +224,16 @@ impl Lines {
     /// # Errors
     /// What does not fit.
     pub(crate) fn check_first(&self, row: &RawRow) -> Result<bool, Error> {
-        let asked = self.read(row).asked;
+        let (way, _) = self.config.ways.of(row);
+        let asked = self.read(row, way).asked;
         // what the line itself says is a matter of that line; what flags and configuration say is not
         let names_model = asked.as_ref().is_ok_and(|asked| asked.model.is_some());
         let is_of_line = |kind| match kind {
             ErrorKind::MissingField => true,
-            ErrorKind::ModelNotFound => names_model && self.config.model.is_none(),
+            ErrorKind::ModelNotFound => names_model && way.model.is_none(),
             _ => false,
         };
-        let resolved = asked.and_then(|asked| self.resolve(asked));
+        let resolved = asked.and_then(|asked| self.resolve(asked, way));
         let checked = resolved.and_then(|(resolved, request)| {
             match request.schema.is_some() || resolved.is_made_of_parts {
                 true => resolved.check(&request),
@@ -223,7 +251,7 @@ impl Lines {
             {
                 Ok(false)
             }
-            Err(error) if is_of_line(error.kind()) => Err(at_line(row, error)),
+            Err(error) if is_of_line(error.kind()) => Err(self.at_line(row, error)),
             Err(error) => Err(error),
         }
     }
@@ -241,8 +269,10 @@ impl Lines {
 
 impl Prepare for Lines {
     fn prepare(&self, row: &RawRow) -> PreparedRow {
-        let named = self.read(row);
-        let (call, fingerprint) = match named.asked.and_then(|asked| self.resolve(asked)) {
+        let (way, number) = self.config.ways.of(row);
+        let named = self.read(row, way);
+        let resolved = named.asked.and_then(|asked| self.resolve(asked, way));
+        let (call, fingerprint) = match resolved {
             Ok((resolved, request)) => {
                 let fingerprint = resolved.fingerprint(&request);
                 let call = Call {
@@ -255,27 +285,31 @@ impl Prepare for Lines {
             }
             // a line that is no request is known by its bytes
             Err(error) => (
-                Err(at_line(row, error)),
+                Err(self.at_line(row, error)),
                 Fingerprint::of_bytes("line", &row.hash),
             ),
         };
+        let custom_id = named.custom_id.or_else(|| row.name.clone());
+        let custom_id = custom_id.unwrap_or_else(|| format!("row-{number}"));
         PreparedRow {
-            custom_id: named
-                .custom_id
-                .unwrap_or_else(|| format!("row-{}", row.index)),
+            custom_id: match &way.name {
+                Some(name) => format!("{custom_id}:{name}"),
+                None => custom_id,
+            },
             owns_custom_id: named.owns_custom_id,
             fingerprint,
             call,
         }
     }
-}
 
-/// Names the physical line, as editors count it. Errors that stop the run are not the line's.
-fn at_line(row: &RawRow, error: Error) -> Error {
-    if error.stops_the_run() {
-        return error;
+    /// Of a document everything but its text, which may be long.
+    fn extract(&self, row: &RawRow) -> Option<String> {
+        self.config.analysis.as_ref()?;
+        let whole = row.text.as_ref().ok();
+        let fields = whole.and_then(|text| analysis::without_text(text));
+        // of what cannot be read there is at least the name
+        fields.or_else(|| Some(json!({"id": row.name.as_ref()?}).to_string()))
     }
-    Error::new(error.kind(), format!("line {}: {error}", row.line))
 }
 
 fn template_error(fields: &Map<String, Value>) -> impl FnOnce(TemplateError) -> Error + '_ {

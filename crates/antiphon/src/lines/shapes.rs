@@ -43,6 +43,17 @@ pub(super) struct Asked {
     pub(super) request: ChatRequest,
 }
 
+impl Asked {
+    /// Asks what the flags say; of the line only its data.
+    pub(super) fn of_flags(request: ChatRequest) -> Self {
+        Self {
+            model: None,
+            wire: Wire::OpenAi,
+            request,
+        }
+    }
+}
+
 /// Reads a line that is a request: OpenAI's or Anthropic's batch line, bare `messages`, or a `prompt`.
 pub(super) fn request(mut fields: Map<String, Value>) -> Result<Asked, Error> {
     // batch lines have no `messages` or `prompt` of their own; rows of data may well have a `body`

@@ -8,7 +8,7 @@ use std::{
 };
 
 use antiphon_core::job::{Beginning, RawRow, Source};
-use antiphon_store::sources::{self, Format, LineSource};
+use antiphon_store::sources::{self, Documents, Format, LineSource};
 use tempfile::{TempDir, TempPath};
 
 use super::RunError;
@@ -20,11 +20,16 @@ pub enum Input {
     File(PathBuf),
     /// The standard input.
     Stdin,
+    /// Files of which each is a row, `{"id": PATH, "text": CONTENT}`; a `.jsonl` file holds such a row a line.
+    Documents(Vec<PathBuf>),
 }
 
 impl Input {
     /// The format: what was asked for, else by extension, else JSON Lines for stdin.
     pub(super) fn format(&self, asked: Option<&str>) -> Result<Format, RunError> {
+        if let Self::Documents(files) = self {
+            check_documents(files)?;
+        }
         if let Self::File(path) = self
             && !path.exists()
         {
@@ -34,7 +39,7 @@ impl Input {
         let known = known.join(", ");
         let extension = match self {
             Self::File(path) => path.extension().and_then(|extension| extension.to_str()),
-            Self::Stdin => Some("jsonl"),
+            Self::Stdin | Self::Documents(_) => Some("jsonl"),
         };
         match (asked, extension) {
             (Some(name), _) => sources::format(name).ok_or_else(|| {
@@ -68,6 +73,19 @@ impl Input {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Stdin => "stdin".to_owned(),
+            Self::Documents(files) => match files.as_slice() {
+                [file] => file.display().to_string(),
+                files => format!("one of {} files", files.len()),
+            },
+        }
+    }
+
+    /// The files that are read.
+    pub(super) fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::File(path) => std::slice::from_ref(path),
+            Self::Stdin => &[],
+            Self::Documents(files) => files,
         }
     }
 
@@ -78,32 +96,29 @@ impl Input {
 
     /// Opens it.
     pub(super) fn open(&self) -> Result<Box<dyn Source>, RunError> {
-        let (stream, length) = self.stream()?;
+        let (stream, length) = match self {
+            Self::Documents(files) => return Ok(Box::new(Documents::new(files))),
+            Self::Stdin => stdin(),
+            Self::File(path) => open_file(path)?,
+        };
         Ok(Box::new(LineSource::new(stream, length)))
     }
 
-    fn stream(&self) -> Result<(Box<dyn Read + Send>, Option<u64>), RunError> {
-        let path = match self {
-            Self::Stdin => return Ok((Box::new(io::stdin()), None)),
-            Self::File(path) => path,
-        };
-        let file = File::open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => missing(path),
-            _ => self.unreadable(&error),
-        })?;
-        let meta = file.metadata().map_err(|error| self.unreadable(&error))?;
-        if meta.is_dir() {
-            return Err(RunError::usage(format!("{} is a folder", path.display())));
-        }
-        let length = meta.is_file().then_some(meta.len());
-        Ok((Box::new(file), length))
-    }
-
-    /// Counts its rows from a byte on, `most` at most; `None` where it cannot be read a second time.
-    pub(super) fn count_rows(&self, from: u64, most: u64) -> Option<u64> {
+    /// The number of its rows, of which `read` end at a byte; those beyond `most` need not be counted. `None` where it
+    /// cannot be read a second time.
+    pub(super) fn count_rows(&self, read: u64, end: u64, most: u64) -> Option<u64> {
         match self {
             Self::File(path) if !self.reads_once() => {
-                sources::count_rows(File::open(path).ok()?, from, most).ok()
+                let most = most.saturating_sub(read);
+                let rest = sources::count_rows(File::open(path).ok()?, end, most).ok()?;
+                Some(read + rest)
+            }
+            Self::Documents(files) => {
+                let rows = files.iter().map(|file| match Documents::holds_lines(file) {
+                    true => sources::count_rows(File::open(file).ok()?, 0, most).ok(),
+                    false => Some(1),
+                });
+                rows.sum()
             }
             _ => None,
         }
@@ -114,7 +129,47 @@ impl Input {
         match self {
             Self::Stdin => true,
             Self::File(path) => std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()),
+            Self::Documents(_) => false,
         }
+    }
+}
+
+type Stream = (Box<dyn Read + Send>, Option<u64>);
+
+fn stdin() -> Stream {
+    (Box::new(io::stdin()), None)
+}
+
+fn open_file(path: &Path) -> Result<Stream, RunError> {
+    let unreadable =
+        |error: &io::Error| RunError::usage(format!("cannot read {}: {error}", path.display()));
+    let file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => missing(path),
+        _ => unreadable(&error),
+    })?;
+    let meta = file.metadata().map_err(|error| unreadable(&error))?;
+    if meta.is_dir() {
+        return Err(RunError::usage(format!("{} is a folder", path.display())));
+    }
+    let length = meta.is_file().then_some(meta.len());
+    Ok((Box::new(file), length))
+}
+
+/// Refuses documents that cannot be read, or not again by a run that goes on.
+pub(crate) fn check_documents(files: &[PathBuf]) -> Result<(), RunError> {
+    for path in files {
+        let (_, length) = open_file(path)?;
+        if length.is_none() {
+            let message = format!("{} is not a file but a pipe or device", path.display());
+            let hint = "write the text to a file first: a command that goes on reads it again";
+            return Err(RunError::usage(message).with_hint(hint));
+        }
+    }
+    match files.is_empty() {
+        true => Err(RunError::usage(
+            "there are no documents; name at least one file",
+        )),
+        false => Ok(()),
     }
 }
 
@@ -159,7 +214,10 @@ impl Spool {
         let folder = folder.or(temporary.as_ref().map(TempDir::path));
         let mut file =
             tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(failed)?;
-        let (mut stream, _) = input.stream()?;
+        let (mut stream, _) = match input {
+            Input::File(path) => open_file(path)?,
+            Input::Stdin | Input::Documents(_) => stdin(),
+        };
         io::copy(&mut stream, &mut file).map_err(failed)?;
         // one name: what a killed run leaves behind, the next one writes over
         let path = file.path().with_file_name("input.spool");

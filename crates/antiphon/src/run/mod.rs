@@ -1,8 +1,10 @@
 //! `antiphon run`: a file of requests in, one line for each out.
 
+mod feed;
 mod input;
 mod output;
 mod plan;
+mod readable;
 mod report;
 mod resume;
 mod strict;
@@ -26,6 +28,7 @@ use crate::{
     session::{Session, SessionOptions},
 };
 
+pub use crate::lines::{Analysis, Variant};
 pub use input::Input;
 pub use output::Output;
 pub use report::{Latency, Report};
@@ -46,6 +49,12 @@ pub struct RunOptions {
     pub model: Option<String>,
     /// Template of the user message.
     pub prompt: Option<String>,
+    /// Ways to ask every row, in place of `model` and `prompt`: each row is answered once for each of them. Row `i` of the
+    /// input becomes the lines `i * variants.len()` and following.
+    pub variants: Vec<Variant>,
+    /// What is asked about every row, which then is a document with a `text`, in place of a prompt and a schema. The output
+    /// carries the document without its text as `input`.
+    pub analysis: Option<Analysis>,
     /// Template of the system message.
     pub system: Option<String>,
     /// JSON Schema of every answer.
@@ -58,7 +67,7 @@ pub struct RunOptions {
     pub cache_dir: Option<PathBuf>,
     /// Order of the output.
     pub order: Order,
-    /// Rows to read at most.
+    /// Rows of the input to read at most.
     pub limit: Option<u64>,
     /// Time for the whole run.
     pub deadline: Option<Duration>,
@@ -121,7 +130,7 @@ impl std::error::Error for RunError {}
 pub struct PreparedRun {
     job: Job,
     deadline: Option<Duration>,
-    input: Input,
+    feed: feed::Feed,
     limit: Option<u64>,
     watch: RunWatch,
     /// What the user should be told before the first call.
@@ -165,16 +174,15 @@ impl RunWatch {
     }
 
     /// A run that stopped early has not read all of its input. How many rows wait in the rest is counted.
-    async fn count_the_rest(&self, input: Input, limit: Option<u64>) {
+    async fn count_the_rest(&self, feed: feed::Feed, limit: Option<u64>) {
         let read = self.progress.snapshot();
         if read.is_exact {
             return;
         }
-        let most = limit.unwrap_or(u64::MAX).saturating_sub(read.planned);
-        let rest = tokio::task::spawn_blocking(move || input.count_rows(read.read_bytes, most));
+        let all = tokio::task::spawn_blocking(move || feed.count_rows(&read, limit));
         // an input that is gone by now leaves what was judged by the share that was read
-        if let Ok(Some(rest)) = rest.await {
-            self.progress.counted(read.planned + rest);
+        if let Ok(Some(all)) = all.await {
+            self.progress.counted(all);
         }
     }
 
@@ -238,7 +246,7 @@ impl PreparedRun {
         if let Some(deadline) = deadline {
             deadline.abort();
         }
-        watch.count_the_rest(self.input, self.limit).await;
+        watch.count_the_rest(self.feed, self.limit).await;
         let progress = watch.progress();
         let mut notes: Vec<String> = self
             .lines

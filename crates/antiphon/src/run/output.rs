@@ -12,7 +12,7 @@ use antiphon_store::{
     sinks::{FileSink, Standing, StreamSink},
 };
 
-use super::{Input, RunError, terminal::HarmlessJson};
+use super::{Input, RunError, readable::Readable, terminal::HarmlessJson};
 
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +21,15 @@ pub enum Output {
     File(PathBuf),
     /// The standard output.
     Stdout,
+    /// The standard output, as a person reads it: a block a row.
+    Readable,
 }
 
 impl Output {
     /// The state folder that belongs to it: a file has one, a stream or device has nothing to go on from.
     pub fn state_folder(&self) -> Option<PathBuf> {
         match self {
-            Self::Stdout => None,
+            Self::Stdout | Self::Readable => None,
             Self::File(path) if is_special(path) => None,
             Self::File(path) => {
                 let mut name = path.as_os_str().to_owned();
@@ -55,9 +57,7 @@ impl Output {
                 path.display()
             )));
         }
-        if let Input::File(input) = input
-            && same_file(input, path)
-        {
+        if input.files().iter().any(|input| same_file(input, path)) {
             return Err(RunError::usage("input and output are the same file"));
         }
         let folder = path
@@ -96,7 +96,7 @@ impl Output {
         let mut told = Vec::new();
         let output = match self {
             Self::File(path) => Some(path.as_path()),
-            Self::Stdout => None,
+            Self::Stdout | Self::Readable => None,
         };
         let output = output.filter(|path| path.is_file());
         let state = state.filter(|folder| holds_ledger(folder));
@@ -126,6 +126,7 @@ impl Output {
         must_rebuild: bool,
     ) -> Result<Box<dyn Sink>, RunError> {
         let path = match self {
+            Self::Readable => return Ok(Box::new(StreamSink::new(Readable(io::stdout())))),
             Self::Stdout if io::stdout().is_terminal() => {
                 return Ok(Box::new(StreamSink::new(HarmlessJson(io::stdout()))));
             }
@@ -160,7 +161,7 @@ impl Output {
     /// Proves that the output can be written before anything is paid for.
     pub(super) fn try_writing(&self) -> Result<(), RunError> {
         match self {
-            Self::Stdout => io::stdout().flush().map_err(|error| {
+            Self::Stdout | Self::Readable => io::stdout().flush().map_err(|error| {
                 RunError::of_system(format!("stdout cannot be written: {error}"), &error)
             }),
             Self::File(path) => {

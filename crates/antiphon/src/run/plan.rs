@@ -12,6 +12,7 @@ use antiphon_store::{
 
 use super::{
     Input, PreparedRun, RunError, RunOptions, RunWatch,
+    feed::Feed,
     input::{Peeked, Spool},
     output::holds_ledger,
     resume::{self, Plan},
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     Config, Template,
     env::Lookup,
-    lines::{Lines, LinesConfig},
+    lines::{Lines, LinesConfig, Way, Ways, row_word},
     session::Session,
 };
 
@@ -80,10 +81,14 @@ pub(super) fn prepare(
         session.clone(),
     ));
     let spool = spool_twice_read(&mut options, state.as_ref())?;
-    let source = peek_and_check(&options.input, &lines, options.limit)?;
-    let config = job_config(&options, format.rows);
+    let feed = Feed {
+        input: options.input.clone(),
+        times: u32::try_from(options.variants.len().max(1)).unwrap_or(u32::MAX),
+    };
+    let config = job_config(&options, &feed, format.rows);
+    let source = peek_and_check(&feed, &lines, config.limit)?;
     if options.strict {
-        strict::refuse_bad_lines(&options.input, &lines, &config)?;
+        strict::refuse_bad_lines(&feed, &lines, &config)?;
     }
 
     let mut notes = session.cache_notes();
@@ -96,11 +101,12 @@ pub(super) fn prepare(
         Some(state) => state,
         None => open_state(state_folder)?,
     };
-    let standing = find_standing(&options, &session, &config, &state, &mut notes)?;
+    let standing = find_standing(&options, &feed, &session, &config, &state, &mut notes)?;
     let source = match source {
         Some(source) => source,
-        None => options.input.open()?,
+        None => feed.open()?,
     };
+    let limit = config.limit;
     let progress = Arc::new(Progress::default());
     let job = Job {
         source,
@@ -117,8 +123,8 @@ pub(super) fn prepare(
     Ok(PreparedRun {
         job,
         deadline: options.deadline,
-        input: options.input,
-        limit: options.limit,
+        feed,
+        limit,
         watch: RunWatch {
             progress,
             session,
@@ -143,6 +149,7 @@ struct Standing {
 
 fn find_standing(
     options: &RunOptions,
+    feed: &Feed,
     session: &Session,
     config: &JobConfig,
     state: &State,
@@ -151,14 +158,18 @@ fn find_standing(
     let mut ledger = open_ledger(state, notes)?;
     let plan = Plan::new(options, session);
     let changed = plan.changed_since_last(&ledger)?;
+    let word = row_word(options.analysis.as_ref());
+    let compare = |ledger: &SqliteLedger, seen: &mut DiskSeen| {
+        resume::compare(feed, word, ledger, config, &changed, seen)
+    };
     let mut seen = DiskSeen::new(state.dir.path());
-    let mut compared = resume::compare(&options.input, &ledger, config, &changed, &mut seen);
+    let mut compared = compare(&ledger, &mut seen);
     if compared.is_err() && ledger.is_broken() {
         // the survey is the first to read it all
         drop(ledger);
         ledger = open_ledger(state, notes)?;
         seen = DiskSeen::new(state.dir.path());
-        compared = resume::compare(&options.input, &ledger, config, &changed, &mut seen);
+        compared = compare(&ledger, &mut seen);
     }
     let mut resumed = compared?;
     notes.extend(resumed.told.take());
@@ -224,17 +235,20 @@ fn spool_twice_read(
 /// Does the plan fit the first row that is a request? A source that can be read only once is handed back with the rows
 /// that were looked at still in it.
 fn peek_and_check(
-    input: &Input,
+    feed: &Feed,
     lines: &Lines,
     limit: Option<u64>,
 ) -> Result<Option<Box<dyn Source>>, RunError> {
-    let mut peeked = Peeked::new(input.open()?);
+    let mut peeked = Peeked::new(feed.open()?);
     let mut bytes = 0;
-    for _ in 0..limit.unwrap_or(u64::MAX).min(MOST_PEEKED_ROWS) {
-        let row = peeked.look_on().map_err(|error| input.unreadable(&error))?;
+    let most = feed.rows(MOST_PEEKED_ROWS);
+    for _ in 0..limit.unwrap_or(u64::MAX).min(most) {
+        let row = peeked.look_on().map_err(|error| feed.unreadable(&error))?;
         let Some(row) = row else { break };
         let fits = lines.check_first(row);
-        if fits.map_err(|error| RunError::usage(error.to_string()))? {
+        let fits = fits.map_err(|error| RunError::usage(error.to_string()))?;
+        // a row tells about every way to ask it
+        if fits && (row.index + 1).is_multiple_of(feed.times.into()) {
             break;
         }
         bytes += row.text.as_ref().map_or(0, |text| text.len());
@@ -242,7 +256,8 @@ fn peek_and_check(
             break;
         }
     }
-    Ok(input
+    Ok(feed
+        .input
         .reads_once()
         .then(|| Box::new(peeked) as Box<dyn Source>))
 }
@@ -255,16 +270,32 @@ fn lines_config(options: &RunOptions, rows: Rows) -> Result<LinesConfig, RunErro
             .map_err(RunError::usage),
     };
     let schema =
-        match &options.schema {
-            None => None,
-            Some(json) => Some(Schema::new(json.clone()).map_err(|error| {
+        match (&options.analysis, &options.schema) {
+            (Some(analysis), _) => Some(analysis.schema()),
+            (None, None) => None,
+            (None, Some(json)) => Some(Schema::new(json.clone()).map_err(|error| {
                 RunError::usage(format!("--schema is not a JSON Schema: {error}"))
             })?),
         };
+    let variants = options.variants.iter().map(|variant| {
+        Ok(Way {
+            name: Some(variant.name.clone()),
+            model: variant.model.clone(),
+            prompt: template("--prompt", &variant.prompt)?,
+        })
+    });
+    let variants: Vec<Way> = variants.collect::<Result<_, RunError>>()?;
+    let ways = match variants.is_empty() {
+        true => Ways::one(
+            options.model.clone(),
+            template("--prompt", &options.prompt)?,
+        ),
+        false => Ways::several(variants),
+    };
     Ok(LinesConfig {
         rows,
-        model: options.model.clone(),
-        prompt: template("--prompt", &options.prompt)?,
+        ways,
+        analysis: options.analysis.clone(),
         system: template("--system", &options.system)?,
         params: options.params.clone(),
         schema,
@@ -272,18 +303,18 @@ fn lines_config(options: &RunOptions, rows: Rows) -> Result<LinesConfig, RunErro
     })
 }
 
-fn job_config(options: &RunOptions, rows: Rows) -> JobConfig {
+fn job_config(options: &RunOptions, feed: &Feed, rows: Rows) -> JobConfig {
     let concurrency = options
         .session
         .concurrency
         .map_or(ADAPTIVE_CONCURRENCY, u32::from);
     JobConfig {
         order: options.order,
-        limit: options.limit,
+        limit: options.limit.map(|limit| feed.rows(limit)),
         retry_failed: options.retry_failed,
         max_error_rate: options.max_error_rate,
         share_equal_rows: options.session.coalesce,
-        include_input: options.include_input,
+        include_input: options.include_input || options.analysis.is_some(),
         input_is_json: rows == Rows::Json,
         window_rows: concurrency.saturating_mul(2).max(LEAST_WINDOW),
     }

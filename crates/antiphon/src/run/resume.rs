@@ -6,7 +6,7 @@ use antiphon_core::job::{Comparison, JobConfig, Settled, survey};
 use antiphon_store::{DiskSeen, SqliteLedger};
 use serde_json::Value;
 
-use super::{Input, RunError, RunOptions, plan::ledger_error};
+use super::{RunError, RunOptions, feed::Feed, plan::ledger_error};
 use crate::session::Session;
 
 /// Key of the ledger's note of what the last run's plan was.
@@ -42,6 +42,14 @@ impl Plan {
             (
                 "--ensemble",
                 ensemble.map(|ensemble| format!("{ensemble:?}")),
+            ),
+            (
+                "what is compared (prompts or models)",
+                (!options.variants.is_empty()).then(|| format!("{:?}", options.variants)),
+            ),
+            (
+                "what is asked of each document",
+                options.analysis.as_ref().map(|analysis| analysis.meaning()),
             ),
             ("--samples", asked.samples.map(|number| number.to_string())),
         ];
@@ -107,7 +115,8 @@ impl Resumed {
 
 /// Compares input and plan with the last run's, and says what changed before the first call.
 pub(super) fn compare(
-    input: &Input,
+    feed: &Feed,
+    row_word: &str,
     ledger: &SqliteLedger,
     config: &JobConfig,
     changed: &[&str],
@@ -133,14 +142,14 @@ pub(super) fn compare(
                 .to_owned(),
         ));
     }
-    let mut source = input.open()?;
+    let mut source = feed.open()?;
     let checkpoint = ledger.last_checkpoint().map_err(ledger_error)?;
     let survey =
         survey(&mut *source, ledger, config, seen, checkpoint.rows).map_err(ledger_error)?;
     if let Comparison::Changed { line } = survey.comparison {
         let what = line.map_or_else(
             || "the input ends earlier than in the last run".to_owned(),
-            |line| format!("the input changed from line {line} on"),
+            |line| format!("the input changed from {row_word} {line} on"),
         );
         return Ok(Resumed {
             comparison: survey.comparison,

@@ -6,7 +6,7 @@ use antiphon_core::{
 };
 use antiphon_store::DiskSeen;
 
-use super::{Input, RunError, plan::ledger_error};
+use super::{RunError, feed::Feed, plan::ledger_error};
 use crate::lines::Lines;
 
 /// Bad lines that are named.
@@ -14,21 +14,18 @@ const MOST_BAD_LINES: usize = 10;
 
 /// Reads all of the input and refuses it when any line is bad.
 pub(super) fn refuse_bad_lines(
-    input: &Input,
+    feed: &Feed,
     lines: &Lines,
     config: &JobConfig,
 ) -> Result<(), RunError> {
-    let mut source = input.open()?;
+    let mut source = feed.open()?;
     let scratch = tempfile::tempdir()
         .map_err(|error| RunError::usage(format!("cannot make a temporary folder: {error}")))?;
     let mut seen = DiskSeen::new(scratch.path());
     let mut bad = Vec::new();
     let mut count = 0u64;
     let mut read = 0;
-    while let Some(row) = source
-        .next_row()
-        .map_err(|error| input.unreadable(&error))?
-    {
+    while let Some(row) = source.next_row().map_err(|error| feed.unreadable(&error))? {
         if config.limit.is_some_and(|limit| read >= limit) {
             break;
         }
