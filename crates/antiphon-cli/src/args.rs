@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Ask(Box<crate::commands::ask::AskArgs>),
     /// Ask the same about each of many documents: a summary, the sentiment, fields or a category
     Analyze(Box<crate::commands::analyze::AnalyzeArgs>),
+    /// Put the same rows to several prompts and models, and show what each gives
+    Compare(Box<crate::commands::compare::CompareArgs>),
     /// Ask several voters a question with given answers, and count
     Vote(Box<crate::commands::vote::VoteArgs>),
     /// Have files reviewed from several points of view

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         Command::Ask(ask) => commands::ask::run(&ask, &printer),
         Command::Review(review) => commands::review::run(&review, &printer),
         Command::Analyze(analyze) => commands::analyze::run(&analyze, &printer),
+        Command::Compare(compare) => commands::compare::run(&compare, &printer),
         Command::Vote(vote) => commands::vote::run(&vote, &printer),
         Command::Sim(sim) => commands::sim::run(sim, &printer),
         Command::Config(config) => commands::config::run(&config, &printer),

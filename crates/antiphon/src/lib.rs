@@ -57,6 +57,7 @@
 //! - [`run`]: a file of prompts to a file of answers, with a ledger, so that a crash costs nothing: what `antiphon run` does.
 //! - [`core`]: the heart, for layers, models and jobs of your own.
 
+pub mod compare;
 pub mod config;
 mod ensemble;
 pub mod env;

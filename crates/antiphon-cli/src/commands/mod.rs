@@ -3,6 +3,7 @@
 pub(crate) mod analyze;
 pub(crate) mod ask;
 pub(crate) mod asking;
+pub(crate) mod compare;
 pub(crate) mod config;
 pub(crate) mod job;
 pub(crate) mod pages;

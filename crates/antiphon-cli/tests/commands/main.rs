@@ -5,6 +5,7 @@ mod ask;
 mod ask_streamed;
 mod bad_lines;
 mod cache;
+mod compare;
 mod configuration;
 mod limits;
 mod names;

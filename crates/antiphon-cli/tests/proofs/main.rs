@@ -22,6 +22,7 @@ mod edits;
 mod failpoint;
 mod inputs;
 mod interrupt;
+mod jobs;
 mod limits;
 mod lock;
 mod outage;
