@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Analyze(Box<crate::commands::analyze::AnalyzeArgs>),
     /// Put the same rows to several prompts and models, and show what each gives
     Compare(Box<crate::commands::compare::CompareArgs>),
+    /// Make one text of many documents: ask about each, then combine the answers in a tree
+    MapReduce(Box<crate::commands::map_reduce::MapReduceArgs>),
     /// Ask several voters a question with given answers, and count
     Vote(Box<crate::commands::vote::VoteArgs>),
     /// Have files reviewed from several points of view

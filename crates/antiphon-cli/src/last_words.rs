@@ -2,7 +2,10 @@
 
 use std::{ffi::OsString, time::Duration};
 
-use antiphon::{core::job::StopReason, run::RunEnd};
+use antiphon::{
+    core::job::StopReason,
+    run::{Report, RunEnd},
+};
 
 use crate::{args::is_dash, commands::job::Job, job_args::SharingArgs, printer::Printer, words};
 
@@ -65,6 +68,18 @@ pub(crate) fn say(end: &RunEnd, job: &Job<'_>, printer: &Printer) {
     }
     line.push_str(&at_hand(end, &job.args.sharing));
     printer.say(&line);
+    printer.say(&what_it_took(report));
+    if let Some(bad) = &end.progress.first_bad_line {
+        let word = job.rows.trim_end_matches('s');
+        printer.say(&format!("the first bad {word}: {bad}"));
+    }
+    if let Some(next) = next_command(end, job) {
+        printer.say(&next);
+    }
+}
+
+/// Time, retries, tokens and cost.
+pub(crate) fn what_it_took(report: &Report) -> String {
     let retries: u64 = report.retries_by_kind.values().sum();
     let mut took = vec![words::duration(Duration::from_secs_f64(report.duration_s))];
     if retries > 0 {
@@ -78,14 +93,7 @@ pub(crate) fn say(end: &RunEnd, job: &Job<'_>, printer: &Printer) {
     }
     took.push(words::tokens(&report.usage));
     took.push("cost unknown".to_owned());
-    printer.say(&took.join(" · "));
-    if let Some(bad) = &end.progress.first_bad_line {
-        let word = job.rows.trim_end_matches('s');
-        printer.say(&format!("the first bad {word}: {bad}"));
-    }
-    if let Some(next) = next_command(end, job) {
-        printer.say(&next);
-    }
+    took.join(" · ")
 }
 
 /// Rows that cost nothing, where they came from, and what that has saved.
@@ -147,7 +155,7 @@ fn next_command(end: &RunEnd, job: &Job<'_>) -> Option<String> {
 }
 
 /// The command as it was typed, quoted for a shell. `--fresh` is left out: it would begin anew.
-fn this_command(extra: Option<&str>) -> String {
+pub(crate) fn this_command(extra: Option<&str>) -> String {
     let words: Vec<OsString> = std::env::args_os()
         .filter(|word| word != "--fresh")
         .chain(extra.map(OsString::from))

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Command::Review(review) => commands::review::run(&review, &printer),
         Command::Analyze(analyze) => commands::analyze::run(&analyze, &printer),
         Command::Compare(compare) => commands::compare::run(&compare, &printer),
+        Command::MapReduce(args) => commands::map_reduce::run(&args, &printer),
         Command::Vote(vote) => commands::vote::run(&vote, &printer),
         Command::Sim(sim) => commands::sim::run(sim, &printer),
         Command::Config(config) => commands::config::run(&config, &printer),

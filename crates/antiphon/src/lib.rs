@@ -62,6 +62,7 @@ pub mod config;
 mod ensemble;
 pub mod env;
 mod lines;
+pub mod map_reduce;
 pub mod patterns;
 pub mod run;
 pub mod session;

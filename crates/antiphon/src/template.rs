@@ -52,6 +52,12 @@ impl Template {
         })
     }
 
+    /// Whether it names this field.
+    pub fn names(&self, field: &str) -> bool {
+        let names = |path: &String| path.split('.').next() == Some(field);
+        self.fields.iter().any(names)
+    }
+
     /// Renders the template over a row's fields. A null field counts as missing, so `default()` accepts it.
     ///
     /// # Errors

@@ -34,6 +34,7 @@ const SHOWN_CHARS: usize = 100;
 
 /// Arguments of `antiphon compare`.
 #[derive(Args, Debug)]
+#[command(mut_arg("json", |json| json.help("Print the comparison as JSON in place of the table, and the report on stderr in place of the summary")))]
 #[command(after_help = "\
 Examples:
   antiphon compare examples/questions.jsonl --prompt '{{ question }}' -m sim/a -m sim/b

@@ -154,7 +154,7 @@ fn exit_code(end: &RunEnd) -> Exit {
 }
 
 /// Raises the limit of open files, and explains where that is not enough.
-fn allow_files(concurrency: u32, printer: &Printer) {
+pub(crate) fn allow_files(concurrency: u32, printer: &Printer) {
     let needed = u64::from(concurrency) + OTHER_FILES;
     if let Ok(allowed) = rlimit::increase_nofile_limit(u64::MAX)
         && allowed < needed

@@ -6,6 +6,7 @@ pub(crate) mod asking;
 pub(crate) mod compare;
 pub(crate) mod config;
 pub(crate) mod job;
+pub(crate) mod map_reduce;
 pub(crate) mod pages;
 pub(crate) mod params;
 pub(crate) mod review;

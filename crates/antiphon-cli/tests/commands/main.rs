@@ -8,6 +8,7 @@ mod cache;
 mod compare;
 mod configuration;
 mod limits;
+mod map_reduce;
 mod names;
 mod other_commands;
 mod outputs;

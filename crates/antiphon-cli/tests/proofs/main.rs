@@ -25,6 +25,7 @@ mod interrupt;
 mod jobs;
 mod limits;
 mod lock;
+mod map_reduce;
 mod outage;
 mod reasks;
 mod rejected;

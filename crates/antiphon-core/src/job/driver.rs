@@ -243,7 +243,7 @@ async fn answer_row(
             let outcome = Outcome::answered(&head, &answer, schema.as_ref());
             (outcome, head.receipt)
         }
-        Err(error) => match stop_reason(&error) {
+        Err(error) => match StopReason::of(&error) {
             // the row stays pending: it has no line, and the next run sends it
             Some(reason) => return stop.drain(reason),
             None if error.kind() == ErrorKind::Stopped => return,
@@ -256,19 +256,6 @@ async fn answer_row(
         outcome,
         receipt: Some(Receipt::new((receipt, place))),
     });
-}
-
-/// Errors that are not the row's own.
-fn stop_reason(error: &Error) -> Option<StopReason> {
-    if !error.stops_the_run() {
-        return None;
-    }
-    let reason = match error.kind() {
-        ErrorKind::Auth | ErrorKind::QuotaExhausted => StopReason::Account,
-        ErrorKind::RateLimited => StopReason::WaitTooLong,
-        _ => StopReason::Unreachable,
-    };
-    Some(reason(error.clone()))
 }
 
 /// Drains the job when its time is up.

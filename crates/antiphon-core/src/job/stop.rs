@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::Error;
+use crate::{Error, ErrorKind};
 
 /// Why a job stopped early. Rows that were not finished stay pending.
 #[derive(Clone, Debug)]
@@ -30,6 +30,21 @@ pub enum StopReason {
     OutputClosed,
     /// The input cannot be read on.
     Input(String),
+}
+
+impl StopReason {
+    /// Why a call's error ends the whole job, where it does: it is not the row's own.
+    pub fn of(error: &Error) -> Option<Self> {
+        if !error.stops_the_run() {
+            return None;
+        }
+        let reason = match error.kind() {
+            ErrorKind::Auth | ErrorKind::QuotaExhausted => Self::Account,
+            ErrorKind::RateLimited => Self::WaitTooLong,
+            _ => Self::Unreachable,
+        };
+        Some(reason(error.clone()))
+    }
 }
 
 /// The switch that drains a job: nothing new is sent, what is in flight is waited for.

@@ -180,3 +180,22 @@ async fn prompts_and_models_may_be_the_callers_own() {
     );
     assert_eq!(reducer.asked().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn equal_pieces_are_samples_of_their_own_wherever_others_stand() {
+    let model = echoing();
+    let text = |text: &str| Document::new(text, text);
+    let documents = [text("a"), text("b"), text("a"), text("a")];
+    let reduce = reducing(&model);
+    assert_eq!(reduce.map_calls(&documents).unwrap(), 4);
+    assert!(model.asked().is_empty(), "nothing is sent to count them");
+    reduce.run(&documents).await.unwrap();
+    let samples = |of: &str| -> Vec<u32> {
+        let asked = model.asked();
+        let maps = asked.iter().filter(|request| is_map(request));
+        maps.filter(|request| blocks(request) == [of])
+            .map(|request| request.sample)
+            .collect()
+    };
+    assert_eq!((samples("a"), samples("b")), (vec![0, 1, 2], vec![0]));
+}

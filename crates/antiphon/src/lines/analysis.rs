@@ -62,7 +62,7 @@ impl Analysis {
 ///
 /// # Errors
 /// There is no text.
-fn document(mut fields: Map<String, Value>) -> Result<Document, Error> {
+pub(crate) fn document(mut fields: Map<String, Value>) -> Result<Document, Error> {
     let text = match fields.shift_remove(TEXT) {
         Some(Value::String(text)) => text,
         None | Some(Value::Null) => {

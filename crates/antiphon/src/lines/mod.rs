@@ -1,7 +1,7 @@
 //! Lines of input: what they ask, and the calls they become.
 
 mod analysis;
-mod shapes;
+pub(crate) mod shapes;
 mod ways;
 
 use std::{
@@ -22,6 +22,7 @@ use crate::{
     template::{Template, TemplateError},
 };
 pub use analysis::Analysis;
+pub(crate) use analysis::document;
 use shapes::Asked;
 pub use ways::Variant;
 pub(crate) use ways::{Way, Ways};

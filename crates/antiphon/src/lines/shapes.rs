@@ -93,7 +93,7 @@ pub(super) fn id_text(value: &Value) -> Option<String> {
 }
 
 /// A line's id under this name, if it has one.
-pub(super) fn id(fields: &Map<String, Value>, name: &str) -> Result<Option<String>, Error> {
+pub(crate) fn id(fields: &Map<String, Value>, name: &str) -> Result<Option<String>, Error> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match id_text(value) {
@@ -108,7 +108,7 @@ pub(super) fn invalid(message: impl Into<String>) -> Error {
 }
 
 /// The object of a line. serde counts every line as its first, so only the column is told.
-pub(super) fn object_of_line(text: &str) -> Result<Map<String, Value>, Error> {
+pub(crate) fn object_of_line(text: &str) -> Result<Map<String, Value>, Error> {
     match serde_json::from_str(text) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(invalid("this is JSON, but not an object")),

@@ -1,9 +1,9 @@
 //! `antiphon run`: a file of requests in, one line for each out.
 
 mod feed;
-mod input;
-mod output;
-mod plan;
+pub(crate) mod input;
+pub(crate) mod output;
+pub(crate) mod plan;
 mod readable;
 mod report;
 mod resume;
@@ -95,7 +95,7 @@ pub struct RunError {
 }
 
 impl RunError {
-    fn usage(message: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             hint: None,
@@ -104,14 +104,14 @@ impl RunError {
     }
 
     /// The operating system refused; the message is about that.
-    fn of_system(message: impl Into<String>, error: &std::io::Error) -> Self {
+    pub(crate) fn of_system(message: impl Into<String>, error: &std::io::Error) -> Self {
         Self {
             is_of_disk: antiphon_store::is_of_disk(error),
             ..Self::usage(message)
         }
     }
 
-    fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }

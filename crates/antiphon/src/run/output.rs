@@ -101,19 +101,7 @@ impl Output {
         let output = output.filter(|path| path.is_file());
         let state = state.filter(|folder| holds_ledger(folder));
         for path in output.into_iter().chain(state) {
-            let aside = (1..)
-                .map(|number| {
-                    let mut name = path.as_os_str().to_owned();
-                    name.push(format!(".old-{number}"));
-                    PathBuf::from(name)
-                })
-                .find(|aside| !aside.exists())
-                .unwrap_or_default();
-            fs::rename(path, &aside).map_err(|error| {
-                let message = format!("cannot move {} aside: {error}", path.display());
-                RunError::of_system(message, &error)
-            })?;
-            told.push(format!("{} is now {}", path.display(), aside.display()));
+            told.push(put_aside(path)?);
         }
         Ok(told)
     }
@@ -178,6 +166,23 @@ impl Output {
     }
 }
 
+/// Gives a file or folder another name, and says which.
+pub(crate) fn put_aside(path: &Path) -> Result<String, RunError> {
+    let aside = (1..)
+        .map(|number| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!(".old-{number}"));
+            PathBuf::from(name)
+        })
+        .find(|aside| !aside.exists())
+        .unwrap_or_default();
+    fs::rename(path, &aside).map_err(|error| {
+        let message = format!("cannot move {} aside: {error}", path.display());
+        RunError::of_system(message, &error)
+    })?;
+    Ok(format!("{} is now {}", path.display(), aside.display()))
+}
+
 fn unwritable(path: &Path, error: &io::Error) -> RunError {
     RunError::of_system(format!("cannot write {}: {error}", path.display()), error)
 }
@@ -191,7 +196,7 @@ fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
+pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
     match (fs::canonicalize(a), fs::canonicalize(b)) {
         (Ok(a), Ok(b)) if a == b => true,
         _ => {

@@ -42,8 +42,8 @@ const RESERVED_PARAMS: [(&str, &str); 3] = [
 
 /// The state folder, locked; a temporary one goes with the run.
 #[derive(Debug)]
-pub(super) struct State {
-    dir: StateDir,
+pub(crate) struct State {
+    pub(crate) dir: StateDir,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -320,7 +320,7 @@ fn job_config(options: &RunOptions, feed: &Feed, rows: Rows) -> JobConfig {
     }
 }
 
-fn open_state(folder: Option<&Path>) -> Result<State, RunError> {
+pub(crate) fn open_state(folder: Option<&Path>) -> Result<State, RunError> {
     let (folder, temporary) = match folder {
         Some(folder) => (folder.to_owned(), None),
         None => {
@@ -350,7 +350,7 @@ fn open_ledger(state: &State, notes: &mut Vec<String>) -> Result<SqliteLedger, R
     Ok(ledger)
 }
 
-pub(super) fn ledger_error(error: Error) -> RunError {
+pub(crate) fn ledger_error(error: Error) -> RunError {
     RunError {
         is_of_disk: antiphon_store::is_disk_failure(&error),
         ..RunError::usage(error.to_string())

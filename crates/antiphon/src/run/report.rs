@@ -71,7 +71,7 @@ pub struct Latency {
 }
 
 impl Report {
-    pub(super) fn new(
+    pub(crate) fn new(
         progress: &ProgressSnapshot,
         metrics: &MetricsSnapshot,
         duration: Duration,

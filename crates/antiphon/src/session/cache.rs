@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use antiphon_core::{Fingerprint, layers::cache::CacheConfig};
+use antiphon_core::{
+    Fingerprint,
+    layers::cache::{CacheConfig, ResponseCache},
+};
 use antiphon_store::{Bounds, DiskCache};
 
 use super::Session;
@@ -17,6 +20,8 @@ use crate::{
 /// Where a session keeps answers, if it does.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
+    store: Option<Arc<dyn ResponseCache>>,
+    /// The same where it is the user's cache, which has things to say.
     disk: Option<Arc<DiskCache>>,
     /// Why there is no cache although one was asked for: told once.
     refused: std::sync::Mutex<Option<String>>,
@@ -31,14 +36,29 @@ impl Session {
     pub fn cache_dir(mut self, folder: impl AsRef<Path>) -> Self {
         let path = folder.as_ref().join(DiskCache::FILE);
         self.cache = match DiskCache::open(&path, Bounds::default()) {
-            Ok(disk) => Shelf {
-                disk: Some(Arc::new(disk)),
+            Ok(disk) => {
+                let disk = Arc::new(disk);
+                Shelf {
+                    store: Some(disk.clone()),
+                    disk: Some(disk),
+                    ..Shelf::default()
+                }
+            }
+            Err(error) => Shelf {
+                refused: std::sync::Mutex::new(Some(error.to_string())),
                 ..Shelf::default()
             },
-            Err(error) => Shelf {
-                disk: None,
-                refused: std::sync::Mutex::new(Some(error.to_string())),
-            },
+        };
+        self
+    }
+
+    /// Keeps valid answers in this store in place of a cache: what a job remembers of its calls. As with
+    /// [`Self::cache_dir`], models that have been resolved already are not changed.
+    #[must_use]
+    pub fn with_memory(mut self, store: Arc<dyn ResponseCache>) -> Self {
+        self.cache = Shelf {
+            store: Some(store),
+            ..Shelf::default()
         };
         self
     }
@@ -58,10 +78,10 @@ impl Session {
     /// How the answers of a target are kept. Their key covers all that decides about them: provider, base URL, model and
     /// request, and what the configuration says of the provider (wire format, version, headers, the simulator's seed).
     pub(super) fn cache_of(&self, target: &[String; 3]) -> Option<CacheConfig> {
-        let disk = self.cache.disk.clone()?;
+        let store = self.cache.store.clone()?;
         let mut parts = target.to_vec();
         parts.push(self.manner_of(&target[0]));
-        Some(CacheConfig::new(disk, move |request| {
+        Some(CacheConfig::new(store, move |request| {
             let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
             Fingerprint::of(&parts, request)
         }))

@@ -15,6 +15,14 @@ use super::{
 pub(super) const LEAST_ROOM: usize = 64;
 
 impl MapReduce {
+    /// How many map calls these documents take. Nothing is sent.
+    ///
+    /// # Errors
+    /// As [`Self::run`] where it refuses them before any call.
+    pub fn map_calls(&self, documents: &[Document]) -> Result<usize, MapReduceError> {
+        Ok(self.begin(documents, None)?.map_calls())
+    }
+
     pub(super) fn begin<'a>(
         &'a self,
         documents: &'a [Document],

@@ -1,12 +1,12 @@
 //! One run over a list of documents: map calls in a window, and reduce steps as soon as their texts are there.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::Semaphore;
 
 use crate::{
-    BoxFuture, ChatRequest, Error, ErrorKind, FinishReason, Reply, SharedModel,
+    BoxFuture, ChatRequest, Error, ErrorKind, Fingerprint, FinishReason, Reply, SharedModel,
     job::AttemptJournal, patterns::window,
 };
 
@@ -29,6 +29,8 @@ pub(super) struct Run<'a> {
     documents: &'a [Document],
     /// All pieces of all documents, in order, each with its document's index.
     pieces: Vec<(usize, Piece<'a>)>,
+    /// For each piece, how many before it give the same request: each of them is a call of its own.
+    samples: Vec<u32>,
     /// Map and reduce calls share them.
     permits: Semaphore,
     journal: Option<Arc<dyn AttemptJournal>>,
@@ -54,13 +56,26 @@ impl<'a> Run<'a> {
         pieces: Vec<(usize, Piece<'a>)>,
         journal: Option<Arc<dyn AttemptJournal>>,
     ) -> Self {
+        let mut seen: HashMap<Fingerprint, u32> = HashMap::new();
+        let samples = pieces.iter().map(|(_, piece)| {
+            let seen = seen
+                .entry(Fingerprint::of(&[], &config.map_request(piece)))
+                .or_default();
+            *seen += 1;
+            *seen - 1
+        });
         Self {
+            samples: samples.collect(),
             config,
             documents,
             pieces,
             permits: Semaphore::new(config.max_concurrent.get().min(Semaphore::MAX_PERMITS)),
             journal,
         }
+    }
+
+    pub(super) fn map_calls(&self) -> usize {
+        self.pieces.len()
     }
 
     /// One call, when its turn has come.
@@ -162,7 +177,8 @@ impl<'a> Run<'a> {
             let error = Error::new(ErrorKind::BadRequest, message);
             return (Err(error), Spent::default());
         }
-        let request = self.config.map_request(piece);
+        let mut request = self.config.map_request(piece);
+        request.sample = self.samples[index];
         let reply = self
             .ask(&self.config.map.model, request, &format!("map.{index}"))
             .await;

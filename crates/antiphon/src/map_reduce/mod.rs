@@ -1,0 +1,204 @@
+//! `antiphon map-reduce`: one text from many documents, as a job that remembers its calls.
+
+mod documents;
+mod memory;
+mod plan;
+mod target;
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use antiphon_core::{
+    ErrorKind,
+    job::{ProgressSnapshot, Stop, StopReason, drain_at_deadline},
+    layers::meter::Metrics,
+    patterns::{Document, MapReduce, MapReduceError, MapReduced, OnFailure},
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    Config,
+    env::Lookup,
+    run::{Report, RunError},
+    session::{Session, SessionOptions},
+};
+use memory::{Calls, Memory};
+use target::Target;
+
+/// What a map-reduce shall do: flags as they were meant.
+#[derive(Clone, Debug)]
+pub struct MapReduceOptions {
+    /// Files of which each is a document; a `.jsonl` file holds one a line.
+    pub files: Vec<PathBuf>,
+    /// Where the text goes; without one it is the caller's to show.
+    pub output: Option<PathBuf>,
+    /// The state folder, in place of `OUTPUT.antiphon`.
+    pub state: Option<PathBuf>,
+    /// Move earlier output and answers aside.
+    pub fresh: bool,
+    /// The model.
+    pub model: Option<String>,
+    /// The model of reduce steps, where it is another.
+    pub reduce_model: Option<String>,
+    /// What is done with each document: an instruction, or a template that names `text`.
+    pub map: Option<String>,
+    /// How answers are made one.
+    pub reduce: Option<String>,
+    /// JSON Schema of the last reduce step's answer.
+    pub schema: Option<Value>,
+    /// Parameters of every request.
+    pub params: Map<String, Value>,
+    /// The context window of the models, in tokens.
+    pub window_tokens: usize,
+    /// The output cap of every call.
+    pub max_output_tokens: Option<u64>,
+    /// Texts that a reduce step takes at most.
+    pub fan_in: Option<usize>,
+    /// What becomes of the whole when map calls fail.
+    pub on_failure: OnFailure,
+    /// Limits, provider and retries.
+    pub session: SessionOptions,
+    /// Time for the whole job.
+    pub deadline: Option<Duration>,
+}
+
+/// A map-reduce that is ready: everything was checked, nothing was sent.
+#[derive(Debug)]
+pub struct PreparedMapReduce {
+    pattern: MapReduce,
+    documents: Vec<Document>,
+    target: Target,
+    memory: Arc<Memory>,
+    deadline: Option<Duration>,
+    watch: MapReduceWatch,
+    /// What the user should be told before the first call.
+    pub notes: Vec<String>,
+    /// The folder of the memory, and its lock.
+    _state: crate::run::plan::State,
+}
+
+/// A view of a map-reduce from outside.
+#[derive(Clone, Debug)]
+pub struct MapReduceWatch {
+    session: Arc<Session>,
+    calls: Arc<Calls>,
+    /// Map calls of all documents; how many reduce calls follow is not known before.
+    map_calls: u64,
+    stop: Stop,
+    started: Instant,
+}
+
+/// How a map-reduce ended.
+#[derive(Debug)]
+pub struct MapReduceEnd {
+    /// The numbers; `total` and all that belongs to it counts calls.
+    pub report: Report,
+    /// Why it stopped early, where it did.
+    pub stopped: Option<StopReason>,
+    /// The text, or why there is none.
+    pub result: Result<MapReduced, MapReduceError>,
+    /// Why the text could not be written.
+    pub unwritten: Option<RunError>,
+    /// What the user should be told.
+    pub notes: Vec<String>,
+}
+
+impl PreparedMapReduce {
+    /// Checks everything that can be checked without sending: documents, windows, templates, models, keys, output, memory.
+    ///
+    /// # Errors
+    /// [`RunError`]; nothing was sent and nothing of the user's was changed.
+    pub fn new(
+        options: MapReduceOptions,
+        config: Config,
+        env: Lookup<'_>,
+    ) -> Result<Self, RunError> {
+        plan::prepare(options, config, env)
+    }
+
+    /// A view of it.
+    pub fn watch(&self) -> MapReduceWatch {
+        self.watch.clone()
+    }
+
+    /// Runs to the end, or until it is drained. Every call that was sent has been waited for, and its answer is kept.
+    pub async fn run(self) -> MapReduceEnd {
+        let watch = MapReduceWatch {
+            started: Instant::now(),
+            ..self.watch
+        };
+        let stop = watch.stop.clone();
+        let deadline = self
+            .deadline
+            .map(|deadline| tokio::spawn(drain_at_deadline(stop, deadline)));
+        let result = self.pattern.run(&self.documents).await;
+        watch.calls.settle().await;
+        if let Some(deadline) = deadline {
+            deadline.abort();
+        }
+        let mut end = MapReduceEnd {
+            report: watch.report(),
+            stopped: watch.stop.reason(),
+            result,
+            unwritten: None,
+            notes: self.memory.notes(),
+        };
+        if let Some(reduced) = end.reduced() {
+            let unwritten = self.target.write(&reduced.text).err();
+            end.report = watch.report_of(true);
+            end.unwritten = unwritten;
+        }
+        end
+    }
+}
+
+impl MapReduceEnd {
+    /// The result, where there is one. What was made while pieces were stopped is none: the next run does better.
+    pub fn reduced(&self) -> Option<&MapReduced> {
+        self.result.as_ref().ok().filter(|reduced| {
+            let pieces = reduced
+                .documents
+                .iter()
+                .flat_map(|document| &document.pieces);
+            let mut errors = pieces.filter_map(|piece| piece.as_ref().err());
+            errors.all(|error| error.kind() != ErrorKind::Stopped)
+        })
+    }
+}
+
+impl MapReduceWatch {
+    /// The report as it stands. `total` is what is known of the calls: before the end, reduce steps to come are not in it.
+    pub fn report(&self) -> Report {
+        self.report_of(false)
+    }
+
+    fn report_of(&self, is_done: bool) -> Report {
+        let told = self.calls.told();
+        let known = match is_done {
+            true => told.finished.total(),
+            false => told.asked.max(self.map_calls),
+        };
+        let progress = ProgressSnapshot {
+            planned: known,
+            expected: Some(known),
+            is_exact: is_done,
+            finished: told.finished,
+            ..ProgressSnapshot::default()
+        };
+        let metrics = self.session.metrics().snapshot();
+        Report::new(&progress, &metrics, self.started.elapsed())
+    }
+
+    /// What the calls have measured.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        self.session.metrics()
+    }
+
+    /// The switch that drains it.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+}
