@@ -29,17 +29,20 @@ use crate::{
 #[command(after_help = "\
 Examples:
   antiphon analyze README.md docs/ledger.md --summary -m sim/demo
-  antiphon analyze mails.jsonl --classify complaint,order,other -m openai/gpt-4o-mini -o classes.jsonl
-  antiphon analyze invoices/*.txt --extract number,date,total -m anthropic/claude-sonnet-4-5 -o fields.jsonl
+  antiphon analyze mails.jsonl --classify complaint,order -m openai/gpt-4o-mini -o kinds.jsonl
+  antiphon analyze bills/*.txt --extract number,date,total -m sim/demo -o fields.jsonl
 
-Each file is a document, known by its path. A .jsonl file holds a document a line, {\"id\": …, \"text\": …}, whose other
-fields are its metadata. The model sees the text alone, and answers at temperature 0.3 unless --param temperature says
-otherwise. A line comes out for each document, in their order: `custom_id` is the id, `antiphon.parsed` the result, and
-`input` the id and the metadata without the text. On a terminal, without -o, results are shown to be read.
+Each file is a document, known by its path. A .jsonl file holds a document a line, {\"id\": …,
+\"text\": …}, whose other fields are its metadata. The model sees the text alone, and answers at
+temperature 0.3 unless --param temperature says otherwise. A line comes out for each document,
+in their order: `custom_id` is the id, `antiphon.parsed` the result, and `input` the id and the
+metadata without the text. On a terminal, without -o, results are shown to be read.
 
-The same command again goes on where the last one stopped. Documents that have a result are never sent again.
+The same command again goes on where the last one stopped. Documents that have a result are
+never sent again.
 
-Exit codes: 0 all documents succeeded, 1 some failed, 2 nothing was sent, 3 stopped early, 130 interrupted.")]
+Exit codes: 0 all documents succeeded, 1 some failed, 2 nothing was sent, 3 stopped early, 130
+interrupted.")]
 pub(crate) struct AnalyzeArgs {
     /// Documents: text files, or .jsonl with one a line
     #[arg(required = true, value_name = "FILES", value_hint = clap::ValueHint::FilePath)]

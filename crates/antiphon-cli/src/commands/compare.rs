@@ -38,17 +38,20 @@ const SHOWN_CHARS: usize = 100;
 #[command(after_help = "\
 Examples:
   antiphon compare examples/questions.jsonl --prompt '{{ question }}' -m sim/a -m sim/b
-  antiphon compare mails.jsonl --prompt-file short.txt --prompt-file long.txt -m openai/gpt-4o-mini -o tried.jsonl
-  antiphon compare mails.jsonl --prompt-file ask.txt --schema answer.json -m openai/gpt-4o-mini -m anthropic/claude-sonnet-4-5
+  antiphon compare mails.jsonl --prompt-file a.txt --prompt-file b.txt -m sim/a -o tried.jsonl
+  antiphon compare rows.jsonl --prompt-file ask.txt --schema answer.json -m sim/a -m sim/b
 
-Every row is asked in every way: each prompt (--prompt first, then --prompt-file) with each model. The table has a line for
-each way; agreement is the share of rows with the same answer as the first way (the same text but for white space around it,
-with --schema the same value). The output has a line for each row and way, in that order; custom_id is the row's, a colon and
-the name of the way.
+Every row is asked in every way: each prompt (--prompt first, then --prompt-file) with each
+model. The table has a line for each way; agreement is the share of rows with the same answer as
+the first way (the same text but for white space around it, with --schema the same value). The
+output has a line for each row and way, in that order; custom_id is the row's, a colon and the
+name of the way.
 
-The same command again goes on where the last one stopped; a way that is added pays for itself alone.
+The same command again goes on where the last one stopped; a way that is added pays for itself
+alone.
 
-Exit codes: 0 all rows succeeded in every way, 1 some failed, 2 nothing was sent, 3 stopped early, 130 interrupted.")]
+Exit codes: 0 all rows succeeded in every way, 1 some failed, 2 nothing was sent, 3 stopped
+early, 130 interrupted.")]
 pub(crate) struct CompareArgs {
     /// File of rows or requests, .jsonl or .txt; - reads stdin
     #[arg(value_hint = clap::ValueHint::FilePath)]

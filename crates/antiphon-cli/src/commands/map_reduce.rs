@@ -35,19 +35,22 @@ const JSON_EVERY: Duration = Duration::from_secs(1);
 #[command(mut_arg("progress", |arg| arg.help("Progress on stderr: auto and plain are a line each 10 s, json is an object each second")))]
 #[command(after_help = "\
 Examples:
-  antiphon map-reduce README.md docs/*.md --map 'List what it promises.' --reduce 'Write one paragraph.' -m sim/demo
-  antiphon map-reduce mails.jsonl --map 'From {{ from }}: {{ text }}\\n\\nWhat is asked for?' -m openai/gpt-4o-mini -o asked.md
-  antiphon map-reduce reports/*.txt --window 128000 --schema findings.json -m sim/demo -o findings.json
+  antiphon map-reduce README.md docs/*.md --map 'List what it promises.' -m sim/demo
+  antiphon map-reduce mails.jsonl --map 'What does {{ from }} ask for? {{ text }}' -m sim/a -o o.md
+  antiphon map-reduce *.txt --window 128000 --schema findings.json -m sim/demo -o findings.json
 
-Each file is a document, known by its path. A .jsonl file holds a document a line, {\"id\": …, \"text\": …}, whose other
-fields are its metadata. A document that exceeds --window is split at headings, paragraphs, lines or sentences. The answers
-are reduced in a tree, in the order of the documents, so that no step exceeds the window either.
+Each file is a document, known by its path. A .jsonl file holds a document a line, {\"id\": …,
+\"text\": …}, whose other fields are its metadata. A document that exceeds --window is split at
+headings, paragraphs, lines or sentences. The answers are reduced in a tree, in the order of the
+documents, so that no step exceeds the window either.
 
-Every answer is kept in the state folder before the next step uses it: the same command again makes only the calls that are
-missing. Equal documents are calls of their own; equal reduce steps share one.
+Every answer is kept in the state folder before the next step uses it: the same command again
+makes only the calls that are missing. Equal documents are calls of their own; equal reduce
+steps share one.
 
-Exit codes: 0 the text is made of all documents, 1 some are missing in it or there is none because calls failed, 2 nothing
-was sent, 3 stopped early (key, account, unreachable, deadline, disk), 130 interrupted.")]
+Exit codes: 0 the text is made of all documents, 1 some are missing in it or there is none
+because calls failed, 2 nothing was sent, 3 stopped early (key, account, unreachable, deadline,
+disk), 130 interrupted.")]
 pub(crate) struct MapReduceArgs {
     /// Documents: text files, or .jsonl with one a line
     #[arg(required = true, value_name = "FILES", value_hint = clap::ValueHint::FilePath)]
@@ -247,7 +250,6 @@ fn progress_line(watch: &MapReduceWatch) -> String {
 
 /// The last words.
 fn say(end: &MapReduceEnd, args: &MapReduceArgs, printer: &Printer) {
-    end.notes.iter().for_each(|note| printer.say(note));
     let report = &end.report;
     let mut parts = Vec::new();
     if let Some(reduced) = end.reduced() {

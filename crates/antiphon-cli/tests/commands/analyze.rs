@@ -164,7 +164,7 @@ fn a_document_that_cannot_be_read_fails_alone_under_its_name() {
 #[test]
 fn what_makes_no_sense_is_refused_before_anything_is_sent() {
     let scratch = documents();
-    let cases: [(&[&str], &[&str]); 9] = [
+    let cases: [(&[&str], &[&str]); 10] = [
         (&["--summary"], &["<FILES>"]),
         (&["a.md"], &["--summary", "--classify"]),
         (
@@ -177,6 +177,10 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         ),
         (&[".", "--summary"], &[". is a folder"]),
         (&["/dev/null", "--summary"], &["/dev/null is not a file"]),
+        (
+            &["a.md", "--summary", "--param", "response_format={}"],
+            &["both say which shape"],
+        ),
         (&["a.md", "--extract", ""], &["field 0 has no name"]),
         (&["a.md", "--classify", "x,x"], &["`x` is given twice"]),
         (

@@ -275,7 +275,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
     scratch.write("none.jsonl", "\n");
     scratch.write("mine.md", "not written by antiphon");
     let before = scratch.names();
-    let cases: [(&[&str], &[&str]); 15] = [
+    let cases: [(&[&str], &[&str]); 16] = [
         (&[], &["<FILES>"]),
         (&["nope.md"], &["there is no file nope.md"]),
         (&["."], &[". is a folder"]),
@@ -288,6 +288,10 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         (
             &["a.md", "--window", "1100"],
             &["room for", "use a larger window"],
+        ),
+        (
+            &["a.md", "--param", "stream=true"],
+            &["--param stream cannot be set"],
         ),
         (&["a.md", "--fan-in", "1"], &["a fan-in of 1"]),
         (

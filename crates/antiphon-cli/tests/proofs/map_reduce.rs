@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use antiphon_testkit::{Antiphon, CrashDriver, Sandbox, Signal, Sim, kills, rows, seed};
+use antiphon_testkit::{
+    Antiphon, Cause, CrashDriver, FailPoint, Fault, Running, Sandbox, Signal, Sim, kills, rows,
+    seed, writes,
+};
 
 use crate::{inputs, sandbox};
 
@@ -132,4 +135,69 @@ fn a_signal_waits_for_what_is_in_flight_and_no_answer_is_lost() {
         assert_eq!(sim.settled().answered(), paid, "nothing is paid twice");
         assert_eq!(sandbox.read(&output), sandbox.read("uninterrupted.md"));
     }
+}
+
+/// Whatever write of the state folder or the output fails: nothing goes on that is not kept.
+#[test]
+fn a_disk_that_fails_stops_it_and_the_same_command_goes_on() {
+    let sandbox = sandbox();
+    documents(&sandbox, 40);
+    let sim = Sim::start(&sandbox, ["--latency", "5ms", "--jitter", "0.5"]);
+    let Some(failpoint) = FailPoint::compile(&sandbox) else {
+        println!("skipped: no C compiler");
+        return;
+    };
+    let folder = |name: &str| {
+        let folder = sandbox.path(name);
+        std::fs::create_dir(&folder).unwrap();
+        folder
+    };
+    let sound = folder("sound");
+    let run = command(&sandbox, &sim, "sound/out.md");
+    failpoint.before(run, &sound, None).run().exits(0);
+    let expected = sandbox.read("sound/out.md");
+    let paid = sim.settled().answered();
+    let all = failpoint.writes().len() as u64;
+
+    let times = writes(8).min(all);
+    let mut met = 0;
+    for (number, place) in (0..times)
+        .map(|index| 1 + index * (all - 1) / times.max(1))
+        .enumerate()
+    {
+        let cause = Cause::ALL[number % Cause::ALL.len()];
+        let name = format!("failing-{number}");
+        let below = folder(&name);
+        let output = format!("{name}/out.md");
+        sim.reset();
+        let run = command(&sandbox, &sim, &output);
+        let run = failpoint.before(run, &below, Some((Fault::From(place), cause)));
+        let mut running = run.start();
+        if running.until(Running::stands_still) {
+            met += 1;
+            let asked = sim.books().asked();
+            running.go_on();
+            let ended = running.wait();
+            // what is tidied up after the last answer was kept takes no text away
+            let text = match ended.code {
+                Some(0) => expected.as_str(),
+                Some(2 | 3) => "",
+                _ => panic!("write {place}: {ended:?}"),
+            };
+            assert_eq!(sandbox.read(&output), text, "write {place}");
+            assert!(
+                sim.settled().asked() <= asked + CONCURRENCY,
+                "calls went on after write {place} had failed"
+            );
+        }
+        command(&sandbox, &sim, &output).run().exits(0);
+        assert_eq!(sandbox.read(&output), expected);
+        let extra = sim.settled().answered() as i64 - paid as i64;
+        assert!(
+            extra <= CONCURRENCY as i64,
+            "write {place}: {extra} paid twice"
+        );
+    }
+    assert!(met > 0, "no write failed");
+    println!("{all} writes, {met} of them failed");
 }

@@ -1,7 +1,7 @@
 //! What a job of dependent calls remembers, and models whose calls outlast the interest in them.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -22,6 +22,7 @@ const FILE: &str = "calls.db";
 #[derive(Debug)]
 pub(super) struct Memory {
     disk: DiskCache,
+    path: PathBuf,
     stop: Stop,
 }
 
@@ -33,13 +34,20 @@ impl Memory {
 
     /// Opens or begins that of a folder.
     pub(super) fn open(folder: &Path, stop: Stop) -> Result<Self, Error> {
-        let disk = DiskCache::open(&folder.join(FILE), Bounds::unlimited())?;
-        Ok(Self { disk, stop })
+        let path = folder.join(FILE);
+        let disk = DiskCache::open(&path, Bounds::unlimited())?;
+        Ok(Self { disk, path, stop })
     }
 
-    /// What went wrong with the file, for people.
+    /// What was found when it was opened, for people: a damaged file was put aside, for instance.
     pub(super) fn notes(&self) -> Vec<String> {
         self.disk.take_notes()
+    }
+
+    /// Answers cannot be kept any more.
+    fn lost(&self, error: &Error) -> StopReason {
+        let message = format!("{} cannot be written: {error}", self.path.display());
+        StopReason::Disk(Error::new(error.kind(), message))
     }
 }
 
@@ -53,7 +61,7 @@ impl ResponseCache for Memory {
         Box::pin(async move {
             let kept = kept.await;
             if let Err(error) = &kept {
-                self.stop.drain(StopReason::Disk(error.clone()));
+                self.stop.drain(self.lost(error));
             }
             kept
         })

@@ -25,7 +25,7 @@ use crate::{
     run::{Report, RunError},
     session::{Session, SessionOptions},
 };
-use memory::{Calls, Memory};
+use memory::Calls;
 use target::Target;
 
 /// What a map-reduce shall do: flags as they were meant.
@@ -71,7 +71,6 @@ pub struct PreparedMapReduce {
     pattern: MapReduce,
     documents: Vec<Document>,
     target: Target,
-    memory: Arc<Memory>,
     deadline: Option<Duration>,
     watch: MapReduceWatch,
     /// What the user should be told before the first call.
@@ -102,8 +101,6 @@ pub struct MapReduceEnd {
     pub result: Result<MapReduced, MapReduceError>,
     /// Why the text could not be written.
     pub unwritten: Option<RunError>,
-    /// What the user should be told.
-    pub notes: Vec<String>,
 }
 
 impl PreparedMapReduce {
@@ -144,7 +141,6 @@ impl PreparedMapReduce {
             stopped: watch.stop.reason(),
             result,
             unwritten: None,
-            notes: self.memory.notes(),
         };
         if let Some(reduced) = end.reduced() {
             let unwritten = self.target.write(&reduced.text).err();

@@ -23,7 +23,7 @@ use crate::{
     env::Lookup,
     run::{
         RunError,
-        plan::{ledger_error, open_state},
+        plan::{ledger_error, open_state, refuse_reserved},
     },
     session::Session,
 };
@@ -36,6 +36,7 @@ pub(super) fn prepare(
     config: Config,
     env: Lookup<'_>,
 ) -> Result<PreparedMapReduce, RunError> {
+    refuse_reserved(&options.params, options.schema.is_some())?;
     let target = Target(options.output.clone());
     let state_folder = options.state.clone().or_else(|| target.state_folder());
     let state_folder = state_folder.as_deref();
@@ -70,13 +71,11 @@ pub(super) fn prepare(
     };
     let memory = Memory::open(state.dir.path(), stop.clone()).map_err(ledger_error)?;
     notes.extend(memory.notes());
-    let memory = Arc::new(memory);
-    let session = Arc::new(session().with_memory(memory.clone()));
+    let session = Arc::new(session().with_memory(Arc::new(memory)));
     Ok(PreparedMapReduce {
         pattern: pattern(&options, &session, &documents, &calls, &stop)?,
         documents,
         target,
-        memory,
         deadline: options.deadline,
         watch: MapReduceWatch {
             session,

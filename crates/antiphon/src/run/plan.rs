@@ -9,6 +9,7 @@ use antiphon_core::{
 use antiphon_store::{
     DiskSeen, SqliteLedger, StateDir, StateDirError, open_or_salvage, sources::Rows,
 };
+use serde_json::{Map, Value};
 
 use super::{
     Input, PreparedRun, RunError, RunOptions, RunWatch,
@@ -53,7 +54,8 @@ pub(super) fn prepare(
     env: Lookup<'_>,
 ) -> Result<PreparedRun, RunError> {
     let format = options.input.format(options.input_format.as_deref())?;
-    refuse_reserved(&options)?;
+    let has_schema = options.schema.is_some() || options.analysis.is_some();
+    refuse_reserved(&options.params, has_schema)?;
     let state_folder = options
         .state
         .clone()
@@ -200,17 +202,21 @@ fn find_standing(
     })
 }
 
-fn refuse_reserved(options: &RunOptions) -> Result<(), RunError> {
+/// Refuses parameters that other flags decide.
+pub(crate) fn refuse_reserved(
+    params: &Map<String, Value>,
+    has_schema: bool,
+) -> Result<(), RunError> {
     for (name, instead) in RESERVED_PARAMS {
-        if options.params.contains_key(name) {
+        if params.contains_key(name) {
             return Err(RunError::usage(format!(
                 "--param {name} cannot be set: {instead}"
             )));
         }
     }
-    if options.schema.is_some() && options.params.contains_key("response_format") {
+    if has_schema && params.contains_key("response_format") {
         return Err(RunError::usage(
-            "--schema and --param response_format both say which shape answers have",
+            "--schema (or the analysis) and --param response_format both say which shape answers have",
         ));
     }
     Ok(())
