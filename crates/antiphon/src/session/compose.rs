@@ -202,10 +202,9 @@ pub(super) fn rescued(model: SharedModel, text: &str) -> Result<SharedModel, Err
 /// The fingerprint knows the first model only: fallbacks are not part of what is asked.
 fn chained(name: &str, parts: Vec<Arc<Resolved>>) -> Result<Resolved, Error> {
     let model = Fallback::new(name, models_of(&parts))?;
-    let first = parts[0].clone();
-    let mut made = made_of(Arc::new(model), first.target.clone(), parts);
-    made.known_by.clone_from(&first.params);
-    Ok(made)
+    let known_by = parts[0].own_params();
+    let made = made_of(Arc::new(model), parts[0].target.clone(), parts);
+    Ok(Resolved { known_by, ..made })
 }
 
 fn made_of(model: SharedModel, target: Vec<String>, parts: Vec<Arc<Resolved>>) -> Resolved {

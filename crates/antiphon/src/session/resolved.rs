@@ -57,7 +57,16 @@ impl Resolved {
     /// Its target and parameters as one text, for the target of a model that is made of it.
     pub(super) fn meaning(&self) -> String {
         // strings and JSON values to memory: cannot fail
-        serde_json::to_string(&(&self.target, &self.params)).unwrap_or_default()
+        serde_json::to_string(&(&self.target, self.own_params())).unwrap_or_default()
+    }
+
+    /// The parameters that belong to its identity.
+    pub(super) fn own_params(&self) -> Map<String, Value> {
+        let mut own = self.params.clone();
+        for (name, value) in &self.known_by {
+            own.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        own
     }
 
     /// Refuses a request that cannot be put to its target at all, such as one whose schema it cannot express.
