@@ -129,7 +129,7 @@ impl Ensemble {
         log.decision(&decision);
         lock(&self.counters).decided(&decision, spent.usage);
         let mut answer = self.text_of(chosen, &candidates);
-        answer.body = completion(&self.name, &[(0, &answer)], spent.usage, self.clock.wall());
+        answer.body = completion(&self.name, &[(0, &answer)], spent.told(), self.clock.wall());
         let gathered = Gathered {
             members,
             decision: Some(decision),

@@ -78,7 +78,7 @@ impl Samples {
         let Some((_, first)) = answers.first() else {
             return Err(all_failed("samples", failures(&seats, said.settled)));
         };
-        let body = completion(self.name(), &answers, said.spent.usage, self.clock.wall());
+        let body = completion(self.name(), &answers, said.spent.told(), self.clock.wall());
         let answer = Answer {
             body,
             ..Answer::clone(first)

@@ -7,9 +7,12 @@ use crate::{Answer, Body, ChatResponse, Error, Head, Reply, Usage, chat::Gathere
 /// The sum over several calls.
 #[derive(Debug, Default)]
 pub(super) struct Spent {
+    /// What was paid.
     pub(super) usage: Option<Usage>,
+    /// What answers at hand have saved.
+    saved: Option<Usage>,
     pub(super) attempts: u32,
-    /// Of the slowest: the calls run side by side.
+    /// Of the slowest: the calls run side by side. Answers at hand take no time.
     latency: Duration,
     dropped: Vec<String>,
     paid: bool,
@@ -19,9 +22,13 @@ impl Spent {
     pub(super) fn on(&mut self, reply: &Reply) {
         self.usage = Usage::sum([self.usage, reply.usage()]);
         self.attempts += reply.head.attempts;
-        self.latency = self.latency.max(reply.answer.latency);
         self.drop_named(reply.head.dropped.clone());
-        self.paid |= !reply.head.cached;
+        if reply.head.cached {
+            self.saved = Usage::sum([self.saved, reply.answer.usage]);
+        } else {
+            self.latency = self.latency.max(reply.answer.latency);
+            self.paid = true;
+        }
     }
 
     pub(super) fn on_failure(&mut self, error: &Error) {
@@ -44,6 +51,7 @@ impl Spent {
     /// With what was spent at the same time.
     pub(super) fn beside(mut self, other: Self) -> Self {
         self.usage = Usage::sum([self.usage, other.usage]);
+        self.saved = Usage::sum([self.saved, other.saved]);
         self.attempts += other.attempts;
         self.latency = self.latency.max(other.latency);
         self.drop_named(other.dropped);
@@ -59,6 +67,11 @@ impl Spent {
         }
     }
 
+    /// The usage that an answer made of these calls tells: what was paid, or what was saved where nothing was.
+    pub(super) fn told(&self) -> Option<Usage> {
+        if self.paid { self.usage } else { self.saved }
+    }
+
     /// An error in spite of all this.
     pub(super) fn charge(self, error: Error) -> Error {
         error.with_attempts(self.attempts).with_usage(self.usage)
@@ -66,9 +79,12 @@ impl Spent {
 
     /// The response of a model of this name whose answer is made of these calls.
     pub(super) fn respond(self, model: &str, mut answer: Answer, made: Gathered) -> ChatResponse {
-        answer.usage = self.usage;
+        answer.usage = self.told();
         answer.latency = self.latency;
+        // a call whose answers are all at hand may still have paid for asks of an earlier run
+        let earlier = self.usage.filter(|_| !self.paid);
         let head = Head {
+            earlier_usage: earlier.unwrap_or_default(),
             model: model.to_owned(),
             status: 200,
             dropped: self.dropped,

@@ -1,17 +1,20 @@
-use std::{sync::atomic::Ordering::SeqCst, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
 
 use antiphon_core::{
-    Advice, ChatRequest, Clock, Error, ErrorKind, SystemClock,
+    Advice, Answer, ChatRequest, Clock, Error, ErrorKind, SystemClock,
     patterns::ensemble::{Decider, Ensemble, EnsembleConfig},
 };
 use serde_json::Value;
 
 use super::support::{
-    Scripted, ask, codes, decided, decision, ensemble, failing, gathered, ready, saying, shared,
-    slow, structured, used,
+    Scripted, answer, ask, codes, decided, decision, ensemble, failing, gathered, ready, said,
+    saying, shared, slow, structured, used,
 };
 
-fn first_of(models: &[&std::sync::Arc<Scripted>]) -> Ensemble {
+fn first_of(models: &[&Arc<Scripted>]) -> Ensemble {
     let chair = saying("chair", decided(&[1], Value::Null));
     ensemble(models, Decider::Decide(chair))
 }
@@ -230,4 +233,43 @@ async fn a_dropped_call_cancels_its_members() {
     assert_eq!((a.calls(), b.calls()), (1, 1));
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!((a.open.load(SeqCst), b.open.load(SeqCst)), (1, 1));
+}
+
+/// Says the same from a cache; it was answered in a minute then.
+fn at_hand(name: &str, text: impl Into<String>) -> Arc<Scripted> {
+    let text = text.into();
+    Scripted::new(name, move |_, _| {
+        let response = said(Answer {
+            latency: Duration::from_secs(60),
+            ..answer(&text)
+        });
+        async move {
+            let mut response = response?;
+            (response.head.cached, response.head.attempts) = (true, 0);
+            response.head.earlier_usage = used(2);
+            Ok(response)
+        }
+    })
+}
+
+#[tokio::test]
+async fn answers_at_hand_cost_nothing_and_take_no_time() {
+    let (hit, fresh) = (at_hand("hit", "a"), saying("fresh", "a"));
+    let panel = first_of(&[&hit, &fresh]);
+    let mixed = ask(&panel, ChatRequest::prompt("x"));
+    let mixed = mixed.await.unwrap();
+    assert!(!mixed.head.cached);
+    assert_eq!(
+        mixed.usage(),
+        Some(used(4)),
+        "two answers and two earlier asks"
+    );
+    assert_eq!(mixed.answer.latency, Duration::from_secs(2));
+
+    let chair = at_hand("chair", decided(&[1], Value::Null));
+    let all = ensemble(&[&hit, &hit], Decider::Decide(chair));
+    let all = ask(&all, ChatRequest::prompt("x")).await.unwrap();
+    assert!(all.head.cached);
+    assert_eq!(all.answer.usage, Some(used(3)), "saved");
+    assert_eq!(all.usage(), Some(used(6)), "earlier asks were paid for");
 }
