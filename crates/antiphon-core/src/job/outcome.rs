@@ -41,8 +41,13 @@ impl Outcome {
     pub fn answered(head: &Head, answer: &Answer, schema: Option<&Schema>) -> Self {
         // somebody else's call, or an earlier run's, has paid for it
         let shared = head.cached;
-        // an answer all of whose parts an earlier run had recorded took an attempt then; none at all marks a shared one
-        let attempts = if shared { 0 } else { head.attempts.max(1) };
+        // an answer all of whose parts an earlier run had recorded took an attempt then; none at all marks a shared one, unless
+        // models that were asked before had failed
+        let attempts = if shared {
+            head.attempts
+        } else {
+            head.attempts.max(1)
+        };
         let mut usage = head.earlier_usage;
         if !shared {
             usage += answer.usage.unwrap_or_default();

@@ -6,7 +6,11 @@ use std::{
 };
 
 use super::{
-    NoModels, all_failed::all_failed, completion::completion, opening::opened, part::part,
+    NoModels,
+    all_failed::all_failed,
+    completion::completion,
+    opening::{opened, told},
+    part::part,
 };
 use crate::{
     Advice, Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind,
@@ -108,18 +112,11 @@ impl Fallback {
         if failures.is_empty() {
             return response;
         }
+        let last = told(&response);
         let head = &mut response.head;
         if head.gathered.is_none() {
             let mut members = self.failed(&failures);
-            let (text, usage) = match &response.body {
-                Body::Ready(answer) => {
-                    let usage = Usage::sum([answer.usage, head.earlier_usage.if_any()]);
-                    (Some(answer.text.clone()), usage)
-                }
-                // they come with the deltas
-                _ => (None, None),
-            };
-            members.push(Member::answered(&head.model, text, usage));
+            members.push(last);
             head.gathered = Some(gathered(members, "fallback", vec![failures.len()], None));
         }
         head.earlier_usage += used(&failures).unwrap_or_default();

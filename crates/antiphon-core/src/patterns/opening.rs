@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt, stream};
 
-use crate::{Body, ChatRequest, ChatResponse, Error, ErrorKind, SharedModel};
+use crate::{Body, ChatRequest, ChatResponse, Error, ErrorKind, SharedModel, Usage, chat::Member};
 
 /// Calls and waits for the whole answer, or for the first delta of a stream that carries something. Deltas of mere
 /// bookkeeping before it are handed on with it.
@@ -34,4 +34,19 @@ pub(super) async fn opened(
         }
     };
     Ok(ChatResponse { head, body })
+}
+
+/// What is known of a member that answers. The text and usage of a stream come with its deltas; an answer at hand was paid
+/// for by another call.
+pub(super) fn told(response: &ChatResponse) -> Member {
+    let head = &response.head;
+    let (text, last) = match &response.body {
+        Body::Ready(answer) => (Some(answer.text.clone()), answer.usage),
+        _ => (None, None),
+    };
+    let usage = match head.cached {
+        true => Some(head.earlier_usage),
+        false => Usage::sum([head.earlier_usage.if_any(), last]),
+    };
+    Member::answered(&head.model, text, usage)
 }

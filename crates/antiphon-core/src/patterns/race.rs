@@ -4,10 +4,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 
-use super::{NoModels, all_failed::all_failed, opening::opened, part::part};
+use super::{
+    NoModels,
+    all_failed::all_failed,
+    opening::{opened, told},
+    part::part,
+};
 use crate::{
-    Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits, Model,
-    SharedModel, Usage,
+    BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits, Model, SharedModel,
     chat::{Decision, Gathered, Member},
 };
 
@@ -180,17 +184,6 @@ impl Race {
         };
         Member::cancelled(self.models[index].name(), why)
     }
-}
-
-/// What is known of a member that answers. The text and usage of a stream come with its deltas.
-fn told(response: &ChatResponse) -> Member {
-    let head = &response.head;
-    let (text, last) = match &response.body {
-        Body::Ready(answer) => (Some(answer.text.clone()), answer.usage),
-        _ => (None, None),
-    };
-    let usage = Usage::sum([head.earlier_usage.if_any(), last]);
-    Member::answered(&head.model, text, usage)
 }
 
 impl Model for Race {

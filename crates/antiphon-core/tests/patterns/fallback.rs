@@ -1,11 +1,14 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use antiphon_core::{
-    ChatRequest, ErrorKind, Model, Reply, Schema, SystemClock, chat::Delivery, patterns::Fallback,
+    ChatRequest, ErrorKind, Model, Reply, Schema, SystemClock,
+    chat::Delivery,
+    job::Outcome,
+    patterns::{Fallback, Race, batch},
 };
 use serde_json::{Value, json};
 
-use crate::members::{ScriptedMember, delta, failure, last_delta, shared, streamed, tokens};
+use crate::members::{ScriptedMember, delta, failure, last_delta, ready, shared, streamed, tokens};
 
 async fn ask(chain: &Fallback, request: ChatRequest) -> Result<Reply, antiphon_core::Error> {
     chain.call(request).await?.whole().await
@@ -210,4 +213,47 @@ fn nobody_to_ask_is_an_error_like_any_other() {
             "`safe` combines no models: name at least one"
         )
     );
+}
+
+/// An answer from a cache, as good as it was.
+fn at_hand(name: &'static str) -> Arc<ScriptedMember> {
+    ScriptedMember::new(name, 0, move |_| {
+        let mut response = ready(name, "kept")?;
+        (response.head.cached, response.head.attempts) = (true, 0);
+        Ok(response)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_at_hand_does_not_hide_what_failed_before_it() {
+    let down = ScriptedMember::fails("test/down", 1, ErrorKind::ServerError);
+    let kept = at_hand("test/kept");
+    let chain = Fallback::new("safe", shared([&down, &kept])).unwrap();
+    let reply = ask(&chain, question()).await.unwrap();
+    assert_eq!(
+        (reply.usage(), reply.head.attempts),
+        (Some(tokens(1, 0)), 1)
+    );
+    assert_eq!(
+        reply.members()[1].usage,
+        Some(tokens(0, 0)),
+        "nothing was paid for it"
+    );
+
+    let outcome = Outcome::answered(&reply.head, &reply.answer, None);
+    assert_eq!((outcome.attempts, outcome.usage), (1, tokens(1, 0)));
+    assert!(outcome.details.contains("\"cached\":true"));
+    let many = batch(Arc::new(chain), ["x"]).run().await;
+    assert_eq!(many.usage(), tokens(1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loser_of_a_race_that_was_at_hand_costs_nothing() {
+    let winner = ScriptedMember::says("test/winner", 0, "won");
+    let kept = at_hand("test/kept");
+    let race = Race::new("fast", shared([&winner, &kept])).unwrap();
+    let reply = race.call(question()).await.unwrap().whole().await.unwrap();
+    let both = reply.members().iter().filter(|one| one.text.is_some());
+    assert_eq!(both.count(), 2, "they ended at the same moment");
+    assert_eq!(reply.usage(), Some(tokens(10, 5)));
 }

@@ -20,8 +20,11 @@ impl<A: AsRef<Reply>> BatchOutcome<A> {
     /// Tokens that were paid for it; `None` where nothing is known or nothing was paid.
     pub fn usage(&self) -> Option<Usage> {
         match &self.result {
-            Ok(answer) if answer.as_ref().head.cached => None,
-            Ok(answer) => answer.as_ref().usage(),
+            Ok(answer) => {
+                let reply = answer.as_ref();
+                let is_paid = |usage: &Usage| !reply.head.cached || usage.if_any().is_some();
+                reply.usage().filter(is_paid)
+            }
             Err(error) => error.usage(),
         }
     }
