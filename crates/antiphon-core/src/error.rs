@@ -120,6 +120,12 @@ impl ErrorKind {
         )
     }
 
+    /// Whether no model is at fault: the call was given up on this side, or its ledger fails. Whatever is made of several
+    /// calls ends with such an error, since its row is asked again, and what was made without the answer would stay.
+    pub fn is_given_up(self) -> bool {
+        matches!(self, Self::Stopped | Self::Ledger)
+    }
+
     /// Whether the error is of the account and not of the request: every further call would fail alike.
     pub fn stops_the_run(self) -> bool {
         matches!(self, Self::Auth | Self::QuotaExhausted)

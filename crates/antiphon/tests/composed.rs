@@ -4,7 +4,10 @@
 
 use std::path::Path;
 
-use antiphon::{Session, batch, core::ChatRequest, session::Wire};
+use antiphon::{
+    Config, Session, batch, core::ChatRequest, core::ErrorKind, session::SessionOptions,
+    session::Wire,
+};
 
 const PANEL: &str =
     "[models.panel]\nensemble = [\"sim/demo\"]\nsamples = 3\ndecide = \"sim/chair\"\n";
@@ -55,5 +58,29 @@ fn parameters_of_the_first_of_a_chain_are_known_wherever_the_chain_is_used() {
     for name in ["chain", "longer", "race", "panel", "chaired"] {
         assert_ne!(print(0.1, name), print(0.9, name), "{name}");
         assert_eq!(print(0.1, name), print(0.1, name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn no_rescue_and_no_vote_stands_for_an_interrupted_call() {
+    let toml = "[providers.sim]\nfail = [\"500=100%\"]\nconcurrency = 1\n\
+        [models.plain]\nuse = \"sim/demo\"\nrescue = \"sorry\"\n\
+        [models.chain]\nfallback = [\"sim/demo\", \"sim/other\"]\nrescue = \"sorry\"\n\
+        [models.race]\nrace = [\"sim/demo\", \"chain\"]\nrescue = \"sorry\"\n\
+        [models.panel]\nensemble = [\"sim/demo\", \"race\", \"plain\"]\nvote = true\nrescue = \"sorry\"\n\
+        [models.outer]\nfallback = [\"panel\", \"race\"]\nrescue = \"sorry\"\n";
+    for name in ["plain", "chain", "race", "panel", "outer"] {
+        let stop = CancellationToken::new();
+        let config = Config::from_toml(toml).unwrap();
+        let session = Session::new(config, SessionOptions::default(), &|_| None, stop.clone());
+        let model = session.model(name).unwrap();
+        // some wait for their turn by then, some to be sent again
+        let interrupt = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            stop.cancel();
+        };
+        let (answer, ()) = tokio::join!(model.ask(ChatRequest::prompt("x")), interrupt);
+        let error = answer.expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::Stopped, "{name}: {error}");
     }
 }

@@ -35,6 +35,9 @@ pub enum StopReason {
 impl StopReason {
     /// Why a call's error ends the whole job, where it does: it is not the row's own.
     pub fn of(error: &Error) -> Option<Self> {
+        if error.kind() == ErrorKind::Ledger {
+            return Some(Self::Disk(error.clone()));
+        }
         if !error.stops_the_run() {
             return None;
         }

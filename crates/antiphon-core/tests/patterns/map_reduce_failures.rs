@@ -225,3 +225,24 @@ async fn refusals_fail_and_cut_answers_are_marked() {
         "the refusal was paid, too"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupted_document_is_never_skipped() {
+    for policy in [OnFailure::Skip, OnFailure::Fail] {
+        for kind in [ErrorKind::Stopped, ErrorKind::Ledger] {
+            let model = Answering::at_once(move |request| match echo(request).as_str() {
+                "m1" if is_map(request) => Err(Error::new(kind, "interrupted")),
+                said => Ok(answer(said)),
+            });
+            let reduce = reducing(&model).with_on_failure(policy);
+            let error = reduce.run(&documents(6)).await.unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "the map calls were given up: interrupted"
+            );
+            let ended = ended(error);
+            assert!(matches!(&ended.cause, Cause::GivenUp(error) if error.kind() == kind));
+            assert_eq!(ended.documents[5].text().as_deref(), Some("m5"));
+        }
+    }
+}

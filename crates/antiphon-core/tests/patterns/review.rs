@@ -292,3 +292,22 @@ proptest! {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panel_that_was_given_up_is_no_review() {
+    for kind in [ErrorKind::Stopped, ErrorKind::Ledger] {
+        for given_up in [Some("security"), None] {
+            let model = Answering::at_once(move |request| match role_of(request) {
+                role if role == given_up => Err(Error::new(kind, "interrupted")),
+                _ => Ok(answer(review(8, &[], "revise").to_string())),
+            });
+            let panel = ReviewPanel::default();
+            let error = panel.review(&shared(&model), &subject()).await.unwrap_err();
+            let ReviewError::GivenUp(cause, reviews, spent) = &error else {
+                panic!("{error}")
+            };
+            assert_eq!((cause.kind(), reviews.len()), (kind, 3));
+            assert!(spent.usage.is_some(), "what was paid is told");
+        }
+    }
+}

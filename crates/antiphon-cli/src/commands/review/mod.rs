@@ -136,8 +136,8 @@ async fn review(
 fn failures(outcome: &Result<PanelReview, ReviewError>) -> usize {
     let (reviews, synthesis) = match outcome {
         Ok(review) => (review.reviews.as_slice(), review.synthesis.as_ref()),
-        Err(ReviewError::AllFailed(reviews, _)) => (reviews.as_slice(), None),
-        Err(_) => return 1,
+        Err(error) if error.reviews().is_empty() => return 1,
+        Err(error) => (error.reviews(), None),
     };
     let synthesis = usize::from(synthesis.is_some_and(Result::is_err));
     synthesis + reviews.iter().filter(|role| role.outcome.is_err()).count()

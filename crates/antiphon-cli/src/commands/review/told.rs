@@ -115,8 +115,7 @@ fn word(recommendation: Recommendation) -> &'static str {
 pub(super) fn spent(outcome: &Outcome) -> Spent {
     match outcome {
         Ok(review) => review.spent,
-        Err(ReviewError::AllFailed(_, spent)) => *spent,
-        Err(_) => Spent::default(),
+        Err(error) => error.spent(),
     }
 }
 
@@ -145,10 +144,7 @@ pub(super) fn as_json(file: &str, outcome: &Outcome) -> Value {
             Value::Null,
         ),
         Err(error) => {
-            let reviews = match error {
-                ReviewError::AllFailed(reviews, _) => reviews.as_slice(),
-                _ => &[],
-            };
+            let reviews = error.reviews();
             let first = reviews.iter().find_map(|role| role.outcome.as_ref().err());
             let code = first.map_or("bad_request", |error| error.kind().code());
             let error = json!({"code": code, "message": error.to_string()});

@@ -245,7 +245,7 @@ impl Deciding<'_> {
     /// run decides. Without a journal they would be lost, so only being stopped is final there.
     fn ends_the_call(&self, error: &Error) -> bool {
         let recorded = self.request.journal.is_some();
-        error.kind() == ErrorKind::Stopped || (recorded && error.stops_the_run())
+        error.kind().is_given_up() || (recorded && error.stops_the_run())
     }
 
     /// A verdict that can be followed: it names a candidate, or an answer in the user's own form.

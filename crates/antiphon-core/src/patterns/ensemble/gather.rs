@@ -199,6 +199,7 @@ async fn answer<T>(
 ) -> Result<Settled<T>, Error> {
     let mut reply = match tries.ask(&seat.model, seat.request.clone()).await {
         Ok(reply) => reply,
+        Err(error) if error.kind() == ErrorKind::Ledger => return Err(error),
         Err(error) => return Ok(Settled::Failed(error)),
     };
     match accept(&reply) {

@@ -92,6 +92,8 @@ pub struct Ended {
 pub enum Cause {
     /// Map calls failed, and failures are not skipped or nothing else is left.
     Pieces(Vec<FailedPiece>),
+    /// A map call was given up on this side, or its answer could not be recorded ([`ErrorKind::is_given_up`]).
+    GivenUp(Error),
     /// A reduce call failed.
     Reduce {
         /// The level of the tree, from 1.
@@ -171,6 +173,7 @@ impl fmt::Display for Cause {
                 let told: Vec<String> = told.collect();
                 write!(f, "{} map calls failed: {}", failed.len(), told.join("; "))
             }
+            Self::GivenUp(error) => write!(f, "the map calls were given up: {error}"),
             Self::Reduce {
                 level,
                 index,
@@ -213,7 +216,7 @@ impl std::error::Error for MapReduceError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Ended(ended) => match &ended.cause {
-                Cause::Reduce { error, .. } => Some(error),
+                Cause::Reduce { error, .. } | Cause::GivenUp(error) => Some(error),
                 Cause::Pieces(failed) => failed.first().map(|piece| &piece.error as _),
                 _ => None,
             },

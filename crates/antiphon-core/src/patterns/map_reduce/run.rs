@@ -133,6 +133,7 @@ impl<'a> Run<'a> {
         let mut maps = window(0..self.pieces.len(), limit, |index, _| self.map(index));
         let mut reduces: FuturesUnordered<BoxFuture<'_, Reduced>> = FuturesUnordered::new();
         let mut goes_on = true;
+        let mut given_up = None;
         let mut root = None;
         loop {
             let (level, index, text) = tokio::select! {
@@ -145,7 +146,13 @@ impl<'a> Run<'a> {
                 Some((index, (mapped, spent))) = maps.next() => {
                     progress.spent += spent;
                     let fatal = mapped.as_ref().is_err_and(Error::stops_the_run);
-                    goes_on &= mapped.is_ok() || self.config.on_failure == OnFailure::Skip;
+                    if let Err(error) = &mapped
+                        && error.kind().is_given_up()
+                    {
+                        given_up.get_or_insert(error.clone());
+                    }
+                    let is_skipped = given_up.is_none() && self.config.on_failure == OnFailure::Skip;
+                    goes_on &= mapped.is_ok() || is_skipped;
                     let text = mapped.as_ref().ok().map(|answer| answer.text.clone());
                     progress.mapped[index] = Some(mapped);
                     if fatal {
@@ -153,7 +160,7 @@ impl<'a> Run<'a> {
                     }
                     (0, index, text)
                 }
-                else => return Ok(None),
+                else => return given_up.map_or(Ok(None), |error| Err(Cause::GivenUp(error))),
             };
             if !goes_on {
                 continue;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{super::asking::Spent, panel::RoleReview};
+use crate::Error;
 
 /// Why there is no review.
 #[derive(Clone, Debug)]
@@ -18,6 +19,11 @@ pub enum ReviewError {
     Blank(String),
     /// Every reviewer failed: the outcomes, and what they took.
     AllFailed(Vec<RoleReview>, Spent),
+    /// A call was given up on this side, or an answer could not be recorded ([`ErrorKind::is_given_up`]): why, the outcomes,
+    /// and what they took.
+    ///
+    /// [`ErrorKind::is_given_up`]: crate::ErrorKind::is_given_up
+    GivenUp(Error, Vec<RoleReview>, Spent),
 }
 
 impl fmt::Display for ReviewError {
@@ -30,6 +36,7 @@ impl fmt::Display for ReviewError {
                 "two roles are called `{name}`: outcomes are told by role, so names must differ"
             ),
             Self::Blank(id) => write!(f, "`{id}` is empty: there is nothing to review"),
+            Self::GivenUp(error, _, _) => write!(f, "the review was given up: {error}"),
             Self::AllFailed(reviews, _) => {
                 let failed = reviews.iter().filter_map(|review| {
                     let error = review.outcome.as_ref().err()?;
@@ -48,3 +55,21 @@ impl fmt::Display for ReviewError {
 }
 
 impl std::error::Error for ReviewError {}
+
+impl ReviewError {
+    /// The outcomes of the roles; none where nobody was asked.
+    pub fn reviews(&self) -> &[RoleReview] {
+        match self {
+            Self::AllFailed(reviews, _) | Self::GivenUp(_, reviews, _) => reviews,
+            _ => &[],
+        }
+    }
+
+    /// What all calls together took.
+    pub fn spent(&self) -> Spent {
+        match self {
+            Self::AllFailed(_, spent) | Self::GivenUp(_, _, spent) => *spent,
+            _ => Spent::default(),
+        }
+    }
+}

@@ -174,7 +174,7 @@ impl ReviewPanel {
     /// Asks each role to review the subject.
     ///
     /// # Errors
-    /// A panel or a subject that cannot be used, before any call; or every reviewer failed.
+    /// A panel or a subject that cannot be used, before any call; every reviewer failed; or a call was given up on this side.
     pub async fn review(
         &self,
         model: &SharedModel,
@@ -186,7 +186,7 @@ impl ReviewPanel {
     /// As [`Self::review`], and records each answer in the journal: what an earlier run recorded there is not asked again.
     ///
     /// # Errors
-    /// As [`Self::review`]; an answer that cannot be recorded is a failure of its role.
+    /// As [`Self::review`]; or an answer cannot be recorded.
     pub async fn review_recorded(
         &self,
         model: &SharedModel,
@@ -214,6 +214,10 @@ impl ReviewPanel {
         let reviews = reviews.settle().await;
         let mut spent = Spent::default();
         reviews.iter().for_each(|review| spent += review.spent);
+        let errors = reviews.iter().filter_map(|one| one.outcome.as_ref().err());
+        if let Some(error) = given_up(errors) {
+            return Err(ReviewError::GivenUp(error, reviews, spent));
+        }
         let good: Vec<(&str, &Review)> = reviews
             .iter()
             .filter_map(|review| Some((review.role.as_str(), review.outcome.as_ref().ok()?)))
@@ -236,6 +240,10 @@ impl ReviewPanel {
                 Some(reply.and_then(|reply| typed(&reply, &schema)))
             }
         };
+        let error = synthesis.as_ref().and_then(|made| made.as_ref().err());
+        if let Some(error) = given_up(error) {
+            return Err(ReviewError::GivenUp(error, reviews, spent));
+        }
         Ok(PanelReview {
             reviews,
             aggregate,
@@ -272,6 +280,12 @@ impl ReviewPanel {
         request.params = Arc::new(self.params.clone());
         request
     }
+}
+
+/// The error that no model is to blame for.
+fn given_up<'a>(errors: impl IntoIterator<Item = &'a Error>) -> Option<Error> {
+    let mut errors = errors.into_iter();
+    errors.find(|error| error.kind().is_given_up()).cloned()
 }
 
 fn role_review(

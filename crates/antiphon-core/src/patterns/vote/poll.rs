@@ -155,7 +155,7 @@ impl Poll {
                     ballots[voter] = ballot;
                     tally.cast(voter, category, confidence)
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::Stopped | ErrorKind::Ledger) => {
+                Err(error) if error.kind().is_given_up() => {
                     return Err(error);
                 }
                 Err(error) => {

@@ -273,3 +273,16 @@ async fn answers_at_hand_cost_nothing_and_take_no_time() {
     assert_eq!(all.answer.usage, Some(used(3)), "saved");
     assert_eq!(all.usage(), Some(used(6)), "earlier asks were paid for");
 }
+
+#[tokio::test]
+async fn a_ledger_that_fails_under_a_member_or_the_decision_ends_the_call() {
+    let (a, b) = (saying("a", "1"), saying("b", "2"));
+    let broken = failing("broken", ErrorKind::Ledger, "the disk is full");
+    let chair = saying("chair", decided(&[1], Value::Null));
+    let of_member = ensemble(&[&a, &broken, &b], Decider::Decide(chair));
+    let of_decision = ensemble(&[&a, &b], Decider::Decide(broken.clone()));
+    for panel in [of_member, of_decision] {
+        let error = ask(&panel, ChatRequest::prompt("x")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Ledger);
+    }
+}
