@@ -71,10 +71,11 @@ impl Way {
         }
     }
 
-    /// Whether answers of this schema can be decided about.
+    /// Whether answers of this schema can be decided about: a vote knows them, a decision has room for them.
     pub(super) fn check(&self, schema: Option<&Schema>) -> Result<(), Error> {
         match self {
             Self::Vote(vote) => vote.check(schema),
+            Self::Decide => Task::Decide.schema(schema, 1).map(drop),
             _ => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     form::compile,
-    references::rewrite_references,
+    references::{id_of, local, rewrite_references},
     verdict::{Candidate, Chosen, Verdict},
 };
 use crate::{
@@ -163,7 +163,7 @@ fn decide_schema(user: Option<&Value>, candidates: usize) -> Value {
             }
         }
         let moved = |reference: &str| {
-            let local = reference.strip_prefix(id).unwrap_or(reference);
+            let local = local(reference, id);
             let path = local.strip_prefix('#')?;
             let is_hoisted = path.starts_with("/$defs/") || path.starts_with("/definitions/");
             let stays = is_hoisted || !(path.is_empty() || path.starts_with('/'));
@@ -177,7 +177,9 @@ fn decide_schema(user: Option<&Value>, candidates: usize) -> Value {
         for keyword in ["$defs", "definitions"] {
             let definitions = hoisted.get_mut(keyword).and_then(Value::as_object_mut);
             for definition in definitions.into_iter().flat_map(|map| map.values_mut()) {
-                rewrite_references(definition, &moved);
+                if id_of(definition).is_empty() {
+                    rewrite_references(definition, &moved);
+                }
             }
         }
     }

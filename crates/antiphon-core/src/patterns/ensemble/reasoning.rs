@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::references::{has_reference_to_root, rewrite_references};
+use super::references::{has_reference_to_root, id_of, local, rewrite_references};
 use crate::schema::reading::{LONGEST_CHAIN, required, resolve};
 
 /// The field's name, where the user's schema has no such word.
@@ -51,7 +51,8 @@ pub(super) fn with_field(schema: &Value) -> (String, Value) {
     if has_reference_to_root(schema) {
         let home = unused(ROOT, schema);
         let to = format!("#/$defs/{home}");
-        let moved = |reference: &str| (reference == "#").then(|| to.clone());
+        let id = id_of(schema);
+        let moved = |reference: &str| (local(reference, id) == "#").then(|| to.clone());
         rewrite_references(&mut root, &moved);
         let mut own = root.clone();
         if let (Value::Object(own), Value::Object(fields)) = (&mut own, &mut root) {

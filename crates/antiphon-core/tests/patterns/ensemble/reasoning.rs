@@ -148,3 +148,46 @@ async fn an_answer_off_the_users_schema_is_no_candidate() {
         "and paid all the same"
     );
 }
+
+#[tokio::test]
+async fn a_schema_that_refers_to_itself_by_its_id_asks_for_reasoning_once() {
+    let tree = |own: &str| {
+        Schema::new(json!({
+            "$id": "https://example.org/tree", "type": "object", "required": ["v"], "additionalProperties": false,
+            "properties": {"v": {"type": "integer"}, "children": {"type": "array", "items": {"$ref": own}}}
+        }))
+        .unwrap()
+    };
+    for own in ["https://example.org/tree", "https://example.org/tree#"] {
+        let answer = json!({"v": 1, "children": [{"v": 2}]});
+        let (a, b) = (thinking("a", answer.clone()), thinking("b", answer.clone()));
+        let chair = saying("chair", decided(&[1, 2], answer.clone()));
+        let panel = reasoning(&[&a, &b], Decider::Decide(chair));
+        let request = ChatRequest {
+            schema: Some(tree(own)),
+            ..ChatRequest::prompt("x")
+        };
+        let reply = ask(&panel, request).await.unwrap();
+        assert_eq!(
+            (reply.text(), codes(&reply)),
+            (&*answer.to_string(), vec!["ok", "ok"])
+        );
+        assert_eq!(decision(&reply).failure, None);
+    }
+}
+
+#[tokio::test]
+async fn a_schema_that_no_decision_can_hold_is_refused_before_anybody_is_asked() {
+    let relative = Schema::new(json!({
+        "$id": "https://example.org/tree", "type": "object", "properties": {"child": {"$ref": "tree"}}
+    }));
+    let (a, b) = (saying("a", "{}"), saying("b", "{}"));
+    let panel = ensemble(&[&a, &b], Decider::Decide(saying("chair", "{}")));
+    let request = ChatRequest {
+        schema: Some(relative.unwrap()),
+        ..ChatRequest::prompt("x")
+    };
+    let error = ask(&panel, request).await.unwrap_err();
+    assert_eq!(error.kind(), antiphon_core::ErrorKind::BadRequest);
+    assert_eq!((a.calls(), b.calls()), (0, 0));
+}
