@@ -16,6 +16,7 @@ mod error;
 mod fingerprint;
 pub mod job;
 pub mod layers;
+pub(crate) mod makeup;
 mod model;
 pub mod patterns;
 pub mod schema;
@@ -28,5 +29,6 @@ pub use chat::{
 pub use clock::{Clock, Dice, Moment, SystemClock};
 pub use error::{Advice, Error, ErrorKind, Phase};
 pub use fingerprint::Fingerprint;
+pub use makeup::Makeup;
 pub use model::{BoxFuture, Limits, Model, SharedModel};
 pub use schema::Schema;

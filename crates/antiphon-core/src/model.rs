@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, pin::Pin, sync::Arc};
 
-use crate::{ChatRequest, ChatResponse, Error};
+use crate::{ChatRequest, ChatResponse, Error, makeup::Makeup};
 
 /// A boxed future, as the object-safe [`Model`] needs it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -27,6 +27,11 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     /// How many calls it can bear at once.
     fn limits(&self) -> Limits {
         Limits::default()
+    }
+
+    /// The plain models that answer for it: itself, unless it asks others. Layers give what they stand around.
+    fn makeup(&self) -> Makeup {
+        Makeup::plain(self.name())
     }
 
     /// Answers one request.

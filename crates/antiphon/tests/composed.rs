@@ -2,12 +2,13 @@
 
 #![allow(missing_docs, reason = "a test")]
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use antiphon::{
     Config, Session, batch, core::ChatRequest, core::ErrorKind, session::SessionOptions,
     session::Wire,
 };
+use tokio_util::sync::CancellationToken;
 
 const PANEL: &str =
     "[models.panel]\nensemble = [\"sim/demo\"]\nsamples = 3\ndecide = \"sim/chair\"\n";
@@ -82,5 +83,30 @@ async fn no_rescue_and_no_vote_stands_for_an_interrupted_call() {
         let (answer, ()) = tokio::join!(model.ask(ChatRequest::prompt("x")), interrupt);
         let error = answer.expect_err(name);
         assert_eq!(error.kind(), ErrorKind::Stopped, "{name}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn members_of_an_ensemble_within_another_are_samples_of_their_own() {
+    for (made, calls) in [
+        ("ensemble = [\"pair\", \"sim/demo\"]", 3 + 1 + 1),
+        ("ensemble = [\"sim/demo\", \"pair\"]", 3 + 1 + 1),
+        ("ensemble = [\"pair\", \"trio\"]", 3 + 4 + 1),
+        (
+            "ensemble = [\"pair\", \"trio\", \"nested\", \"sim/demo\"]",
+            3 + 4 + 8 + 1 + 1,
+        ),
+    ] {
+        let toml = format!(
+            "[models.pair]\nensemble = [\"sim/demo\"]\nsamples = 2\ndecide = \"sim/chair\"\n\
+             [models.trio]\nensemble = [\"sim/demo\"]\nsamples = 3\ndecide = \"sim/chair\"\n\
+             [models.nested]\nensemble = [\"pair\", \"trio\"]\ndecide = \"sim/chair\"\n\
+             [models.panel]\n{made}\ndecide = \"sim/chair\"\n"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let (attempts, ..) = five_equal(&toml, folder.path()).await;
+        assert_eq!(attempts, 5 * calls, "{made}");
+        let (attempts, paid, ..) = five_equal(&toml, folder.path()).await;
+        assert_eq!((attempts, paid), (0, 0), "{made}");
     }
 }

@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use super::coalesce::{CoalesceConfig, KeyOf};
 use crate::{
-    Body, BoxFuture, ChatRequest, ChatResponse, Error, Fingerprint, FinishReason, Limits, Model,
-    SharedModel, Usage, chat::Reply,
+    Body, BoxFuture, ChatRequest, ChatResponse, Error, Fingerprint, FinishReason, Limits, Makeup,
+    Model, SharedModel, Usage, chat::Reply,
 };
 
 /// What an answer is kept under.
@@ -121,6 +121,10 @@ impl Model for Cache {
 
     fn limits(&self) -> Limits {
         self.inner.limits()
+    }
+
+    fn makeup(&self) -> Makeup {
+        self.inner.makeup()
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

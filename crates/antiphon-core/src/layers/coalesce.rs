@@ -12,8 +12,8 @@ use std::{
 use futures_util::{FutureExt, future::WeakShared};
 
 use crate::{
-    Body, BoxFuture, ChatRequest, ChatResponse, Error, Fingerprint, Limits, Model, SharedModel,
-    Usage,
+    Body, BoxFuture, ChatRequest, ChatResponse, Error, Fingerprint, Limits, Makeup, Model,
+    SharedModel, Usage,
     chat::{Delivery, Reply},
 };
 
@@ -172,6 +172,10 @@ impl Model for Coalesce {
 
     fn limits(&self) -> Limits {
         self.inner.limits()
+    }
+
+    fn makeup(&self) -> Makeup {
+        self.inner.makeup()
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::timeout::{End, limited};
 use crate::{
-    BoxFuture, ChatRequest, ChatResponse, Clock, Error, Limits, Model, Phase, SharedModel,
+    BoxFuture, ChatRequest, ChatResponse, Clock, Error, Limits, Makeup, Model, Phase, SharedModel,
 };
 
 /// The layer: a call that has no complete answer within its limit ends in [`ErrorKind::Timeout`], whatever it was
@@ -36,6 +36,10 @@ impl Model for Deadline {
 
     fn limits(&self) -> Limits {
         self.inner.limits()
+    }
+
+    fn makeup(&self) -> Makeup {
+        self.inner.makeup()
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

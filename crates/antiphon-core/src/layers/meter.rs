@@ -15,8 +15,8 @@ use futures_util::Stream;
 use hdrhistogram::Histogram;
 
 use crate::{
-    Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits, Model,
-    Moment, SharedModel, chat::DeltaStream,
+    Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits, Makeup,
+    Model, Moment, SharedModel, chat::DeltaStream,
 };
 
 /// Latencies beyond this are counted as this. The histogram is allocated once.
@@ -179,6 +179,10 @@ impl Model for Meter {
 
     fn limits(&self) -> Limits {
         self.inner.limits()
+    }
+
+    fn makeup(&self) -> Makeup {
+        self.inner.makeup()
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

@@ -10,8 +10,8 @@ use std::{
 use futures_util::Stream;
 
 use crate::{
-    Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Clock, Error, Limits, Model, Moment,
-    Phase, SharedModel,
+    Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Clock, Error, Limits, Makeup, Model,
+    Moment, Phase, SharedModel,
     chat::{Delivery, DeltaStream},
 };
 
@@ -78,6 +78,10 @@ impl Model for Timeout {
 
     fn limits(&self) -> Limits {
         self.inner.limits()
+    }
+
+    fn makeup(&self) -> Makeup {
+        self.inner.makeup()
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Error, Head, Limits, Message, Model,
-    SharedModel, Usage,
+    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Error, Head, Limits, Makeup, Message,
+    Model, SharedModel, Usage,
     chat::{Delivery, Reply, Role},
     job::AnsweredAttempt,
     schema::{OffSchema, Schema},
@@ -111,6 +111,10 @@ impl Model for Validate {
 
     fn limits(&self) -> Limits {
         self.inner.limits()
+    }
+
+    fn makeup(&self) -> Makeup {
+        self.inner.makeup()
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     Advice, Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind,
-    FinishReason, Head, Limits, Model, Schema, SharedModel, Usage,
+    FinishReason, Head, Limits, Makeup, Model, Schema, SharedModel, Usage,
     chat::{Decision, Gathered, Member},
     layers::deadline::Deadline,
+    makeup::Shares,
 };
 
 /// A model over models: a chain, tried in order.
@@ -88,8 +89,9 @@ impl Fallback {
 
     async fn run(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
         let mut failures: Vec<Error> = Vec::new();
+        let shares = Shares::of(&self.links);
         for (index, link) in self.links.iter().enumerate() {
-            match opened(link, part(&request, &self.links, index)).await {
+            match opened(link, part(&request, &shares, index)).await {
                 Ok(response) => return Ok(self.answered(response, failures)),
                 Err(error) if moves_on(&error) => failures.push(error),
                 Err(error) => return Err(with_earlier(error, &failures)),
@@ -231,6 +233,10 @@ impl Model for Fallback {
             .first()
             .map(|link| link.limits())
             .unwrap_or_default()
+    }
+
+    fn makeup(&self) -> Makeup {
+        Makeup::of(&self.links)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

@@ -2,21 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::{ChatRequest, Error, Reply, SharedModel, job::AttemptJournal};
+use crate::{ChatRequest, Error, Reply, SharedModel, job::AttemptJournal, makeup::Shares};
 
-/// The request for the model at `index`, with a journal of its own. A model that is asked more than once gives samples;
-/// every other model sees the request's own sample number, so that its cached answers are found.
-pub(super) fn part(request: &ChatRequest, models: &[SharedModel], index: usize) -> ChatRequest {
-    let name = models[index].name();
-    let same = |models: &[SharedModel]| {
-        let count = models.iter().filter(|model| model.name() == name).count();
-        u32::try_from(count).unwrap_or(u32::MAX)
-    };
+/// The request for the model at `index`, with the sample number that is its share and a journal of its own.
+pub(super) fn part(request: &ChatRequest, shares: &Shares, index: usize) -> ChatRequest {
     let mut request = request.clone();
-    request.sample = request
-        .sample
-        .wrapping_mul(same(models))
-        .wrapping_add(same(&models[..index]));
+    request.sample = shares.sample(request.sample, index);
     request.journal = request
         .journal
         .map(|journal| journal.part(&index.to_string()));
@@ -74,7 +65,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{BoxFuture, ChatResponse, Model};
+    use crate::{BoxFuture, ChatResponse, Makeup, Model};
 
     #[derive(Debug)]
     struct Named(String);
@@ -88,18 +79,78 @@ mod tests {
         }
     }
 
-    proptest! {
-        #[test]
-        fn no_two_members_of_equal_rows_have_the_same_name_and_sample(names in prop::collection::vec(0u8..4, 1..20), rows in 1u32..9) {
-            let models: Vec<SharedModel> = names.iter().map(|name| Arc::new(Named(name.to_string())) as SharedModel).collect();
-            let mut seen = HashSet::new();
-            for sample in 0..rows {
-                let request = ChatRequest { sample, ..ChatRequest::prompt("x") };
-                for (index, model) in models.iter().enumerate() {
-                    let sample = part(&request, &models, index).sample;
-                    prop_assert!(seen.insert((model.name().to_owned(), sample)));
+    /// Passes each call on to all of its models.
+    #[derive(Debug)]
+    struct Several(Vec<SharedModel>);
+
+    impl Model for Several {
+        fn name(&self) -> &str {
+            "several"
+        }
+        fn makeup(&self) -> Makeup {
+            Makeup::of(&self.0)
+        }
+        fn call(&self, _: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
+            Box::pin(async { Err(Error::stopped("nobody is asked")) })
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Tree {
+        Leaf(u8),
+        Node(Vec<Tree>),
+    }
+
+    fn trees() -> impl Strategy<Value = Tree> {
+        let leaf = (0u8..4).prop_map(Tree::Leaf);
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop::collection::vec(inner, 1..4).prop_map(Tree::Node)
+        })
+    }
+
+    fn model(tree: &Tree) -> SharedModel {
+        match tree {
+            Tree::Leaf(name) => Arc::new(Named(name.to_string())),
+            Tree::Node(parts) => Arc::new(Several(parts.iter().map(model).collect())),
+        }
+    }
+
+    /// The samples of plain models that a request takes.
+    fn taken(tree: &Tree, request: &ChatRequest, all: &mut Vec<(u8, u32)>) {
+        match tree {
+            Tree::Leaf(name) => all.push((*name, request.sample)),
+            Tree::Node(parts) => {
+                let models: Vec<SharedModel> = parts.iter().map(model).collect();
+                let shares = Shares::of(&models);
+                for (index, tree) in parts.iter().enumerate() {
+                    taken(tree, &part(request, &shares, index), all);
                 }
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_calls_of_equal_rows_take_the_same_sample(tree in trees(), rows in 1u32..9) {
+            let mut all = Vec::new();
+            for sample in 0..rows {
+                let request = ChatRequest { sample, ..ChatRequest::prompt("x") };
+                taken(&tree, &request, &mut all);
+            }
+            let distinct: HashSet<_> = all.iter().collect();
+            prop_assert_eq!(distinct.len(), all.len());
+        }
+    }
+
+    #[test]
+    fn models_of_one_kind_each_see_the_number_of_the_request() {
+        let models = [0, 1, 2].map(|name| model(&Tree::Leaf(name)));
+        let request = ChatRequest {
+            sample: 7,
+            ..ChatRequest::prompt("x")
+        };
+        for index in 0..3 {
+            assert_eq!(part(&request, &Shares::of(&models), index).sample, 7);
         }
     }
 }

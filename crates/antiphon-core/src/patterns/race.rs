@@ -11,8 +11,10 @@ use super::{
     part::part,
 };
 use crate::{
-    BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits, Model, SharedModel,
+    BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits, Makeup, Model,
+    SharedModel,
     chat::{Decision, Gathered, Member},
+    makeup::Shares,
 };
 
 /// A model over models: the same request goes to all of them, and the first valid answer wins. With a stagger the later
@@ -72,6 +74,7 @@ impl Race {
     }
 
     async fn run(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
+        let shares = Shares::of(&self.models);
         let mut under_way = FuturesUnordered::new();
         let mut failures: BTreeMap<usize, Error> = BTreeMap::new();
         let mut asked = 0;
@@ -83,7 +86,7 @@ impl Race {
             };
             let until = self.models.len().min(asked + at_once);
             while asked < until {
-                under_way.push(self.enter(&request, asked));
+                under_way.push(self.enter(&request, &shares, asked));
                 asked += 1;
             }
             match self.next_finish(&mut under_way, asked).await {
@@ -106,8 +109,8 @@ impl Race {
         }
     }
 
-    async fn enter(&self, request: &ChatRequest, index: usize) -> Finish {
-        let request = part(request, &self.models, index);
+    async fn enter(&self, request: &ChatRequest, shares: &Shares, index: usize) -> Finish {
+        let request = part(request, shares, index);
         (index, opened(&self.models[index], request).await)
     }
 
@@ -197,6 +200,10 @@ impl Model for Race {
         Limits {
             concurrency: each.flatten().min(),
         }
+    }
+
+    fn makeup(&self) -> Makeup {
+        Makeup::of(&self.models)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

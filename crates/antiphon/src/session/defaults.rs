@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use antiphon_core::{BoxFuture, ChatRequest, ChatResponse, Error, Limits, Model, SharedModel};
+use antiphon_core::{
+    BoxFuture, ChatRequest, ChatResponse, Error, Limits, Makeup, Model, SharedModel,
+};
 use serde_json::{Map, Value};
 
 /// The model, asked with these parameters wherever a request does not say otherwise. Without any it is the very same model.
@@ -38,6 +40,10 @@ impl Model for Defaults {
 
     fn limits(&self) -> Limits {
         self.model.limits()
+    }
+
+    fn makeup(&self) -> Makeup {
+        self.model.makeup()
     }
 
     fn call(&self, mut request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

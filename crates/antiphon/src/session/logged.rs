@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use antiphon_core::{
-    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, Limits, Model, Moment,
-    SharedModel,
+    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, Limits, Makeup, Model,
+    Moment, SharedModel,
 };
 use tracing::{Level, debug};
 
@@ -111,6 +111,10 @@ impl Model for Logged {
 
     fn limits(&self) -> Limits {
         self.leaf.limits()
+    }
+
+    fn makeup(&self) -> Makeup {
+        self.leaf.makeup()
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

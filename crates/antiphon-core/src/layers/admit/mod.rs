@@ -40,7 +40,7 @@ pub use quota::QuotaConfig;
 
 use self::{estimate::Demand, passage::Passage};
 use crate::{
-    Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Error, ErrorKind, Limits, Model,
+    Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Error, ErrorKind, Limits, Makeup, Model,
     SharedModel, Usage,
     chat::{DeltaStream, Receipt},
 };
@@ -67,6 +67,10 @@ impl Admit {
 impl Model for Admit {
     fn name(&self) -> &str {
         self.inner.name()
+    }
+
+    fn makeup(&self) -> Makeup {
+        self.inner.makeup()
     }
 
     fn limits(&self) -> Limits {

@@ -17,8 +17,8 @@ pub use policy::RetryConfig;
 
 use super::{admit::Account, meter::Metrics};
 use crate::{
-    Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, Limits, Model, SharedModel,
-    chat::DeltaStream,
+    Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, Limits, Makeup, Model,
+    SharedModel, chat::DeltaStream,
 };
 pub(crate) use policy::Verdict;
 
@@ -130,6 +130,10 @@ impl Model for Retry {
 
     fn limits(&self) -> Limits {
         self.inner.limits()
+    }
+
+    fn makeup(&self) -> Makeup {
+        self.inner.makeup()
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

@@ -28,7 +28,7 @@ impl Ensemble {
         }
     }
 
-    fn models(&self, config: &EnsembleConfig) -> Result<Vec<SharedModel>, Error> {
+    pub(super) fn models(&self, config: &EnsembleConfig) -> Result<Vec<SharedModel>, Error> {
         let number = config.num_processors;
         match &self.members {
             Members::Given(models) => Ok(seated(models, number).cloned().collect()),

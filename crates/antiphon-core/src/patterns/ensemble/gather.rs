@@ -8,6 +8,7 @@ use super::{spent::Spent, tries::Tries};
 use crate::{
     ChatRequest, Error, ErrorKind, Reply, SharedModel,
     chat::{Delivery, Member},
+    makeup::Shares,
     patterns::part::{self, paid, part, record},
     schema::Schema,
 };
@@ -25,11 +26,12 @@ pub(super) fn seats(
     request: &ChatRequest,
     schema: Option<&Schema>,
 ) -> Vec<Seat> {
+    let shares = Shares::of(models);
     let seat = |(index, model): (usize, &SharedModel)| Seat {
         request: ChatRequest {
             schema: schema.cloned(),
             delivery: Delivery::Whole,
-            ..part(request, models, index)
+            ..part(request, &shares, index)
         },
         model: Arc::clone(model),
     };

@@ -43,8 +43,8 @@ pub use verdict::{Candidate, Chosen, Decide, Verdict};
 
 use self::deciding::Way;
 use crate::{
-    BoxFuture, ChatRequest, ChatResponse, Clock, Dice, Error, Message, Model, Reply, Schema,
-    SharedModel,
+    BoxFuture, ChatRequest, ChatResponse, Clock, Dice, Error, Makeup, Message, Model, Reply,
+    Schema, SharedModel,
 };
 
 /// N parallel answers, then one decision.
@@ -195,6 +195,14 @@ impl Ensemble {
 impl Model for Ensemble {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn makeup(&self) -> Makeup {
+        match self.models(&self.config()) {
+            Ok(models) => Makeup::of(&models),
+            // its calls say what is wrong
+            Err(_) => Makeup::plain(&self.name),
+        }
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

@@ -8,8 +8,8 @@ use super::{
     tries::Tries,
 };
 use crate::{
-    Answer, BoxFuture, ChatRequest, ChatResponse, Clock, Dice, Error, Limits, Model, SharedModel,
-    SystemClock,
+    Answer, BoxFuture, ChatRequest, ChatResponse, Clock, Dice, Error, Limits, Makeup, Model,
+    SharedModel, SystemClock,
     chat::Gathered,
     patterns::{all_failed::all_failed, completion::completion},
 };
@@ -98,6 +98,10 @@ impl Model for Samples {
 
     fn limits(&self) -> Limits {
         self.model.limits()
+    }
+
+    fn makeup(&self) -> Makeup {
+        Makeup::of(&vec![Arc::clone(&self.model); self.number])
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

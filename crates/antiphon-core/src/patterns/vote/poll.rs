@@ -9,6 +9,7 @@ use super::{Rule, Tally, Vote, VoteError};
 use crate::{
     ChatRequest, Error, ErrorKind, Reply, Schema, SharedModel, Usage,
     chat::Delivery,
+    makeup::Shares,
     patterns::{
         all_failed::all_failed,
         part::{paid, part, recorded_or_new},
@@ -146,8 +147,9 @@ impl Poll {
         let mut tally = self.tally.clone();
         let mut ballots = vec![Ballot::Cancelled; self.voters.len()];
         let request = &request;
+        let shares = &Shares::of(&self.voters);
         let mut answers = window(0..self.voters.len(), self.limit, |_, voter| {
-            self.ask_one(request, voter)
+            self.ask_one(request, shares, voter)
         });
         while let Some((voter, answered)) = answers.next().await {
             let counted = match answered {
@@ -209,9 +211,10 @@ impl Poll {
     async fn ask_one(
         &self,
         request: &ChatRequest,
+        shares: &Shares,
         voter: usize,
     ) -> Result<(Ballot, usize, f64), Error> {
-        let request = part(request, &self.voters, voter);
+        let request = part(request, shares, voter);
         let mut reply = recorded_or_new(&self.voters[voter], request).await?;
         reply.head.receipt = None;
         let (category, confidence) = self
