@@ -5,8 +5,9 @@
 use std::{path::Path, time::Duration};
 
 use antiphon::{
-    Config, Session, batch, core::ChatRequest, core::ErrorKind, session::SessionOptions,
-    session::Wire,
+    Config, Session, batch,
+    core::{ChatRequest, ErrorKind, patterns::ByteBudget},
+    session::{SessionOptions, Wire},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -108,5 +109,26 @@ async fn members_of_an_ensemble_within_another_are_samples_of_their_own() {
         assert_eq!(attempts, 5 * calls, "{made}");
         let (attempts, paid, ..) = five_equal(&toml, folder.path()).await;
         assert_eq!((attempts, paid), (0, 0), "{made}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_of_one_call_serves_whatever_is_made_of_it() {
+    let toml = "[providers.sim]\nconcurrency = 1\n\
+        [models.pair]\nensemble = [\"sim/demo\"]\nsamples = 2\ndecide = \"sim/demo\"\n\
+        [models.race]\nrace = [\"pair\", \"sim/demo\"]\n\
+        [models.chain]\nfallback = [\"race\", \"sim/demo\"]\n\
+        [models.judged]\nensemble = [\"chain\", \"race\", \"pair\"]\njudge = \"pair\"\nquorum = 2\n";
+    let session = Session::from_toml(toml).unwrap();
+    let model = session.model("judged").unwrap();
+    let questions = (0..20).map(|number| format!("What is {number} + 1?"));
+    let work = batch(model, questions)
+        .max_concurrent(8)
+        .byte_budget(ByteBudget::new(1))
+        .run();
+    let result = tokio::time::timeout(Duration::from_secs(60), work).await;
+    assert_eq!(result.expect("nobody waits for ever").succeeded(), 20);
+    for account in session.accounts() {
+        assert_eq!(account.snapshot().in_flight, 0);
     }
 }
