@@ -65,12 +65,13 @@ fn parameters_of_the_first_of_a_chain_are_known_wherever_the_chain_is_used() {
 
 #[tokio::test]
 async fn no_rescue_and_no_vote_stands_for_an_interrupted_call() {
+    // so many retries that no call comes to its end before the interrupt
     let toml = "[providers.sim]\nfail = [\"500=100%\"]\nconcurrency = 1\n\
-        [models.plain]\nuse = \"sim/demo\"\nrescue = \"sorry\"\n\
-        [models.chain]\nfallback = [\"sim/demo\", \"sim/other\"]\nrescue = \"sorry\"\n\
-        [models.race]\nrace = [\"sim/demo\", \"chain\"]\nrescue = \"sorry\"\n\
-        [models.panel]\nensemble = [\"sim/demo\", \"race\", \"plain\"]\nvote = true\nrescue = \"sorry\"\n\
-        [models.outer]\nfallback = [\"panel\", \"race\"]\nrescue = \"sorry\"\n";
+        [models.plain]\nuse = \"sim/demo\"\nrescue = \"sorry\"\nmax_retries = 1000\n\
+        [models.chain]\nfallback = [\"sim/demo\", \"sim/other\"]\nrescue = \"sorry\"\nmax_retries = 1000\n\
+        [models.race]\nrace = [\"sim/demo\", \"chain\"]\nrescue = \"sorry\"\nmax_retries = 1000\n\
+        [models.panel]\nensemble = [\"sim/demo\", \"race\", \"plain\"]\nvote = \"all\"\nrescue = \"sorry\"\nmax_retries = 1000\n\
+        [models.outer]\nfallback = [\"panel\", \"race\"]\nrescue = \"sorry\"\nmax_retries = 1000\n";
     for name in ["plain", "chain", "race", "panel", "outer"] {
         let stop = CancellationToken::new();
         let config = Config::from_toml(toml).unwrap();
