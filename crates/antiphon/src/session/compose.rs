@@ -13,7 +13,10 @@ use antiphon_core::{
 use serde_json::{Map, json};
 
 use super::{
-    Resolved, Session, Wire, defaults::with_defaults, names::CallLimits, resolved::MadeOf,
+    Resolved, Session, Wire,
+    defaults::with_defaults,
+    names::{CallLimits, Followed},
+    resolved::MadeOf,
 };
 use crate::config::{Combination, DeciderSettings, EnsembleSettings};
 
@@ -27,11 +30,15 @@ impl Session {
         combination: &Combination,
         name: &str,
         wire: Wire,
-        limits: CallLimits,
+        followed: &Followed<'_>,
         path: &[String],
     ) -> Result<Resolved, Error> {
+        let limits = followed.limits;
         match combination {
-            Combination::Fallback(names) => self.chain(name, names, wire, limits, path),
+            Combination::Fallback(names) => {
+                let parts = self.links(names, wire, limits, path)?;
+                chained(name, parts, followed.rescue)
+            }
             Combination::Race(names) => {
                 let parts = self.parts(names, wire, limits, path)?;
                 let model = Race::new(name, models_of(&parts))?;
@@ -57,7 +64,7 @@ impl Session {
             let name = resolved.model.name().to_owned();
             let mut parts = vec![resolved];
             parts.extend(self.parts(&self.options.fallback, wire, usual, &[])?);
-            resolved = Arc::new(chained(&name, parts)?);
+            resolved = Arc::new(chained(&name, parts, None)?);
         }
         if let Some((number, decider)) = &self.options.ensemble {
             let settings = EnsembleSettings::of_samples(*number, decider.clone());
@@ -89,21 +96,20 @@ impl Session {
             .collect()
     }
 
-    /// A chain of models. All but the last give up soon where nothing else is said.
-    fn chain(
+    /// The links of a chain. All but the last give up soon where nothing else is said.
+    fn links(
         &self,
-        name: &str,
         names: &[String],
         wire: Wire,
         limits: CallLimits,
         path: &[String],
-    ) -> Result<Resolved, Error> {
+    ) -> Result<Vec<Arc<Resolved>>, Error> {
         let mut soon = limits;
         soon.max_retries = soon.max_retries.or(Some(RETRIES_BEFORE_FALLBACK));
         let last = names.len() - 1;
         let mut parts = self.parts(&names[..last], wire, soon, path)?;
         parts.extend(self.parts(&names[last..], wire, limits, path)?);
-        chained(name, parts)
+        Ok(parts)
     }
 
     fn ensemble(
@@ -191,7 +197,7 @@ fn config_of(settings: &EnsembleSettings) -> EnsembleConfig {
     }
 }
 
-/// A model with a text that it gives where it fails.
+/// A model that is no chain, with a text that it gives where it fails.
 pub(super) fn rescued(model: SharedModel, text: &str) -> Result<SharedModel, Error> {
     let name = model.name().to_owned();
     Ok(Arc::new(
@@ -200,8 +206,15 @@ pub(super) fn rescued(model: SharedModel, text: &str) -> Result<SharedModel, Err
 }
 
 /// The fingerprint knows the first model only: fallbacks are not part of what is asked.
-fn chained(name: &str, parts: Vec<Arc<Resolved>>) -> Result<Resolved, Error> {
-    let model = Fallback::new(name, models_of(&parts))?;
+fn chained(
+    name: &str,
+    parts: Vec<Arc<Resolved>>,
+    rescue: Option<&str>,
+) -> Result<Resolved, Error> {
+    let mut model = Fallback::new(name, models_of(&parts))?;
+    if let Some(text) = rescue {
+        model = model.with_rescue(text);
+    }
     let known_by = parts[0].own_params();
     let made = made_of(Arc::new(model), parts[0].target.clone(), parts);
     Ok(Resolved { known_by, ..made })

@@ -31,7 +31,11 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, config::DeciderSettings, env::Lookup};
+use crate::{
+    Config,
+    config::{Combination, DeciderSettings},
+    env::Lookup,
+};
 pub use cache::default_cache_dir;
 pub(crate) use defaults::lay_beneath;
 use names::{CallLimits, Followed, Plain, StandsFor};
@@ -206,10 +210,14 @@ impl Session {
         let mut resolved = match &followed.stands_for {
             StandsFor::Plain(plain) => self.plain_model(plain, &followed)?,
             StandsFor::Combination(combination) => {
-                self.combined_model(combination, name, wire, followed.limits, &path)?
+                self.combined_model(combination, name, wire, &followed, &path)?
             }
         };
-        if let Some(text) = followed.rescue {
+        let is_chain = matches!(
+            followed.stands_for,
+            StandsFor::Combination(Combination::Fallback(_))
+        );
+        if let Some(text) = followed.rescue.filter(|_| !is_chain) {
             resolved.model = compose::rescued(resolved.model, text)?;
         }
         resolved.params = followed.params;
