@@ -54,8 +54,8 @@ pub(crate) fn tally<'a>(counts: impl IntoIterator<Item = (&'a &'static str, &'a 
 /// `1,204 tokens in, 96 out`.
 pub(crate) fn tokens(usage: &Usage) -> String {
     format!(
-        "{} tokens in, {} out",
-        count(usage.input_tokens),
+        "{} in, {} out",
+        several(usage.input_tokens, "token", "tokens"),
         count(usage.output_tokens)
     )
 }
@@ -69,6 +69,13 @@ mod tests {
         assert_eq!(count(0), "0");
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(rows(1), "1 row");
+        let usage = |input_tokens, output_tokens| Usage {
+            input_tokens,
+            output_tokens,
+            ..Usage::default()
+        };
+        assert_eq!(tokens(&usage(1, 1)), "1 token in, 1 out");
+        assert_eq!(tokens(&usage(1_204, 96)), "1,204 tokens in, 96 out");
         assert_eq!(several(2_000, "retry", "retries"), "2,000 retries");
         assert_eq!(duration(Duration::from_millis(12)), "12 ms");
         assert_eq!(duration(Duration::from_secs(75)), "1 min 15 s");
