@@ -123,7 +123,7 @@ fn json_has_the_same_fields_whatever_became_of_a_model() {
         *fast,
         json!({
             "model": "fast", "text": "from the fast one", "parsed": null, "finish_reason": "stop", "usage": usage,
-            "latency_ms": null, "cost_usd": null, "error": null,
+            "latency_ms": null, "cost_usd": null, "members": null, "decision": null, "error": null,
         })
     );
     let error = json!({"code": "bad_request", "message": "no such thing"});
@@ -131,7 +131,7 @@ fn json_has_the_same_fields_whatever_became_of_a_model() {
         told["answers"][1],
         json!({
             "model": "broken", "text": null, "parsed": null, "finish_reason": null, "usage": null,
-            "latency_ms": null, "cost_usd": null, "error": error,
+            "latency_ms": null, "cost_usd": null, "members": null, "decision": null, "error": error,
         })
     );
     assert_eq!(told["answers"][2]["model"], "fast");

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod ask;
+mod ask_combined;
 mod ask_streamed;
 mod bad_lines;
 mod cache;

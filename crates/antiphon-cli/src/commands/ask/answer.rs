@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use antiphon::core::{Error, FinishReason, Reply, Schema};
+use antiphon::core::{Error, FinishReason, Reply, Schema, chat::Gathered};
 use serde_json::{Value, json};
 
 use super::super::asking::error_as_json;
@@ -47,6 +47,7 @@ pub(super) fn facts(name: &str, label: &str, reply: &Reply, took: Duration) -> S
     if head.attempts > 1 {
         facts.push(format!("{} attempts", head.attempts));
     }
+    facts.extend(head.gathered.as_deref().and_then(behind));
     if answer.is_refusal() {
         facts.push("declined".to_owned());
     } else if answer.finish_reason == FinishReason::Length {
@@ -65,10 +66,46 @@ pub(super) fn facts(name: &str, label: &str, reply: &Reply, took: Duration) -> S
     facts.join(" · ")
 }
 
+/// What stands behind an answer of several calls: `judge of 2 answers, 1 of 3 members failed`.
+fn behind(gathered: &Gathered) -> Option<String> {
+    let members = &gathered.members;
+    let answers = members.iter().filter(|member| member.error.is_none());
+    let failed = members.iter().filter(|member| {
+        let error = member.error.as_ref();
+        error.is_some_and(|error| !error.is_cancelled())
+    });
+    let by = gathered.decision.as_ref().map(|decision| &*decision.by);
+    let mut said = Vec::new();
+    if let Some(by @ ("decide" | "judge" | "synthesize" | "vote")) = by {
+        let answers = words::several(answers.count() as u64, "answer", "answers");
+        said.push(format!("{by} of {answers}"));
+    }
+    let failed = failed.count();
+    if failed > 0 {
+        let members = words::several(members.len() as u64, "member", "members");
+        said.push(format!("{failed} of {members} failed"));
+    }
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
+/// Why an answer is not what was asked for, though it is one: it was not decided on, or stands in for one.
+pub(super) fn doubt(label: &str, reply: &Reply) -> Option<String> {
+    let decision = reply.decision()?;
+    let failure = one_line(decision.failure.as_deref()?);
+    Some(match decision.by.as_str() {
+        "rescue" => format!("{label}: the answer is its rescue text: {failure}"),
+        _ => format!("{label}: {failure}"),
+    })
+}
+
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
+}
+
 /// One line: `timeout: no answer within 60s`.
 pub(super) fn why(error: &Error) -> String {
-    let message: Vec<&str> = error.message().split_whitespace().collect();
-    let mut why = format!("{}: {}", error.kind(), message.join(" "));
+    let mut why = format!("{}: {}", error.kind(), one_line(error.message()));
     if error.attempts() > 1 {
         why.push_str(&format!(" ({} attempts)", error.attempts()));
     }
@@ -90,6 +127,8 @@ pub(super) fn as_json(
             "usage": reply.usage(),
             "latency_ms": milliseconds(reply.answer.latency),
             "cost_usd": null,
+            "members": reply.head.gathered.as_ref().map(|gathered| &gathered.members),
+            "decision": reply.decision(),
             "error": null,
         }),
         Err(error) => json!({
@@ -100,6 +139,8 @@ pub(super) fn as_json(
             "usage": error.usage(),
             "latency_ms": null,
             "cost_usd": null,
+            "members": null,
+            "decision": null,
             "error": error_as_json(error),
         }),
     }

@@ -14,7 +14,10 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::asking::{AskingArgs, text_or_stdin, until_interrupted};
-use crate::{Exit, printer::Printer};
+use crate::{
+    Exit,
+    printer::{Printer, clean},
+};
 
 /// Arguments of `antiphon ask`.
 #[derive(Args, Debug)]
@@ -104,15 +107,15 @@ fn schema_of(path: &std::path::Path) -> Result<Schema> {
     Schema::new(json).with_context(|| format!("--schema {shown} is not a JSON Schema"))
 }
 
-/// `sim/a`, `sim/b`, `sim/a #2`.
+/// `sim/a`, `sim/b`, `sim/a #2`, each on one line whatever the names are.
 fn labels(names: &[String]) -> Vec<String> {
-    let label = |(at, name): (usize, &String)| match names[..at]
-        .iter()
-        .filter(|other| *other == name)
-        .count()
-    {
-        0 => name.clone(),
-        earlier => format!("{name} #{}", earlier + 1),
+    let label = |(at, name): (usize, &String)| {
+        let earlier = names[..at].iter().filter(|other| *other == name).count();
+        let name = clean(name).replace('\n', "\\n");
+        match earlier {
+            0 => name,
+            earlier => format!("{name} #{}", earlier + 1),
+        }
     };
     names.iter().enumerate().map(label).collect()
 }
@@ -198,6 +201,9 @@ impl Question<'_> {
     fn say_facts(&self, at: usize, reply: &Reply, took: Duration) {
         let (name, label) = (&self.names[at], &self.labels[at]);
         self.say(&answer::facts(name, label, reply, took));
+        if let Some(doubt) = answer::doubt(label, reply) {
+            self.say(&doubt);
+        }
     }
 
     fn say(&self, line: &str) {
