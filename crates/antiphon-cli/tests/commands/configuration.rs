@@ -104,6 +104,26 @@ fn what_is_wrong_in_a_file_is_told_with_its_place() {
             "[models.x]\nuse = \"sim/x\"\ntimeout = \"soon\"\n",
             ":3: \"soon\" is no duration",
         ),
+        (
+            "[models.x]\nensemble = \"sim/a\"\n",
+            ":2: `models.x.ensemble`: invalid type: string \"sim/a\", expected a list",
+        ),
+        (
+            "[models.x]\nensemble = [\"sim/a\"]\nquorum = 0\n",
+            ":3: `models.x.quorum`: invalid value: integer `0`, expected a number from 1 on",
+        ),
+        (
+            "[models.x]\nuse = \"sim/a\"\nsamples = 101\n",
+            ":1: 101 answers are asked for; 100 are the most",
+        ),
+        (
+            "[models.x]\nensemble = [\"sim/a\"]\ndecision_maker_prompt = \" \"\n",
+            ":1: `decision_maker_prompt` is empty",
+        ),
+        (
+            "[models.x]\nensemble = [\"sim/a\"]\nvote = \"all\"\ndecision_maker_temperature = 0.5\n",
+            ":1: `decision_maker_temperature` has no effect on a `vote`",
+        ),
         ("[models", ":1: "),
         ("models = 3\n", ":1: "),
     ] {

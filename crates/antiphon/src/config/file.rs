@@ -139,12 +139,39 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<(Settings, Vec<Origin>), 
             unknown.key
         ))
     })?;
-    let settings: Settings = toml::from_str(text).map_err(broken)?;
+    let settings: Settings = toml::from_str(text).map_err(|error| {
+        let at = place(error.span().map_or(0, |span| span.start));
+        let mut there = origins.iter().filter(|origin| origin.from == at);
+        let key = match (there.next(), there.next()) {
+            // words of our own name what they are about
+            (Some(only), None) if error.message().starts_with("invalid ") => {
+                format!("`{}`: ", only.key)
+            }
+            _ => String::new(),
+        };
+        ConfigError(format!("{at}: {key}{}", in_plain_words(error.message())))
+    })?;
     for provider in settings.providers.values() {
         let checked = provider.sim.config();
         checked.map_err(|error| ConfigError(format!("{}: {error}", path.display())))?;
     }
     Ok((settings, origins))
+}
+
+/// Types as who writes the file calls them.
+fn in_plain_words(message: &str) -> String {
+    [
+        ("expected a sequence", "expected a list"),
+        ("expected a nonzero u32", "expected a number from 1 on"),
+        ("expected a nonzero u64", "expected a number from 1 on"),
+        ("expected u32", "expected a number from 0 on"),
+        ("expected u64", "expected a number from 0 on"),
+        ("expected f64", "expected a number"),
+    ]
+    .into_iter()
+    .fold(message.to_owned(), |message, (from, to)| {
+        message.replace(from, to)
+    })
 }
 
 fn show(value: &DeValue<'_>) -> String {

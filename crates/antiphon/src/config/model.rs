@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use antiphon_core::patterns::ensemble::MOST_MEMBERS;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -238,13 +239,12 @@ impl ModelTable {
                 "`quorum` is {quorum}, but only {asked} answers are asked for"
             ));
         }
-        if let Some(temperature) = self.decision_maker_temperature
-            && !(0.0..=2.0).contains(&temperature)
-        {
+        if asked > MOST_MEMBERS {
             return Err(format!(
-                "`decision_maker_temperature` is {temperature}; it goes from 0 to 2"
+                "{asked} answers are asked for; {MOST_MEMBERS} are the most"
             ));
         }
+        self.check_decision_maker(&decider)?;
         Ok(EnsembleSettings {
             members,
             samples,
@@ -255,6 +255,31 @@ impl ModelTable {
             decision_maker_temperature: self.decision_maker_temperature,
             decision_maker_prompt: self.decision_maker_prompt.clone(),
         })
+    }
+
+    fn check_decision_maker(&self, decider: &DeciderSettings) -> Result<(), String> {
+        let [temperature, prompt] = ["decision_maker_temperature", "decision_maker_prompt"];
+        let set = self.decision_maker_temperature.map(|_| temperature);
+        let set = set.or(self.decision_maker_prompt.as_ref().map(|_| prompt));
+        if let (DeciderSettings::Vote(_), Some(key)) = (decider, set) {
+            return Err(format!(
+                "`{key}` has no effect on a `vote`, which asks no model; leave it out"
+            ));
+        }
+        let is_blank = |text: &String| text.trim().is_empty();
+        if self.decision_maker_prompt.as_ref().is_some_and(is_blank) {
+            return Err(format!(
+                "`{prompt}` is empty; leave it out for the usual instructions"
+            ));
+        }
+        if let Some(temperature) = self.decision_maker_temperature
+            && !(0.0..=2.0).contains(&temperature)
+        {
+            return Err(format!(
+                "`decision_maker_temperature` is {temperature}; it goes from 0 to 2"
+            ));
+        }
+        Ok(())
     }
 
     /// A key that only an ensemble has.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use crate::{Error, ErrorKind};
 
 /// More members than this is a slip of the keyboard, and each of them is paid for.
-pub(super) const MOST_MEMBERS: usize = 100;
+pub const MOST_MEMBERS: usize = 100;
 
 /// A longer limit is none.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);

@@ -33,7 +33,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-pub use config::{EnsembleConfig, EnsembleError, LogLevel};
+pub use config::{EnsembleConfig, EnsembleError, LogLevel, MOST_MEMBERS};
 pub use deciding::Decider;
 pub use directory::Directory;
 pub use majority::Majority;
