@@ -273,7 +273,7 @@ fn what_cannot_be_reviewed_is_refused_before_anything_is_sent() {
     let stub = Stub::saying("never");
     let scratch = scratch();
     scratch.write("empty.md", " \n");
-    scratch.write("bin.dat", [0xff, 0xfe]);
+    scratch.write("bin.dat", [b'h', b'i', 0xff, 0xfe]);
     for (more, words) in [
         (&["nope.md"][..], "cannot read nope.md: No such file"),
         (&["."], "cannot read .: Is a directory"),
@@ -281,7 +281,10 @@ fn what_cannot_be_reviewed_is_refused_before_anything_is_sent() {
             &["empty.md"],
             "`empty.md` is empty: there is nothing to review",
         ),
-        (&["bin.dat"], "bin.dat is not UTF-8 text"),
+        (
+            &["bin.dat"],
+            "bin.dat is not UTF-8 text, from its byte 3 on\n",
+        ),
         (&["-", "-"], "stdin, which can be read only once"),
         (&["--role", "style"], "'style=Look at …'"),
         (&["--role", "secrity"], "did you mean \"security\"?"),
@@ -290,6 +293,10 @@ fn what_cannot_be_reviewed_is_refused_before_anything_is_sent() {
         (
             &["--role", "a=b", "--role", "A=c"],
             "two roles are called `A`",
+        ),
+        (
+            &["--param", "response_format={}"],
+            "--param response_format cannot be set: a review has a shape",
         ),
         (
             &["--param", "messages=[]"],
@@ -334,4 +341,15 @@ fn reviews_cannot_drive_the_terminal() {
     let told: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(told["roles"][0]["strengths"][0], "a\u{1b}[2J\u{9b}\u{202e}");
     assert!(!shown.contains('\u{9b}'));
+}
+
+#[test]
+fn a_role_stays_on_its_line_whatever_it_is_called() {
+    let ran = scratch().antiphon(&["review", "a.rs", "-m", "sim/x", "--role", "two\nlines=x"]);
+    ran.says(0, &[]);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(lines[2].starts_with("two lines  "), "{}", ran.out);
+    assert_eq!(lines[1].find("score"), Some("two lines  ".len()));
+    assert!(ran.out.contains("(two lines)"), "{}", ran.out);
+    assert!(!ran.out.contains("\nlines"), "{}", ran.out);
 }

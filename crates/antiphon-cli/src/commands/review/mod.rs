@@ -9,7 +9,7 @@ use antiphon::core::{
     SharedModel,
     patterns::{Document, PanelReview, ReviewError, ReviewPanel, window},
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
@@ -61,6 +61,9 @@ pub(crate) fn run(args: &ReviewArgs, printer: &Printer) -> Result<Exit> {
     if let Some(name) = &args.synthesizer {
         panel = panel.with_synthesizer(asking.model(Some(name))?);
     }
+    if asking.params().contains_key("response_format") {
+        bail!("--param response_format cannot be set: a review has a shape of its own");
+    }
     for (name, value) in asking.params() {
         panel = panel.with_param(name, value.clone());
     }
@@ -85,9 +88,10 @@ fn documents(files: &[PathBuf]) -> Result<Vec<Document>> {
             (file.display().to_string(), std::fs::read(file))
         };
         let bytes = bytes.with_context(|| format!("cannot read {name}"))?;
-        let text = String::from_utf8(bytes)
-            .map_err(|error| error.utf8_error())
-            .with_context(|| format!("{name} is not UTF-8 text"))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let place = words::count(error.utf8_error().valid_up_to() as u64 + 1);
+            anyhow!("{name} is not UTF-8 text, from its byte {place} on")
+        })?;
         Ok(Document::new(name, text))
     };
     files.iter().map(document).collect()

@@ -29,7 +29,8 @@ pub(super) fn as_text(file: &str, outcome: &Outcome) -> String {
 }
 
 fn table(reviews: &[RoleReview]) -> String {
-    let names = reviews.iter().map(|review| review.role.chars().count());
+    let names = reviews.iter().map(|review| one_line(&review.role));
+    let names = names.map(|name| name.chars().count());
     let width = names.chain(["role".len()]).max().unwrap_or_default();
     let mut table = format!("{:<width$}  score  recommendation\n", "role");
     for review in reviews {
@@ -66,8 +67,8 @@ fn together(aggregate: &Aggregate) -> String {
         }
         text.push_str(&format!("\n{title}\n"));
         for Point { text: point, roles } in points {
-            let point = one_line(point);
-            text.push_str(&format!("  {mark} {point} ({})\n", roles.join(", ")));
+            let (point, roles) = (one_line(point), one_line(&roles.join(", ")));
+            text.push_str(&format!("  {mark} {point} ({roles})\n"));
         }
     }
     text
