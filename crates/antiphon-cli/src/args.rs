@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use antiphon::core::patterns::ensemble::MOST_MEMBERS;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -301,10 +302,20 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     antiphon::parse_duration(text)
 }
 
+/// A time within which something can happen.
+pub(crate) fn time_limit(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => {
+            Err("no call can end in no time; leave it out for the usual limit".to_owned())
+        }
+        limit => Ok(limit),
+    }
+}
+
 fn several(text: &str) -> Result<NonZeroU32, String> {
-    match text.parse::<u32>().ok().and_then(NonZeroU32::new) {
-        Some(number) if number.get() > 1 => Ok(number),
-        _ => Err(format!("{text:?} is not a number from 2 on")),
+    match text.parse::<NonZeroU32>() {
+        Ok(number) if (2..=MOST_MEMBERS).contains(&(number.get() as usize)) => Ok(number),
+        _ => Err(format!("it must be a number from 2 to {MOST_MEMBERS}")),
     }
 }
 

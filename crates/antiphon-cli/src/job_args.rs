@@ -9,7 +9,7 @@ use antiphon::{
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::args::{ProgressArg, duration, share};
+use crate::args::{ProgressArg, duration, share, time_limit};
 
 /// Retries of a row where neither a flag nor the configuration says: nobody sits and waits for a single one.
 const JOB_MAX_RETRIES: u32 = 10;
@@ -50,7 +50,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub(crate) max_retries: Option<u32>,
     /// Limit of one attempt [default: 600s]
-    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
+    #[arg(long, value_name = "DURATION", value_parser = time_limit, help_heading = "Limits")]
     pub(crate) timeout: Option<Duration>,
     /// Limit of the whole run; what is in flight is waited for
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::params;
-use crate::{Exit, args::duration, printer::Printer, signals::Signals};
+use crate::{Exit, args::time_limit, printer::Printer, signals::Signals};
 
 /// Parameters that are not the user's to set, and what to do instead.
 const RESERVED_PARAMS: [(&str, &str); 3] = [
@@ -50,7 +50,7 @@ pub(crate) struct AskingArgs {
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub(crate) max_retries: Option<u32>,
     /// Limit of one attempt [default: 600s]
-    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
+    #[arg(long, value_name = "DURATION", value_parser = time_limit, help_heading = "Limits")]
     pub(crate) timeout: Option<Duration>,
 
     /// Say nothing but errors

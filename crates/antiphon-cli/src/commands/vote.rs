@@ -46,8 +46,8 @@ pub(crate) struct VoteArgs {
     #[arg(long, help_heading = "Rule")]
     weighted: bool,
     /// Votes that must be cast for a winner
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Rule")]
-    quorum: usize,
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Rule")]
+    quorum: u32,
     /// Wait for every vote, also when the winner is certain
     #[arg(long, help_heading = "Rule")]
     all: bool,
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &VoteArgs, printer: &Printer) -> Result<Exit> {
         true => Rule::by_confidence(),
         false => Rule::majority(),
     };
-    let mut poll = Poll::new(voters, choices, rule.with_quorum(args.quorum))?;
+    let mut poll = Poll::new(voters, choices, rule.with_quorum(args.quorum as usize))?;
     if args.all {
         poll = poll.with_full_count();
     }

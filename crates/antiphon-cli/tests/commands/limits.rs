@@ -14,6 +14,17 @@ fn rows(number: u32) -> Scratch {
 }
 
 #[test]
+fn a_time_limit_of_no_time_is_refused() {
+    let scratch = Scratch::with_input(&[r#"{"prompt":"hi"}"#]);
+    for command in [&["run", "in.jsonl"][..], &["ask", "hi"]] {
+        let args = [command, &["-m", "sim/x", "--timeout", "0s"]].concat();
+        let ran = scratch.antiphon(&args);
+        ran.says(2, &["'--timeout <DURATION>': no call can end in no time"]);
+        assert_eq!(ran.out, "");
+    }
+}
+
+#[test]
 fn each_quota_holds_calls_back_and_the_deadline_ends_the_run() {
     for quota in ["--rpm", "--tpm", "--itpm", "--otpm"] {
         let scratch = rows(6);

@@ -157,7 +157,7 @@ fn configured_names_stand_for_chains_races_and_ensembles() {
 fn what_cannot_be_combined_is_refused() {
     let scratch = Scratch::with_input(&[ROW]);
     for (args, words) in [
-        (&["--ensemble", "1"][..], "not a number from 2 on"),
+        (&["--ensemble", "1"][..], "a number from 2 to 100"),
         (
             &["--ensemble", "3", "--samples", "2"],
             "cannot be used with",
@@ -168,7 +168,10 @@ fn what_cannot_be_combined_is_refused() {
             "cannot be used with",
         ),
         (&["--ensemble", "3", "--vote", "score"], "--schema"),
-        (&["--ensemble", "101"], "100"),
+        (
+            &["--ensemble", "101"],
+            "'--ensemble <N>': it must be a number from 2 to 100",
+        ),
         (&["--fallback", "smi/x"], "did you mean \"sim\"?"),
     ] {
         let args = [&["-m", "sim/x", "-o", "out.jsonl"], args].concat();

@@ -162,6 +162,7 @@ fn a_vote_that_cannot_be_held_is_refused_before_anything_is_sent() {
         (&["--choices", "a"], "a vote needs at least two choices"),
         (&["--choices", "a,b", "--samples", "0"], "--samples"),
         (&["--choices", "a,b", "--samples", "100000"], "--samples"),
+        (&["--choices", "a,b", "--quorum", "0"], "--quorum"),
         (
             &["--choices", "a,b", "--quorum", "2"],
             "a quorum of 2 cannot be reached",
