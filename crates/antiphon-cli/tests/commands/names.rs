@@ -12,7 +12,7 @@ fn what_is_unknown_is_refused_with_the_nearest_names() {
             &["-m", "smi/x"][..],
             "unknown provider \"smi\"; did you mean \"sim\"?",
         ),
-        (&["-m", "zzzzzz/x"], "known are openai, anthropic, sim"),
+        (&["-m", "zzzzzz/x"], "known are openai, anthropic, sim; for"),
         (
             &["-m", "x", "--provider", "anthropc"],
             "did you mean \"anthropic\"?",
@@ -30,6 +30,29 @@ fn what_is_unknown_is_refused_with_the_nearest_names() {
     scratch
         .run(&[])
         .says(2, &["line 1: unknown provider \"smi\""]);
+}
+
+#[test]
+fn a_slip_in_a_configured_name_is_not_only_a_missing_key() {
+    let scratch = Scratch::with_input(&[ROW]);
+    scratch.write(
+        "antiphon.toml",
+        "[providers.sim]\nseed = 1\n[models.fast]\nuse = \"sim/x\"\n\
+         [models.panel]\nensemble = [\"fast\", \"fasst\"]\n",
+    );
+    for model in ["fasst", "panel"] {
+        let words =
+            "set OPENAI_API_KEY; no model is configured as \"fasst\": did you mean \"fast\"?";
+        scratch.run(&["-m", model]).says(2, &[words]);
+    }
+    for model in ["gpt-4o-mini", "openai/fasst"] {
+        let ran = scratch.run(&["-m", model]);
+        ran.says(2, &["no API key for openai: set OPENAI_API_KEY\n"]);
+    }
+    // a built-in provider that is configured is known once
+    scratch
+        .run(&["-m", "zzzzzz/x"])
+        .says(2, &["known are openai, anthropic, sim; for"]);
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(super) enum StandsFor<'a> {
 pub(super) struct Plain {
     pub(super) provider: String,
     pub(super) model: String,
+    /// Nobody named the provider.
+    pub(super) is_bare: bool,
 }
 
 /// Limits that a model takes from the name that it was reached by.
@@ -115,6 +117,7 @@ impl Session {
         Plain {
             provider,
             model: model.to_owned(),
+            is_bare: !pinned && !name.contains('/'),
         }
     }
 
@@ -154,14 +157,23 @@ impl Session {
         )
     }
 
+    /// Where a model's name looks like a configured one, which a slip of the finger has made a provider's.
+    pub(super) fn near_configured(&self, model: &str) -> String {
+        let configured = self.config.settings.models.keys();
+        match nearest(model, configured.map(String::as_str)) {
+            Some(near) => format!("; no model is configured as {model:?}: did you mean {near:?}?"),
+            None => String::new(),
+        }
+    }
+
     pub(super) fn unknown_provider(&self, name: &str) -> Error {
         let configured = self.config.settings.providers.keys().map(String::as_str);
-        let known: Vec<&str> = dialects::PROVIDERS
+        let mut known: Vec<&str> = dialects::PROVIDERS
             .iter()
             .map(|provider| provider.name)
             .chain([SIM])
-            .chain(configured)
             .collect();
+        known.extend(configured.filter(|name| dialects::provider(name).is_none() && *name != SIM));
         let hint = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean {near:?}?"),
             None => format!(

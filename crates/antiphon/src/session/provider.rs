@@ -67,15 +67,16 @@ impl Session {
             .and_then(|variable| self.env(variable))
             .map(str::to_owned);
         if key.is_none() && !is_private(target.host()) {
-            return Err(Error::new(
-                ErrorKind::Auth,
-                match key_env {
-                    Some(variable) => format!("no API key for {name}: set {variable}"),
-                    None => format!(
-                        "no API key for {name}: name its variable as api_key_env in [providers.{name}]"
-                    ),
-                },
-            ));
+            let mut message = match key_env {
+                Some(variable) => format!("no API key for {name}: set {variable}"),
+                None => format!(
+                    "no API key for {name}: name its variable as api_key_env in [providers.{name}]"
+                ),
+            };
+            if plain.is_bare {
+                message.push_str(&self.near_configured(&plain.model));
+            }
+            return Err(Error::new(ErrorKind::Auth, message));
         }
         let mut headers = HeaderMap::new();
         let named = known.map_or(&[][..], |provider| provider.header_envs);
