@@ -107,11 +107,14 @@ fn at_hand(end: &RunEnd, args: &SharingArgs) -> String {
         (true, true) => "from the cache or the call of an equal row",
         (false, _) => "by the call of an equal row",
     };
-    format!(
-        ", {} {from} ({} tokens not paid for)",
-        words::count(rows),
-        words::count(end.progress.finished.avoided.total())
-    )
+    let mut said = format!(", {} {from}", words::count(rows));
+    // what the members of an ensemble had cost when they were paid for is not known any more
+    let avoided = end.progress.finished.avoided.total();
+    if avoided > 0 {
+        let tokens = words::several(avoided, "token", "tokens");
+        said.push_str(&format!(" ({tokens} not paid for)"));
+    }
+    said
 }
 
 /// The exact command that goes on from here, or where the answers are.

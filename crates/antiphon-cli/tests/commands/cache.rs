@@ -199,6 +199,16 @@ fn resume_and_cache_do_not_know_of_each_other() {
 }
 
 #[test]
+fn an_ensemble_at_hand_claims_no_tokens_that_nobody_counted() {
+    let (sandbox, sim) = sandbox(&[r#"{"prompt":"a"}"#]);
+    let panel = ["--cache", "--ensemble", "3"];
+    assert_eq!(run(&sandbox, &sim, &panel).2, 4);
+    let (ended, _, calls) = run(&sandbox, &sim, &panel);
+    ended.says("0 failed, 1 from the cache\n");
+    assert_eq!(calls, 0);
+}
+
+#[test]
 fn a_cache_that_cannot_be_used_fails_no_run() {
     let (sandbox, sim) = sandbox(&[r#"{"prompt":"a"}"#]);
     run(&sandbox, &sim, &["--cache"]);
