@@ -121,7 +121,7 @@ fn progress_is_plain_json_or_nothing() {
     for style in ["auto", "plain", "none"] {
         let out = format!("{style}.jsonl");
         let ran = scratch.run(&["-o", &out, "--progress", style]);
-        ran.says(0, &["1 row: 1 succeeded", "tokens in", "cost unknown"]);
+        ran.says(0, &["1 row: 1 succeeded", "1 token in, ", "cost unknown"]);
         assert_eq!(ran.err.lines().count(), 3, "{}", ran.err);
     }
     let quiet = scratch.run(&["-o", "quiet.jsonl", "--quiet"]);
