@@ -45,6 +45,11 @@ pub(crate) fn say(end: &RunEnd, job: &Job<'_>, printer: &Printer) {
     let special: Vec<String> = [
         (finished.cut_off, "cut off at their length limit"),
         (finished.refused, "refused by the model"),
+        (
+            finished.undecided,
+            "with the first answer, as the decision failed",
+        ),
+        (finished.rescued, "with the rescue text"),
     ]
     .iter()
     .filter(|(number, _)| *number > 0)

@@ -154,6 +154,33 @@ fn configured_names_stand_for_chains_races_and_ensembles() {
 }
 
 #[test]
+fn answers_that_stand_in_for_others_are_counted_in_the_last_words() {
+    let stub = Stub::new(500, r#"{"error":{"message":"down"}}"#);
+    let scratch = Scratch::with_input(&[ROW, ROW]);
+    scratch.write(
+        "antiphon.toml",
+        format!(
+            "[providers.down]\ndialect = \"openai\"\nbase_url = \"{}\"\n\
+             [models.gone]\nuse = \"down/x\"\nmax_retries = 0\n\
+             [models.panel]\nensemble = [\"sim/a\", \"sim/b\"]\njudge = \"gone\"\n\
+             [models.safe]\nfallback = [\"gone\"]\nrescue = \"Sorry.\"\n\
+             [models.sound]\nensemble = [\"sim/a\", \"sim/b\"]\n",
+            stub.url()
+        ),
+    );
+    for (model, words) in [
+        (
+            "panel",
+            "2 succeeded (2 with the first answer, as the decision failed), 0 failed",
+        ),
+        ("safe", "2 succeeded (2 with the rescue text), 0 failed"),
+        ("sound", "2 succeeded, 0 failed"),
+    ] {
+        scratch.run(&["-m", model]).says(0, &[words]);
+    }
+}
+
+#[test]
 fn what_cannot_be_combined_is_refused() {
     let scratch = Scratch::with_input(&[ROW]);
     for (args, words) in [

@@ -240,6 +240,10 @@ async fn answer_row(
             if head.cached {
                 progress.note_avoided(answer.usage.unwrap_or_default());
             }
+            let gathered = head.gathered.as_deref();
+            if let Some(decision) = gathered.and_then(|gathered| gathered.decision.as_ref()) {
+                progress.note_decision(decision);
+            }
             let outcome = Outcome::answered(&head, &answer, schema.as_ref());
             (outcome, head.receipt)
         }

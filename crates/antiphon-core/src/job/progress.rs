@@ -15,7 +15,7 @@ use super::{
     ledger::{Outcome, Verdict},
     survey::Settled,
 };
-use crate::{Error, ErrorKind, FinishReason, Usage};
+use crate::{Error, ErrorKind, FinishReason, Usage, chat::Decision};
 
 /// Counters of a job.
 #[derive(Debug, Default)]
@@ -52,6 +52,10 @@ pub struct Finished {
     pub cut_off: u64,
     /// Of the answers of this run: the model declined.
     pub refused: u64,
+    /// Of the answers of this run: the first of several, because the decision over them failed.
+    pub undecided: u64,
+    /// Of the answers of this run: the text that stands in where every model failed.
+    pub rescued: u64,
     /// Failed rows by kind.
     pub errors: BTreeMap<ErrorKind, u64>,
     /// Tokens of this run.
@@ -146,6 +150,15 @@ impl Progress {
                 Some(FinishReason::ContentFilter) => finished.refused += 1,
                 _ => {}
             }
+        }
+    }
+
+    pub(super) fn note_decision(&self, decision: &Decision) {
+        let mut finished = self.lock();
+        match decision.by.as_str() {
+            "first" => finished.undecided += 1,
+            "rescue" => finished.rescued += 1,
+            _ => {}
         }
     }
 
