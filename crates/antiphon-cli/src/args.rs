@@ -20,15 +20,22 @@ Examples:
   Ask a simulated model every question of a file:
     antiphon run questions.jsonl --prompt '{{ question }}' -m sim/demo -o answers.jsonl
   The same with OpenAI (OPENAI_API_KEY is set), within 500 requests a minute:
-    antiphon run questions.jsonl --prompt '{{ question }}' -m openai/gpt-4o-mini --rpm 500 -o answers.jsonl
+    antiphon run questions.jsonl --prompt '{{ question }}' -m openai/gpt-4o-mini \\
+      --rpm 500 -o answers.jsonl
+  Ask one question, of two models side by side:
+    antiphon ask 'Why is the sky blue?' -m sim/a -m sim/b
   Go on after a crash, Ctrl-C or an empty account: the same command again.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
   antiphon run batch.jsonl -m openai/gpt-4o-mini -o out.jsonl
-  antiphon run rows.jsonl --prompt 'Translate to French: {{ text }}' -m anthropic/claude-sonnet-4-5 -o out.jsonl
-  antiphon run prompts.txt --base-url http://127.0.0.1:8000/v1 -m meta-llama/Llama-3.1-8B -o out.jsonl
-  antiphon run rows.jsonl --prompt-file ask.txt --schema answer.json -m sim/demo -o out.jsonl --report report.json
+  antiphon run rows.jsonl --prompt 'Translate to French: {{ text }}' \\
+    -m anthropic/claude-sonnet-4-5 -o out.jsonl
+  antiphon run prompts.txt --base-url http://127.0.0.1:8000/v1 \\
+    -m meta-llama/Llama-3.1-8B -o out.jsonl
+  antiphon run rows.jsonl --prompt-file ask.txt --schema answer.json -m sim/demo \\
+    -o out.jsonl --report report.json
+  antiphon run rows.jsonl -m sim/demo --ensemble 3 --judge sim/judge -o out.jsonl
   cat prompts.jsonl | antiphon run - -m sim/demo | jq -r .antiphon.text
 
 The same command again goes on where the last one stopped. Rows that have an answer are never sent again.

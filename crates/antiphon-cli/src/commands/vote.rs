@@ -16,8 +16,9 @@ use crate::{Exit, printer::Printer, words};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  antiphon vote 'Is this spam? You have won!' --choices spam,ham -m sim/a -m sim/b -m sim/c
-  antiphon vote 'Spam? You have won!' --choices spam,ham -m sim/demo --samples 7 --quorum 4 --json
+  antiphon vote 'Spam? You have won!' --choices spam,ham -m sim/a -m sim/b -m sim/c
+  antiphon vote 'Spam? You have won!' --choices spam,ham -m sim/demo --samples 7 \\
+    --quorum 4 --json
   team=$(antiphon vote - -q --choices billing,sales -m sim/demo --samples 5 < ticket.txt)
 
 Most votes win; with --weighted, the largest sum of confidences.

@@ -136,11 +136,42 @@ fn help_version_completions_and_the_manual_are_there() {
     for shell in ["bash", "zsh", "fish"] {
         let script = scratch.antiphon(&["completions", shell]);
         script.says(0, &[]);
-        assert!(script.out.contains("max-error-rate"), "{shell}");
+        for word in ["max-error-rate", "synthesizer", "choices", "image"] {
+            assert!(script.out.contains(word), "{shell}: {word}");
+        }
     }
     let man = scratch.antiphon(&["man"]).out;
     assert!(man.contains(".TH antiphon 1"));
-    assert!(man.contains(".TH antiphon-run 1"));
+    for command in ["run", "ask", "vote", "review"] {
+        assert!(man.contains(&format!(".TH antiphon-{command} 1")));
+    }
+}
+
+#[test]
+fn examples_of_the_help_fit_a_terminal_and_can_be_copied() {
+    let scratch = Scratch::new();
+    for command in [
+        &[][..],
+        &["run"],
+        &["ask"],
+        &["vote"],
+        &["review"],
+        &["sim"],
+    ] {
+        let help = scratch.antiphon(&[command, &["--help"]].concat()).out;
+        let examples = help.split_once("Examples:\n").unwrap().1;
+        let examples = examples
+            .split_once("\n\n")
+            .map_or(examples, |(first, _)| first);
+        let mut continued = false;
+        for line in examples.lines() {
+            assert!(line.chars().count() <= 90, "{line}");
+            let begins =
+                line.contains("antiphon ") || line.ends_with(':') || line.contains(" again.");
+            assert!(begins != continued, "{line}");
+            continued = line.ends_with('\\');
+        }
+    }
 }
 
 #[test]

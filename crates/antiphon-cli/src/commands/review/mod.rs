@@ -25,7 +25,7 @@ const FILES_AT_ONCE: NonZeroUsize = NonZeroUsize::new(16).unwrap();
 #[command(after_help = "\
 Examples:
   antiphon review README.md -m sim/demo
-  antiphon review src/*.rs -m sim/demo --role security --role 'style=Look at names and comments.'
+  antiphon review src/*.rs -m sim/demo --role security --role 'style=Look at names.'
   git diff | antiphon review - -m sim/demo --json | jq .aggregate.mean_score
   antiphon review plan.md -m sim/a --synthesizer sim/b
 
