@@ -319,6 +319,12 @@ pub(crate) fn time_limit(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A number that is not zero.
+pub(crate) fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
+    let wrong = |_| "it must be a number from 1 on".to_owned();
+    text.parse().map_err(wrong)
+}
+
 fn several(text: &str) -> Result<NonZeroU32, String> {
     match text.parse::<NonZeroU32>() {
         Ok(number) if (2..=MOST_MEMBERS).contains(&(number.get() as usize)) => Ok(number),

@@ -9,7 +9,7 @@ use antiphon::{
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::args::{ProgressArg, duration, share, time_limit};
+use crate::args::{ProgressArg, at_least_one, duration, share, time_limit};
 
 /// Retries of a row where neither a flag nor the configuration says: nobody sits and waits for a single one.
 const JOB_MAX_RETRIES: u32 = 10;
@@ -32,7 +32,7 @@ pub(crate) struct TargetArgs {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LimitArgs {
     /// Most calls in flight at once [default: adapts, up to 256]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Limits")]
     pub(crate) concurrency: Option<NonZeroU32>,
     /// Requests per minute [default: what the provider's headers say]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]

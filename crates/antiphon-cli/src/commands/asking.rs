@@ -15,7 +15,12 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::params;
-use crate::{Exit, args::time_limit, printer::Printer, signals::Signals};
+use crate::{
+    Exit,
+    args::{at_least_one, time_limit},
+    printer::Printer,
+    signals::Signals,
+};
 
 /// Parameters that are not the user's to set, and what to do instead.
 const RESERVED_PARAMS: [(&str, &str); 3] = [
@@ -38,7 +43,7 @@ pub(crate) struct AskingArgs {
     pub(crate) params: Vec<String>,
 
     /// Most calls in flight at once on each account [default: adapts, up to 256]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Limits")]
     pub(crate) concurrency: Option<NonZeroU32>,
     /// Requests per minute of each account [default: what the provider's headers say]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]

@@ -55,7 +55,10 @@ fn the_facts_tell_who_decided_and_who_failed() {
     let ran = scratch(models).antiphon(&["ask", "What is 17 + 25?", "-m", "panel"]);
     ran.says(
         0,
-        &["panel · ", " · judge of 2 answers, 1 of 3 members failed\n"],
+        &[
+            "panel · ",
+            " · the judge's choice of 2 answers, 1 of 3 members failed\n",
+        ],
     );
     assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
 }

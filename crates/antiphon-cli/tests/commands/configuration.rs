@@ -101,6 +101,10 @@ fn what_is_wrong_in_a_file_is_told_with_its_place() {
         ),
         ("[models.x]\ntimeout = \"1s\"\n", "a model needs `use`"),
         (
+            "[models.x]\nuse = \"sim/x\"\ntimeout = \"0s\"\n",
+            ":1: `timeout` is 0; no call can end in no time",
+        ),
+        (
             "[models.x]\nuse = \"sim/x\"\ntimeout = \"soon\"\n",
             ":3: \"soon\" is no duration",
         ),

@@ -14,13 +14,22 @@ fn rows(number: u32) -> Scratch {
 }
 
 #[test]
-fn a_time_limit_of_no_time_is_refused() {
+fn limits_that_let_nothing_through_are_refused() {
     let scratch = Scratch::with_input(&[r#"{"prompt":"hi"}"#]);
     for command in [&["run", "in.jsonl"][..], &["ask", "hi"]] {
-        let args = [command, &["-m", "sim/x", "--timeout", "0s"]].concat();
-        let ran = scratch.antiphon(&args);
-        ran.says(2, &["'--timeout <DURATION>': no call can end in no time"]);
-        assert_eq!(ran.out, "");
+        for (flags, words) in [
+            (
+                ["--timeout", "0s"],
+                "'--timeout <DURATION>': no call can end in no time",
+            ),
+            (
+                ["--concurrency", "0"],
+                "'--concurrency <N>': it must be a number from 1 on",
+            ),
+        ] {
+            let ran = scratch.antiphon(&[command, &["-m", "sim/x"], &flags].concat());
+            assert_eq!(ran.says(2, &[words]).out, "");
+        }
     }
 }
 

@@ -159,6 +159,9 @@ impl TryFrom<ModelTable> for ModelConfig {
     type Error = String;
 
     fn try_from(mut table: ModelTable) -> Result<Self, String> {
+        if table.timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err("`timeout` is 0; no call can end in no time".to_owned());
+        }
         let lists = [
             ("fallback", table.fallback.take()),
             ("race", table.race.take()),

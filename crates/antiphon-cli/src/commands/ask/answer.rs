@@ -66,7 +66,7 @@ pub(super) fn facts(name: &str, label: &str, reply: &Reply, took: Duration) -> S
     facts.join(" · ")
 }
 
-/// What stands behind an answer of several calls: `judge of 2 answers, 1 of 3 members failed`.
+/// What stands behind an answer of several calls: `the judge's choice of 2 answers, 1 of 3 members failed`.
 fn behind(gathered: &Gathered) -> Option<String> {
     let members = &gathered.members;
     let answers = members.iter().filter(|member| member.error.is_none());
@@ -76,9 +76,16 @@ fn behind(gathered: &Gathered) -> Option<String> {
     });
     let by = gathered.decision.as_ref().map(|decision| &*decision.by);
     let mut said = Vec::new();
-    if let Some(by @ ("decide" | "judge" | "synthesize" | "vote")) = by {
+    let how = match by {
+        Some("decide") => Some("decided from"),
+        Some("judge") => Some("the judge's choice of"),
+        Some("synthesize") => Some("merged from"),
+        Some("vote") => Some("voted from"),
+        _ => None,
+    };
+    if let Some(how) = how {
         let answers = words::several(answers.count() as u64, "answer", "answers");
-        said.push(format!("{by} of {answers}"));
+        said.push(format!("{how} {answers}"));
     }
     let failed = failed.count();
     if failed > 0 {
