@@ -43,7 +43,8 @@ impl OutputLine {
         self.0["antiphon"]["attempts"].as_u64().unwrap_or(0)
     }
 
-    /// The line without what a second run may change: identity of the request at the provider, times, attempts.
+    /// The line without what a second run may change: identity of the request at the provider, times, attempts, who
+    /// was still awaited when a vote was over.
     pub fn lasting(&self) -> Value {
         let kept = |name: &str| self.0["antiphon"][name].clone();
         let mut body = self.0["response"]["body"].clone();
@@ -53,6 +54,16 @@ impl OutputLine {
             // a body of our own making tells when it was made
             own.retain(|name, _| name != "id" && name != "created");
         }
+        // a vote ends as soon as its outcome is certain: whose answer it did not wait for, and so what it has used, is up
+        // to their pace
+        let is_vote = self.0["antiphon"]["decision"]["by"] == "vote";
+        if let Some(own) = body.as_object_mut().filter(|_| is_vote) {
+            own.remove("usage");
+        }
+        let paced = |name: &str| match is_vote {
+            true => Value::Null,
+            false => kept(name),
+        };
         json!({
             "id": self.0["id"],
             "custom_id": self.0["custom_id"],
@@ -63,8 +74,8 @@ impl OutputLine {
             "text": kept("text"),
             "parsed": kept("parsed"),
             "finish_reason": kept("finish_reason"),
-            "usage": kept("usage"),
-            "members": kept("members"),
+            "usage": paced("usage"),
+            "members": paced("members"),
         })
     }
 }

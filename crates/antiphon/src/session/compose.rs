@@ -206,11 +206,7 @@ pub(super) fn rescued(model: SharedModel, text: &str) -> Result<SharedModel, Err
 }
 
 /// The fingerprint knows the first model only: fallbacks are not part of what is asked.
-fn chained(
-    name: &str,
-    parts: Vec<Arc<Resolved>>,
-    rescue: Option<&str>,
-) -> Result<Resolved, Error> {
+fn chained(name: &str, parts: Vec<Arc<Resolved>>, rescue: Option<&str>) -> Result<Resolved, Error> {
     let mut model = Fallback::new(name, models_of(&parts))?;
     if let Some(text) = rescue {
         model = model.with_rescue(text);
