@@ -23,7 +23,7 @@ impl Makeup {
         }
     }
 
-    /// A model made of several, each asked with the sample that [`Shares`] gives it.
+    /// A model made of several, each asked with samples of its own.
     pub fn of<'a>(models: impl IntoIterator<Item = &'a SharedModel>) -> Self {
         let (shares, models) = Shares::with_models(models);
         let samples = shares.slots.saturating_mul(shares.block);
