@@ -113,7 +113,7 @@ fn at_hand(end: &RunEnd, args: &SharingArgs) -> String {
         (false, _) => "by the call of an equal row",
     };
     let mut said = format!(", {} {from}", words::count(rows));
-    // what the members of an ensemble had cost when they were paid for is not known any more
+    // an answer may come without a count of its tokens: then nothing is claimed
     let avoided = end.progress.finished.avoided.total();
     if avoided > 0 {
         let tokens = words::several(avoided, "token", "tokens");

@@ -199,12 +199,15 @@ fn resume_and_cache_do_not_know_of_each_other() {
 }
 
 #[test]
-fn an_ensemble_at_hand_claims_no_tokens_that_nobody_counted() {
+fn an_ensemble_at_hand_tells_the_tokens_of_its_members() {
     let (sandbox, sim) = sandbox(&[r#"{"prompt":"a"}"#]);
     let panel = ["--cache", "--ensemble", "3"];
-    assert_eq!(run(&sandbox, &sim, &panel).2, 4);
+    let (_, report, calls) = run(&sandbox, &sim, &panel);
+    let paid = |kind: &str| report["usage"][kind].as_u64().unwrap();
+    let paid = paid("input_tokens") + paid("output_tokens");
+    assert_eq!(calls, 4);
     let (ended, _, calls) = run(&sandbox, &sim, &panel);
-    ended.says("0 failed, 1 from the cache\n");
+    ended.says(&format!("1 from the cache ({paid} tokens not paid for)"));
     assert_eq!(calls, 0);
 }
 
