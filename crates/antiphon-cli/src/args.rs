@@ -131,7 +131,8 @@ pub(crate) struct RunArgs {
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) error_rate: ErrorRateArgs,
-    /// Model that answers a row where the ones before fail (repeatable)
+    /// Model that answers a row where the ones before fail, each after 3 retries unless --max-retries says otherwise
+    /// (repeatable)
     #[arg(long, value_name = "MODEL", help_heading = "Several answers")]
     pub(crate) fallback: Vec<String>,
     /// Ask for N answers to each row and make one of them: by --decide (the row's own model, unless named), or by --vote

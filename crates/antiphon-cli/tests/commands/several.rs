@@ -122,6 +122,12 @@ fn a_fallback_answers_where_the_model_fails_and_is_no_other_request() {
         "server_error"
     );
     assert_eq!(line["id"], failed["id"], "fallbacks are not what is asked");
+
+    // where nothing else is said a model with another behind it gives up soon
+    let before = stub.requests().len();
+    let usual = ["-m", "bad/x", "--fallback", "sim/y", "-o", "out2.jsonl"];
+    scratch.run(&usual).says(0, &["1 succeeded"]);
+    assert_eq!(stub.requests().len() - before, 1 + 3);
 }
 
 #[test]

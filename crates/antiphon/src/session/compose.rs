@@ -52,20 +52,17 @@ impl Session {
         }
     }
 
-    /// The flags' say: answers where others fail, several answers to every request.
-    pub(super) fn with_flags(
-        &self,
-        resolved: Arc<Resolved>,
-        wire: Wire,
-    ) -> Result<Arc<Resolved>, Error> {
-        let mut resolved = resolved;
-        if !self.options.fallback.is_empty() {
-            let usual = CallLimits::default();
-            let name = resolved.model.name().to_owned();
-            let mut parts = vec![resolved];
-            parts.extend(self.parts(&self.options.fallback, wire, usual, &[])?);
-            resolved = Arc::new(chained(&name, parts, None)?);
-        }
+    /// What a name means with the flags' say: answers where others fail, several answers to every request.
+    pub(super) fn with_flags(&self, name: &str, wire: Wire) -> Result<Arc<Resolved>, Error> {
+        let names = [&[name.to_owned()], self.options.fallback.as_slice()].concat();
+        let mut links = self.links(&names, wire, CallLimits::default(), &[])?;
+        let mut resolved = match links.len() {
+            1 => links.remove(0),
+            _ => {
+                let name = links[0].model.name().to_owned();
+                Arc::new(chained(&name, links, None)?)
+            }
+        };
         if let Some((number, decider)) = &self.options.ensemble {
             let settings = EnsembleSettings::of_samples(*number, decider.clone());
             let name = resolved.model.name().to_owned();

@@ -191,8 +191,7 @@ impl Session {
         if let Some(resolved) = lock(&self.models).get(&key) {
             return Ok(resolved.clone());
         }
-        let resolved = self.named(name, wire, CallLimits::default(), &[])?;
-        let resolved = self.with_flags(resolved, wire)?;
+        let resolved = self.with_flags(name, wire)?;
         lock(&self.models).insert(key, resolved.clone());
         Ok(resolved)
     }
