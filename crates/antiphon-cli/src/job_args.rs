@@ -3,13 +3,18 @@
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use antiphon::{
+    core::job::Order,
     env,
+    run::{Input, Output, RunOptions},
     session::{SessionOptions, default_cache_dir},
 };
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::args::{ProgressArg, at_least_one, duration, share, time_limit};
+use crate::{
+    args::{ProgressArg, at_least_one, duration, share, time_limit},
+    commands::params,
+};
 
 /// Retries of a row where neither a flag nor the configuration says: nobody sits and waits for a single one.
 const JOB_MAX_RETRIES: u32 = 10;
@@ -69,7 +74,7 @@ pub(crate) struct SharingArgs {
     /// Keep valid answers for later runs, and take from there what was paid for before (30 days, 1 GiB)
     #[arg(long, help_heading = "Limits")]
     pub(crate) cache: bool,
-    /// No cache, whatever else says so [default]
+    /// No cache, which is the default; it wins over --cache
     #[arg(long, help_heading = "Limits")]
     pub(crate) no_cache: bool,
 }
@@ -152,6 +157,38 @@ impl SharingArgs {
         let folder = default_cache_dir(&env::process);
         let folder = folder.context("--cache: no home folder; set XDG_CACHE_HOME")?;
         Ok(Some(folder))
+    }
+}
+
+impl JobArgs {
+    /// A run of rows that come from here and go there, as far as all jobs say the same. What is asked is up to the command.
+    pub(crate) fn run_options(&self, input: Input, output: Output) -> Result<RunOptions> {
+        Ok(RunOptions {
+            input,
+            input_format: None,
+            output,
+            state: self.state.state.clone(),
+            model: None,
+            prompt: None,
+            variants: Vec::new(),
+            analysis: None,
+            system: None,
+            schema: None,
+            params: params::parse(&self.target.params)?,
+            session: SessionOptions {
+                coalesce: self.sharing.coalesce,
+                ..session_options(&self.target, &self.limits)
+            },
+            cache_dir: self.sharing.cache_dir()?,
+            order: Order::Input,
+            limit: None,
+            deadline: self.limits.deadline,
+            strict: self.rows.strict,
+            fresh: self.state.fresh,
+            retry_failed: self.rows.retry_failed,
+            max_error_rate: self.error_rate.max_error_rate,
+            include_input: false,
+        })
     }
 }
 

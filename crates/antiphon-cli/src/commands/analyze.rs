@@ -6,23 +6,14 @@ use std::{
 };
 
 use antiphon::{
-    core::{
-        job::Order,
-        patterns::{Classify, Extract, JudgeSentiment, Summarize},
-    },
+    core::patterns::{Classify, Extract, JudgeSentiment, Summarize},
     run::{Analysis, Input, Output, RunOptions},
-    session::SessionOptions,
 };
 use anyhow::Result;
 use clap::Args;
 
-use super::{job::Job, params};
-use crate::{
-    Exit,
-    args::is_dash,
-    job_args::{JobArgs, session_options},
-    printer::Printer,
-};
+use super::job::Job;
+use crate::{Exit, args::is_dash, job_args::JobArgs, printer::Printer};
 
 /// Arguments of `antiphon analyze`.
 #[derive(Args, Debug)]
@@ -114,35 +105,16 @@ pub(crate) fn run(args: &AnalyzeArgs, printer: &Printer) -> Result<Exit> {
 }
 
 fn options(args: &AnalyzeArgs) -> Result<RunOptions> {
-    let job = &args.job;
+    let input = Input::Documents(args.files.clone());
+    let output = match &args.output {
+        Some(path) if !is_dash(path) => Output::File(path.clone()),
+        None if io::stdout().is_terminal() => Output::Readable,
+        _ => Output::Stdout,
+    };
     Ok(RunOptions {
-        input: Input::Documents(args.files.clone()),
-        input_format: None,
-        output: match &args.output {
-            Some(path) if !is_dash(path) => Output::File(path.clone()),
-            None if io::stdout().is_terminal() => Output::Readable,
-            _ => Output::Stdout,
-        },
-        state: job.state.state.clone(),
         model: args.model.clone(),
-        prompt: None,
-        variants: Vec::new(),
         analysis: Some(args.kind.analysis()?),
-        system: None,
-        schema: None,
-        params: params::parse(&job.target.params)?,
-        session: SessionOptions {
-            coalesce: job.sharing.coalesce,
-            ..session_options(&job.target, &job.limits)
-        },
-        cache_dir: job.sharing.cache_dir()?,
-        order: Order::Input,
         limit: args.limit,
-        deadline: job.limits.deadline,
-        strict: job.rows.strict,
-        fresh: job.state.fresh,
-        retry_failed: job.rows.retry_failed,
-        max_error_rate: job.error_rate.max_error_rate,
-        include_input: false,
+        ..args.job.run_options(input, output)?
     })
 }

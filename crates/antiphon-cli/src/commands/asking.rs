@@ -3,7 +3,6 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use antiphon::{
-    Config,
     core::{ChatRequest, Error, SharedModel},
     env,
     session::{Session, SessionOptions, Wire},
@@ -14,10 +13,11 @@ use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::params;
+use super::{job::config, params};
 use crate::{
     Exit,
     args::{at_least_one, time_limit},
+    job_args::TargetArgs,
     printer::Printer,
     signals::Signals,
 };
@@ -32,15 +32,8 @@ const RESERVED_PARAMS: [(&str, &str); 3] = [
 /// Arguments of every such command.
 #[derive(Args, Debug)]
 pub(crate) struct AskingArgs {
-    /// Provider of model names, which are then never split at a slash
-    #[arg(long, help_heading = "Model")]
-    pub(crate) provider: Option<String>,
-    /// Base URL of the provider, for instance http://127.0.0.1:8000/v1
-    #[arg(long, value_name = "URL", help_heading = "Model")]
-    pub(crate) base_url: Option<String>,
-    /// Parameter of every request, for instance temperature=0 (repeatable)
-    #[arg(long = "param", value_name = "KEY=JSON", help_heading = "Model")]
-    pub(crate) params: Vec<String>,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 
     /// Most calls in flight at once on each account [default: adapts, up to 256]
     #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Limits")]
@@ -79,8 +72,8 @@ impl AskingArgs {
     /// The limits and the place of the models.
     pub(crate) fn session_options(&self) -> SessionOptions {
         SessionOptions {
-            provider: self.provider.clone(),
-            base_url: self.base_url.clone(),
+            provider: self.target.provider.clone(),
+            base_url: self.target.base_url.clone(),
             concurrency: self.concurrency,
             rpm: self.rpm,
             tpm: self.tpm,
@@ -90,18 +83,16 @@ impl AskingArgs {
         }
     }
 
-    /// The effective configuration.
-    pub(crate) fn config(&self) -> Result<Config> {
-        let folder = std::env::current_dir().context("the working folder is gone")?;
-        let config = Config::load(&folder, self.config.as_deref(), &env::process)?;
-        Ok(config)
-    }
-
     /// Opens a session; `drain` stops what has not been sent.
     pub(crate) fn open(&self, drain: CancellationToken) -> Result<Asking> {
         let options = self.session_options();
-        let session = Session::new(self.config()?, options, &env::process, drain);
-        let params = params::parse(&self.params)?;
+        let session = Session::new(
+            config(self.config.as_deref())?,
+            options,
+            &env::process,
+            drain,
+        );
+        let params = params::parse(&self.target.params)?;
         for (name, instead) in RESERVED_PARAMS {
             if params.contains_key(name) {
                 bail!("--param {name} cannot be set: {instead}");

@@ -7,22 +7,19 @@ use std::{
 
 use antiphon::{
     compare::{Answered, ComparedRow, Comparison, Scores, compare},
-    core::job::Order,
-    run::{Input, Output, RunOptions, Variant},
-    session::SessionOptions,
+    run::{Output, RunOptions, Variant},
 };
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::{
     job::Job,
-    params,
-    run::{read, read_schema},
+    run::{input_of, read, read_schema},
 };
 use crate::{
     Exit,
     args::is_dash,
-    job_args::{JobArgs, session_options},
+    job_args::JobArgs,
     printer::{Printer, clean},
     words,
 };
@@ -174,35 +171,15 @@ fn unused(name: &str, others: &[Variant]) -> String {
 }
 
 fn options(args: &CompareArgs, variants: &[Variant], output: &Path) -> Result<RunOptions> {
-    let job = &args.job;
+    let output = Output::File(output.to_owned());
     Ok(RunOptions {
-        input: match is_dash(&args.input) {
-            true => Input::Stdin,
-            false => Input::File(args.input.clone()),
-        },
         input_format: args.input_format.clone(),
-        output: Output::File(output.to_owned()),
-        state: job.state.state.clone(),
-        model: None,
-        prompt: None,
         variants: variants.to_vec(),
-        analysis: None,
         system: args.system.clone(),
         schema: args.schema.as_deref().map(read_schema).transpose()?,
-        params: params::parse(&job.target.params)?,
-        session: SessionOptions {
-            coalesce: job.sharing.coalesce,
-            ..session_options(&job.target, &job.limits)
-        },
-        cache_dir: job.sharing.cache_dir()?,
-        order: Order::Input,
         limit: args.limit,
-        deadline: job.limits.deadline,
-        strict: job.rows.strict,
-        fresh: job.state.fresh,
-        retry_failed: job.rows.retry_failed,
-        max_error_rate: job.error_rate.max_error_rate,
         include_input: args.include_input,
+        ..args.job.run_options(input_of(&args.input), output)?
     })
 }
 

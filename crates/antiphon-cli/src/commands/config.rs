@@ -1,8 +1,9 @@
 //! `antiphon config show`.
 
-use antiphon::{Config, env};
-use anyhow::{Context, Result};
+use antiphon::env;
+use anyhow::Result;
 
+use super::job;
 use crate::{
     Exit,
     args::{ConfigArgs, ConfigCommand},
@@ -11,8 +12,7 @@ use crate::{
 
 pub(crate) fn run(args: &ConfigArgs, printer: &Printer) -> Result<Exit> {
     let ConfigCommand::Show { config, json } = &args.command;
-    let folder = std::env::current_dir().context("the working folder is gone")?;
-    let config = Config::load(&folder, config.as_deref(), &env::process)?;
+    let config = job::config(config.as_deref())?;
     let origins = config.effective(&env::process);
     if *json {
         printer.data(&format!("{}\n", serde_json::to_string(&origins)?))?;

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::{
     Exit,
-    job_args::{JobArgs, TalkArgs},
+    job_args::JobArgs,
     last_words,
     printer::Printer,
     progress::{self, Style},
@@ -46,7 +46,7 @@ impl Job<'_> {
         options: impl FnOnce() -> Result<RunOptions>,
     ) -> Result<Exit> {
         let talk = &self.args.talk;
-        let config = config(talk)?;
+        let config = config(talk.config.as_deref())?;
         if let Some(report) = &talk.report {
             report_file::check(report, self.inputs, self.output)?;
         }
@@ -70,10 +70,10 @@ impl Job<'_> {
     }
 }
 
-/// The effective configuration.
-pub(crate) fn config(talk: &TalkArgs) -> Result<Config> {
+/// The configuration in effect: the file that `--config` names, else the usual ones.
+pub(crate) fn config(named: Option<&Path>) -> Result<Config> {
     let folder = std::env::current_dir().context("the working folder is gone")?;
-    let config = Config::load(&folder, talk.config.as_deref(), &env::process)?;
+    let config = Config::load(&folder, named, &env::process)?;
     Ok(config)
 }
 

@@ -143,7 +143,7 @@ impl MapReduceArgs {
 }
 
 pub(crate) fn run(args: &MapReduceArgs, printer: &Printer) -> Result<Exit> {
-    let config = config(&args.talk)?;
+    let config = config(args.talk.config.as_deref())?;
     if let Some(report) = &args.talk.report {
         let output = args.output().map(PathBuf::as_path);
         report_file::check(report, &args.files, output)?;

@@ -11,11 +11,11 @@ use antiphon::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{job::Job, params};
+use super::job::Job;
 use crate::{
     Exit,
     args::{OrderArg, RunArgs, is_dash},
-    job_args::{JobArgs, session_options},
+    job_args::JobArgs,
     printer::Printer,
 };
 
@@ -35,49 +35,42 @@ fn options(args: &RunArgs, job: &JobArgs) -> Result<RunOptions> {
         Some(path) => Some(read(path, "--prompt-file")?),
         None => args.prompt.clone(),
     };
-    let schema = args.schema.as_deref().map(read_schema).transpose()?;
+    let output = match &args.output {
+        Some(path) if !is_dash(path) => Output::File(path.clone()),
+        _ => Output::Stdout,
+    };
+    let of_all_jobs = job.run_options(input_of(&args.input), output)?;
     Ok(RunOptions {
-        input: if is_dash(&args.input) {
-            Input::Stdin
-        } else {
-            Input::File(args.input.clone())
-        },
         input_format: args.input_format.clone(),
-        output: match &args.output {
-            Some(path) if !is_dash(path) => Output::File(path.clone()),
-            _ => Output::Stdout,
-        },
-        state: job.state.state.clone(),
         model: args.model.clone(),
         prompt,
-        variants: Vec::new(),
-        analysis: None,
         system: args.system.clone(),
-        schema,
-        params: params::parse(&job.target.params)?,
+        schema: args.schema.as_deref().map(read_schema).transpose()?,
         session: SessionOptions {
-            coalesce: job.sharing.coalesce,
             fallback: args.fallback.clone(),
             ensemble: match args.ensemble {
                 Some(number) => Some((number, decider(args)?)),
                 None => None,
             },
             samples: args.samples,
-            ..session_options(&job.target, &job.limits)
+            ..of_all_jobs.session
         },
-        cache_dir: job.sharing.cache_dir()?,
         order: match args.order {
             OrderArg::Input => Order::Input,
             OrderArg::Completion => Order::Completion,
         },
         limit: args.limit,
-        deadline: job.limits.deadline,
-        strict: job.rows.strict,
-        fresh: job.state.fresh,
-        retry_failed: job.rows.retry_failed,
-        max_error_rate: job.error_rate.max_error_rate,
         include_input: args.include_input,
+        ..of_all_jobs
     })
+}
+
+/// The input of this name, of which `-` is stdin.
+pub(super) fn input_of(path: &Path) -> Input {
+    match is_dash(path) {
+        true => Input::Stdin,
+        false => Input::File(path.to_owned()),
+    }
 }
 
 /// How an ensemble decides. Answers of one shape need nobody to: their fields are voted on.
