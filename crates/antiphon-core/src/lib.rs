@@ -22,7 +22,7 @@ pub mod patterns;
 pub mod schema;
 pub mod stack;
 
-pub use account::Usage;
+pub use account::{Spent, Usage, Usd};
 pub use chat::{
     Answer, Body, ChatDelta, ChatRequest, ChatResponse, FinishReason, Head, Message, Reply,
 };

@@ -1,5 +1,13 @@
-//! Accounting: what an answer used.
+//! Accounting: what answers used, what they cost, and what their computing took. Arithmetic on tables that others inject.
 
+mod impacts;
+mod rates;
+mod spent;
 mod usage;
+mod usd;
 
+pub use impacts::{Impacts, Range};
+pub use rates::{Billed, Rates, Worst};
+pub use spent::Spent;
 pub use usage::Usage;
+pub use usd::{NotUsd, Usd};
