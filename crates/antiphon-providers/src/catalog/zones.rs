@@ -128,9 +128,7 @@ pub fn zone(text: &str) -> Result<&'static Zone, UnknownZone> {
 ///
 /// # Errors
 /// It is not a text, or no zone.
-pub fn deserialize<'de, D: Deserializer<'de>>(
-    text: D,
-) -> Result<Option<&'static Zone>, D::Error> {
+pub fn deserialize<'de, D: Deserializer<'de>>(text: D) -> Result<Option<&'static Zone>, D::Error> {
     let text = Option::<String>::deserialize(text)?;
     text.map(|text| zone(&text).map_err(D::Error::custom))
         .transpose()
@@ -193,7 +191,11 @@ mod tests {
             "no zone is called \"FRX\"; nearest are FRA (France)"
         );
         assert!(says("Germany").ends_with("nearest are DEU (Germany)"));
-        assert!(says("GRB").contains("GBR (United Kingdom)"), "{}", says("GRB"));
+        assert!(
+            says("GRB").contains("GBR (United Kingdom)"),
+            "{}",
+            says("GRB")
+        );
         assert!(says("").contains("write FRA, USA or WOR"));
         assert!(says("Atlantis").contains("write FRA, USA or WOR"));
     }
