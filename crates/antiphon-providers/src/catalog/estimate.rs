@@ -108,6 +108,21 @@ impl Estimate {
 }
 
 /// What a user says of a model that the catalogue does not know, or knows otherwise.
+///
+/// ```
+/// use antiphon_providers::catalog::estimate::{Estimate, OwnModel, OwnModelTable};
+/// use antiphon_providers::catalog::energy::Span;
+///
+/// let llama = OwnModel::try_from(OwnModelTable {
+///     total_b: Some(Span::Exactly(70.6)),
+///     pue: Some(Span::Between([1.2, 1.5])),
+///     zone: Some("FRA".to_owned()),
+///     ..OwnModelTable::default()
+/// })?;
+/// let of_500_tokens = Estimate::of_own(&llama, "local", None).impacts(500, None);
+/// assert!(of_500_tokens.energy_kwh.min < of_500_tokens.energy_kwh.max);
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "OwnModelTable")]
 pub struct OwnModel {
