@@ -1,6 +1,7 @@
 //! Accounting: what answers used, what they cost, and what their computing took. Arithmetic on tables that others inject.
 
 mod impacts;
+pub mod price;
 mod rates;
 mod spent;
 mod usage;
