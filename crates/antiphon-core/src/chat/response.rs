@@ -76,6 +76,10 @@ pub struct Head {
 }
 
 /// The answer itself.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer moves a few times; in a box it would be an allocation for each call"
+)]
 pub enum Body {
     /// Already here.
     Ready(Answer),

@@ -9,6 +9,7 @@ use super::{
 
 /// Prices by class of token, as a source tells them: what it does not tell is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Prices {
     /// Input that is neither read from nor written to the provider's cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
