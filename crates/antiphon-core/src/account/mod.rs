@@ -2,6 +2,7 @@
 
 pub mod carbon;
 mod impacts;
+pub mod price;
 mod rates;
 mod spent;
 mod usage;

@@ -265,6 +265,7 @@ impl PreparedRun {
                 .map(|dropped| format!("parameter left out: {dropped}")),
         );
         notes.extend(watch.session.cache_notes());
+        notes.extend(watch.session.unpriced_notes());
         RunEnd {
             report: watch.report(),
             stopped: watch.stop.reason(),
