@@ -107,6 +107,9 @@ impl ModelRates {
 
 impl Rates for ModelRates {
     fn cost(&self, billed: &Billed<'_>) -> Option<Usd> {
+        if !billed.service_tier.is_none_or(is_standard_tier) {
+            return None;
+        }
         let entry = self.billed(billed.reported)?;
         entry.list.cost(&billed.usage, billed.sent)
     }

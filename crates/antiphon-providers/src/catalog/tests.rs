@@ -26,6 +26,7 @@ fn tokens(input: u64, cached: u64, written: u64, output: u64) -> Usage {
 fn billed<'a>(reported: Option<&'a str>, usage: Usage, sent: &str) -> Billed<'a> {
     Billed {
         reported,
+        service_tier: None,
         usage,
         sent: moment(sent),
         latency: Duration::from_secs(1),
@@ -201,6 +202,11 @@ fn an_answer_costs_what_the_model_does_that_it_names() {
     assert_eq!(cost(Some("gpt-4o-2024-08-06")).as_deref(), Some("2.5"));
     assert_eq!(cost(Some("something-else")).as_deref(), Some("2.5"));
     assert_eq!(cost(None).as_deref(), Some("2.5"));
+    let flex = Billed {
+        service_tier: Some("flex"),
+        ..billed(None, tokens(1, 0, 0, 0), NOON)
+    };
+    assert_eq!(rates.cost(&flex), None, "another tier has another price");
     let unknown = catalog.rates("openai", "my-model", None);
     assert_eq!(unknown.cost(&billed(None, tokens(1, 0, 0, 0), NOON)), None);
 }
