@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    num::NonZeroU32,
+    num::{NonZeroU32, NonZeroU64},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -188,6 +188,9 @@ pub(crate) struct RunArgs {
     /// Read only the first N rows
     #[arg(long, value_name = "N", help_heading = "Rows")]
     pub(crate) limit: Option<u64>,
+    /// Read only N rows, drawn at random: the same ones each time, and all of a smaller sample's
+    #[arg(long, value_name = "N", help_heading = "Rows")]
+    pub(crate) sample: Option<NonZeroU64>,
     /// Carry the input line in each output line
     #[arg(long, help_heading = "Rows")]
     pub(crate) include_input: bool,

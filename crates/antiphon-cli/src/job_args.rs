@@ -187,6 +187,7 @@ impl JobArgs {
             cache_dir: self.sharing.cache_dir()?,
             order: Order::Input,
             limit: None,
+            sample: None,
             deadline: self.limits.deadline,
             strict: self.rows.strict,
             fresh: self.state.fresh,

@@ -60,6 +60,7 @@ fn options(args: &RunArgs, job: &JobArgs) -> Result<RunOptions> {
             OrderArg::Completion => Order::Completion,
         },
         limit: args.limit,
+        sample: args.sample,
         include_input: args.include_input,
         ..of_all_jobs
     })

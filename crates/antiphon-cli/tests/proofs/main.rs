@@ -30,6 +30,7 @@ mod outage;
 mod reasks;
 mod rejected;
 mod resume;
+mod samples;
 mod secrets;
 mod wrong_key;
 

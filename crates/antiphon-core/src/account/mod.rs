@@ -2,6 +2,7 @@
 
 pub(crate) mod bounds;
 pub mod carbon;
+pub mod estimate;
 mod impacts;
 pub mod price;
 mod rates;

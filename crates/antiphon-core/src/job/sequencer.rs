@@ -2,7 +2,8 @@
 //!
 //! Finished rows wait here for those before them. Their lines are kept only up to a byte bound; beyond it they are
 //! dropped and read again from the ledger when their turn comes, so one slow row at the front costs no memory. Which
-//! rows are finished is kept as ranges: as many as there are gaps, and gaps are rows in the window.
+//! rows are finished is kept as ranges: as many as there are gaps, and gaps are rows in the window. Numbers that the source
+//! has left out, because a sample was drawn, are passed over.
 
 use std::{
     collections::BTreeMap,
@@ -50,6 +51,10 @@ pub(super) struct Sequencer<'a> {
     max_error_rate: Option<f64>,
     next: u64,
     finished: Ranges,
+    /// The row after the last that was announced.
+    announced: u64,
+    /// Rows that the source has left out, start → end (exclusive).
+    left_out: BTreeMap<u64, u64>,
     waiting: BTreeMap<u64, Vec<u8>>,
     waiting_bytes: usize,
     // custom ids of rows in the window, which their outcomes do not carry
@@ -78,6 +83,8 @@ impl<'a> Sequencer<'a> {
             max_error_rate: config.max_error_rate,
             next: output.rows,
             finished: Ranges::default(),
+            announced: output.rows,
+            left_out: BTreeMap::new(),
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             planned: BTreeMap::new(),
@@ -114,6 +121,10 @@ impl<'a> Sequencer<'a> {
 
     fn planned(&mut self, rows: Vec<(PlannedRow, Option<Verdict>)>) {
         for (row, verdict) in rows {
+            if row.index > self.announced {
+                self.left_out.insert(self.announced, row.index);
+            }
+            self.announced = self.announced.max(row.index + 1);
             match verdict {
                 Some(verdict) => {
                     self.progress.resumed(verdict);
@@ -171,10 +182,16 @@ impl<'a> Sequencer<'a> {
         if self.order == Order::Completion {
             return self.write_finished();
         }
-        while let Some(end) = self.finished.end_of(self.next) {
-            self.write_rows_to(end);
-            if self.broken {
-                return;
+        loop {
+            if let Some(end) = self.left_out.remove(&self.next) {
+                self.next = end;
+            } else if let Some(end) = self.finished.end_of(self.next) {
+                self.write_rows_to(end);
+                if self.broken {
+                    return;
+                }
+            } else {
+                break;
             }
         }
         self.finished.forget_below(self.next);

@@ -4,11 +4,13 @@ mod count;
 mod documents;
 mod lines;
 mod repeated;
+mod sampled;
 
 pub use count::count_rows;
 pub use documents::Documents;
 pub use lines::{LINE_LIMIT, LineSource};
 pub use repeated::Repeated;
+pub use sampled::{Drawn, Sampled};
 
 /// A format of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod strict;
 mod terminal;
 
 use std::{
+    num::NonZeroU64,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -70,6 +71,8 @@ pub struct RunOptions {
     pub order: Order,
     /// Rows of the input to read at most.
     pub limit: Option<u64>,
+    /// Of these so many, drawn at random: the same ones each time, and all of a smaller sample.
+    pub sample: Option<NonZeroU64>,
     /// Time for the whole run.
     pub deadline: Option<Duration>,
     /// Refuse input with a bad line, and parameters that a target cannot take.

@@ -83,10 +83,14 @@ pub(super) fn prepare(
         session.clone(),
     ));
     let spool = spool_twice_read(&mut options, state.as_ref())?;
-    let feed = Feed {
+    let mut feed = Feed {
         input: options.input.clone(),
         times: u32::try_from(options.variants.len().max(1)).unwrap_or(u32::MAX),
+        drawn: None,
     };
+    if let Some(sample) = options.sample {
+        feed.draw(sample.get(), options.limit)?;
+    }
     let config = job_config(&options, &feed, format.rows);
     let source = peek_and_check(&feed, &lines, config.limit)?;
     if options.strict {
@@ -226,14 +230,14 @@ pub(crate) fn refuse_reserved(
     Ok(())
 }
 
-/// Copies an input that can be read only once where it will be read twice: to be checked first, or to be compared with
-/// an earlier run's.
+/// Copies an input that can be read only once where it will be read twice: to be checked or counted first, or to be
+/// compared with an earlier run's.
 fn spool_twice_read(
     options: &mut RunOptions,
     earlier: Option<&State>,
 ) -> Result<Option<Spool>, RunError> {
     let is_compared = earlier.is_some() && !options.fresh;
-    if !options.input.reads_once() || !(options.strict || is_compared) {
+    if !options.input.reads_once() || !(options.strict || is_compared || options.sample.is_some()) {
         return Ok(None);
     }
     let folder = earlier.map(|state| state.dir.path());
@@ -320,7 +324,7 @@ fn job_config(options: &RunOptions, feed: &Feed, rows: Rows) -> JobConfig {
         .map_or(ADAPTIVE_CONCURRENCY, u32::from);
     JobConfig {
         order: options.order,
-        limit: options.limit.map(|limit| feed.rows(limit)),
+        limit: feed.most_rows(options.limit),
         retry_failed: options.retry_failed,
         max_error_rate: options.max_error_rate,
         share_equal_rows: options.session.coalesce,

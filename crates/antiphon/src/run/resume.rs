@@ -51,6 +51,10 @@ impl Plan {
                 "what is asked of each document",
                 options.analysis.as_ref().map(|analysis| analysis.meaning()),
             ),
+            (
+                "--sample (which rows are read)",
+                options.sample.map(|number| number.to_string()),
+            ),
             ("--samples", asked.samples.map(|number| number.to_string())),
         ];
         let hashed = parts.map(|(name, said)| (name, said.as_deref().map(short_hash)));
@@ -144,8 +148,12 @@ pub(super) fn compare(
     }
     let mut source = feed.open()?;
     let checkpoint = ledger.last_checkpoint().map_err(ledger_error)?;
-    let survey =
-        survey(&mut *source, ledger, config, seen, checkpoint.rows).map_err(ledger_error)?;
+    // what is settled is told by a row's number, which in a sample is not how many were read: all are planned
+    let written = match feed.drawn {
+        Some(_) => 0,
+        None => checkpoint.rows,
+    };
+    let survey = survey(&mut *source, ledger, config, seen, written).map_err(ledger_error)?;
     if let Comparison::Changed { line } = survey.comparison {
         let what = line.map_or_else(
             || "the input ends earlier than in the last run".to_owned(),
