@@ -42,6 +42,7 @@ fn main() -> ExitCode {
     listen_to_the_log();
     let outcome = match Antiphon::parse().command {
         Command::Run(run) => commands::run::run(*run, &printer),
+        Command::Estimate(estimate) => commands::estimate::run(*estimate, &printer),
         Command::Ask(ask) => commands::ask::run(&ask, &printer),
         Command::Review(review) => commands::review::run(&review, &printer),
         Command::Analyze(analyze) => commands::analyze::run(&analyze, &printer),

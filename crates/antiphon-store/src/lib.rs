@@ -1,6 +1,7 @@
 //! Everything on disk: sources, sinks, the ledger and the response cache.
 //!
-//! - [`SqliteLedger`]: what a job remembers, on embedded SQLite (`docs/ledger.md` names every column)
+//! - [`SqliteLedger`]: what a job remembers, on embedded SQLite (`docs/ledger.md` names every column); [`PastRuns`]: the same,
+//!   read without a trace
 //! - [`DiskCache`]: answers kept beyond a run (`docs/cache.md`)
 //! - [`StateDir`]: the folder it lives in, private and locked
 //! - [`sources`]: readers of input, one file a format
@@ -16,6 +17,8 @@ mod state_dir;
 mod sum;
 
 pub use cache::{Bounds, DiskCache, WallTime};
-pub use ledger::{SqliteLedger, is_disk_failure, is_of_disk, open_or_salvage};
+pub use ledger::{
+    PastOutcome, PastRuns, SqliteLedger, is_disk_failure, is_of_disk, open_or_salvage,
+};
 pub use seen::DiskSeen;
 pub use state_dir::{StateDir, StateDirError};

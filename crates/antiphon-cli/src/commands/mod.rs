@@ -5,6 +5,7 @@ pub(crate) mod ask;
 pub(crate) mod asking;
 pub(crate) mod compare;
 pub(crate) mod config;
+pub(crate) mod estimate;
 pub(crate) mod job;
 pub(crate) mod map_reduce;
 pub(crate) mod pages;

@@ -11,15 +11,26 @@ use antiphon::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::job::Job;
+use super::{estimate, job::Job};
 use crate::{
     Exit,
-    args::{OrderArg, RunArgs, is_dash},
+    args::{OrderArg, RunArgs, RunCommand, is_dash},
     job_args::JobArgs,
     printer::Printer,
 };
 
-pub(crate) fn run(args: RunArgs, printer: &Printer) -> Result<Exit> {
+/// A device that takes everything and keeps nothing.
+const NOWHERE: &str = "/dev/null";
+
+pub(crate) fn run(args: RunCommand, printer: &Printer) -> Result<Exit> {
+    match args.dry_run {
+        true => estimate::tell(&args.run, printer),
+        false => send(&args.run, printer, true),
+    }
+}
+
+/// Runs it. `shows_answers`: those of a run without an output file go to stdout, else nowhere but to its state.
+pub(super) fn send(args: &RunArgs, printer: &Printer, shows_answers: bool) -> Result<Exit> {
     let job_args = args.job();
     let job = Job {
         args: &job_args,
@@ -27,10 +38,16 @@ pub(crate) fn run(args: RunArgs, printer: &Printer) -> Result<Exit> {
         inputs: std::slice::from_ref(&args.input),
         output: args.output.as_deref(),
     };
-    job.perform(printer, || options(&args, &job_args))
+    job.perform(printer, || {
+        let mut options = options(args, &job_args)?;
+        if !shows_answers && options.output == Output::Stdout {
+            options.output = Output::File(NOWHERE.into());
+        }
+        Ok(options)
+    })
 }
 
-fn options(args: &RunArgs, job: &JobArgs) -> Result<RunOptions> {
+pub(super) fn options(args: &RunArgs, job: &JobArgs) -> Result<RunOptions> {
     let prompt = match &args.prompt_file {
         Some(path) => Some(read(path, "--prompt-file")?),
         None => args.prompt.clone(),

@@ -8,6 +8,7 @@ mod bad_lines;
 mod cache;
 mod compare;
 mod configuration;
+mod estimate;
 mod limits;
 mod map_reduce;
 mod names;

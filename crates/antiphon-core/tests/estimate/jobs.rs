@@ -125,7 +125,7 @@ impl Job {
         }
         for &place in rest {
             let told = self.rows[place].told;
-            estimator.to_do(&Foreseen {
+            estimator.ahead(&Foreseen {
                 told,
                 low: told,
                 high: told + CAP * OUTPUT_PRICE,

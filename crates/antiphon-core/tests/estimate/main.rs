@@ -40,10 +40,10 @@ fn without_a_sample_there_are_bounds_only() {
         high: 9.0,
         most: Some(7.0),
     };
-    estimator.to_do(&row);
-    estimator.to_do(&row);
+    estimator.ahead(&row);
+    estimator.ahead(&row);
     assert_eq!(estimator.rest(), Estimate::between(4.0, 14.0));
-    estimator.to_do(&Foreseen { most: None, ..row });
+    estimator.ahead(&Foreseen { most: None, ..row });
     assert_eq!(estimator.rest(), Estimate::between(6.0, 27.0));
 }
 
@@ -67,7 +67,7 @@ fn of_more_rows_than_are_kept_each_may_be_one_of_them() {
     for row in 0..20_000u32 {
         estimator.done(0.0, f64::from(row % 2));
     }
-    estimator.to_do(&Foreseen {
+    estimator.ahead(&Foreseen {
         told: 0.0,
         low: 0.0,
         high: 9.0,
@@ -87,7 +87,7 @@ fn estimated(done: &[(f64, f64)], to_do: &[f64], most: Option<f64>) -> Estimate 
         estimator.done(told, told + answer);
     }
     for &told in to_do {
-        estimator.to_do(&Foreseen {
+        estimator.ahead(&Foreseen {
             told,
             low: 0.0,
             high: 1e4,

@@ -90,6 +90,11 @@ pub trait Dialect: Send + Sync + fmt::Debug {
     /// Its name in configurations.
     fn name(&self) -> &'static str;
 
+    /// The output cap that is written where a request names none: some wire formats demand one.
+    fn usual_output_cap(&self) -> Option<u64> {
+        None
+    }
+
     /// How a key travels.
     fn auth(&self) -> Auth;
 

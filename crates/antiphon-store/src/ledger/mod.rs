@@ -3,6 +3,7 @@
 mod ahead;
 mod header;
 mod meta;
+mod past;
 mod records;
 mod salvage;
 pub(crate) mod schema;
@@ -34,6 +35,7 @@ use tokio::sync::oneshot;
 
 pub(crate) use header::is_damaged;
 use meta::{last_run, read_meta};
+pub use past::{PastOutcome, PastRuns};
 pub(crate) use records::{is_broken, ledger_error};
 pub use records::{is_disk_failure, is_of_disk};
 pub use salvage::open_or_salvage;

@@ -268,12 +268,13 @@ impl Lines {
     }
 }
 
-impl Prepare for Lines {
-    fn prepare(&self, row: &RawRow) -> PreparedRow {
+impl Lines {
+    /// What a row means, and the model behind its call.
+    pub(crate) fn resolved(&self, row: &RawRow) -> (PreparedRow, Option<Arc<Resolved>>) {
         let (way, number) = self.config.ways.of(row);
         let named = self.read(row, way);
         let resolved = named.asked.and_then(|asked| self.resolve(asked, way));
-        let (call, fingerprint) = match resolved {
+        let (call, fingerprint, model) = match resolved {
             Ok((resolved, request)) => {
                 let fingerprint = resolved.fingerprint(&request);
                 let call = Call {
@@ -282,17 +283,18 @@ impl Prepare for Lines {
                     request,
                     dropped: Vec::new(),
                 };
-                (Ok(call), fingerprint)
+                (Ok(call), fingerprint, Some(resolved))
             }
             // a line that is no request is known by its bytes
             Err(error) => (
                 Err(self.at_line(row, error)),
                 Fingerprint::of_bytes("line", &row.hash),
+                None,
             ),
         };
         let custom_id = named.custom_id.or_else(|| row.name.clone());
         let custom_id = custom_id.unwrap_or_else(|| format!("row-{number}"));
-        PreparedRow {
+        let prepared = PreparedRow {
             custom_id: match &way.name {
                 Some(name) => format!("{custom_id}:{name}"),
                 None => custom_id,
@@ -300,7 +302,14 @@ impl Prepare for Lines {
             owns_custom_id: named.owns_custom_id,
             fingerprint,
             call,
-        }
+        };
+        (prepared, model)
+    }
+}
+
+impl Prepare for Lines {
+    fn prepare(&self, row: &RawRow) -> PreparedRow {
+        self.resolved(row).0
     }
 
     /// Of a document everything but its text, which may be long.

@@ -125,7 +125,7 @@ impl Input {
     }
 
     /// Whether it can be read only once.
-    pub(super) fn reads_once(&self) -> bool {
+    pub fn reads_once(&self) -> bool {
         match self {
             Self::Stdin => true,
             Self::File(path) => std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()),

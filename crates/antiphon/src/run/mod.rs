@@ -1,5 +1,6 @@
 //! `antiphon run`: a file of requests in, one line for each out.
 
+mod estimate;
 mod feed;
 pub(crate) mod input;
 pub(crate) mod output;
@@ -31,6 +32,7 @@ use crate::{
 };
 
 pub use crate::lines::{Analysis, Variant};
+pub use estimate::{ModelEstimate, RunEstimate, TimeEstimate};
 pub use input::Input;
 pub use output::Output;
 pub use report::{Latency, ModelReport, Report};

@@ -1,6 +1,10 @@
 //! From options to a job: everything is checked before anything is sent.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use antiphon_core::{
     Error, Schema,
@@ -27,7 +31,7 @@ use crate::{
 };
 
 /// Upper bound of calls in flight where none is given.
-const ADAPTIVE_CONCURRENCY: u32 = 256;
+pub(super) const ADAPTIVE_CONCURRENCY: u32 = 256;
 /// Rows in the window at least.
 const LEAST_WINDOW: u32 = 512;
 /// Bad lines, and bytes of them, that are passed over in search of a row that tells whether the plan can work: a source
@@ -48,18 +52,32 @@ pub(crate) struct State {
     _temporary: Option<tempfile::TempDir>,
 }
 
-pub(super) fn prepare(
+/// What a run would do, checked: nothing was sent and nothing written.
+pub(super) struct Checked {
+    pub(super) options: RunOptions,
+    /// The state of an earlier run.
+    pub(super) state: Option<State>,
+    pub(super) session: Arc<Session>,
+    pub(super) lines: Arc<Lines>,
+    pub(super) feed: Feed,
+    pub(super) config: JobConfig,
+    /// The rows of an input that can be read only once.
+    pub(super) source: Option<Box<dyn Source>>,
+    stop: Stop,
+    spool: Option<Spool>,
+}
+
+/// Checks everything that can be checked without sending.
+pub(super) fn check(
     mut options: RunOptions,
     config: Config,
     env: Lookup<'_>,
-) -> Result<PreparedRun, RunError> {
+) -> Result<Checked, RunError> {
+    let is_dry = options.session.is_dry;
     let format = options.input.format(options.input_format.as_deref())?;
     let has_schema = options.schema.is_some() || options.analysis.is_some();
     refuse_reserved(&options.params, has_schema)?;
-    let state_folder = options
-        .state
-        .clone()
-        .or_else(|| options.output.state_folder());
+    let state_folder = state_folder(&options);
     let state_folder = state_folder.as_deref();
     options.output.check(&options.input)?;
     if !options.fresh {
@@ -67,14 +85,14 @@ pub(super) fn prepare(
     }
     options.output.try_writing()?;
     // the folder of an earlier run is locked first: a second run on it must not even read its input
-    let mut state = match state_folder.filter(|folder| holds_ledger(folder)) {
+    let state = match state_folder.filter(|folder| holds_ledger(folder)) {
         Some(folder) => Some(open_state(Some(folder))?),
         None => None,
     };
     let stop = Stop::new();
     let drain = stop.draining().clone();
     let mut session = Session::new(config, options.session.clone(), env, drain);
-    if let Some(folder) = &options.cache_dir {
+    if let Some(folder) = options.cache_dir.as_ref().filter(|_| !is_dry) {
         session = session.cache_dir(folder);
     }
     let session = Arc::new(session);
@@ -96,7 +114,43 @@ pub(super) fn prepare(
     if options.strict {
         strict::refuse_bad_lines(&feed, &lines, &config)?;
     }
+    Ok(Checked {
+        options,
+        state,
+        session,
+        lines,
+        feed,
+        config,
+        source,
+        stop,
+        spool,
+    })
+}
 
+/// The folder that `--state` names, else that of the output.
+fn state_folder(options: &RunOptions) -> Option<PathBuf> {
+    let named = options.state.clone();
+    named.or_else(|| options.output.state_folder())
+}
+
+pub(super) fn prepare(
+    options: RunOptions,
+    config: Config,
+    env: Lookup<'_>,
+) -> Result<PreparedRun, RunError> {
+    let Checked {
+        options,
+        mut state,
+        session,
+        lines,
+        feed,
+        config,
+        source,
+        stop,
+        spool,
+    } = check(options, config, env)?;
+    let state_folder = state_folder(&options);
+    let state_folder = state_folder.as_deref();
     let mut notes = session.cache_notes();
     if options.fresh {
         notes.extend(options.output.move_aside(state_folder)?);
@@ -236,11 +290,12 @@ fn spool_twice_read(
     options: &mut RunOptions,
     earlier: Option<&State>,
 ) -> Result<Option<Spool>, RunError> {
-    let is_compared = earlier.is_some() && !options.fresh;
+    let is_dry = options.session.is_dry;
+    let is_compared = earlier.is_some() && !options.fresh && !is_dry;
     if !options.input.reads_once() || !(options.strict || is_compared || options.sample.is_some()) {
         return Ok(None);
     }
-    let folder = earlier.map(|state| state.dir.path());
+    let folder = earlier.filter(|_| !is_dry).map(|state| state.dir.path());
     let spool = Spool::copy(&options.input, folder)?;
     options.input = Input::File(spool.path().to_owned());
     Ok(Some(spool))

@@ -15,30 +15,30 @@ impl Session {
         let account = accounts
             .entry([a, b, c, key.to_owned()])
             .or_insert_with(|| {
-                let settings = self
-                    .config
-                    .settings
-                    .providers
-                    .get(provider)
-                    .cloned()
-                    .unwrap_or_default();
-                let options = &self.options;
-                let mut config = AccountConfig {
-                    quota: QuotaConfig {
-                        rpm: options.rpm.or(settings.rpm),
-                        tpm: options.tpm.or(settings.tpm),
-                        itpm: options.itpm.or(settings.itpm),
-                        otpm: options.otpm.or(settings.otpm),
-                    },
-                    ..AccountConfig::default()
-                };
-                config.concurrency = options.concurrency.or(settings.concurrency);
-                if let Some(max_wait) = options.max_wait {
-                    config.max_wait = max_wait;
-                }
+                let config = self.account_config(provider);
                 let counter = Arc::new(Counter::for_model(&target[0], &target[2]));
                 Account::counting(config, self.clock.clone(), self.dice.clone(), Some(counter))
             });
         account.clone()
+    }
+    /// Limits of a provider's accounts: by flag, else in the configuration.
+    pub(super) fn account_config(&self, provider: &str) -> AccountConfig {
+        let settings = self.config.settings.providers.get(provider);
+        let settings = settings.cloned().unwrap_or_default();
+        let options = &self.options;
+        let mut config = AccountConfig {
+            quota: QuotaConfig {
+                rpm: options.rpm.or(settings.rpm),
+                tpm: options.tpm.or(settings.tpm),
+                itpm: options.itpm.or(settings.itpm),
+                otpm: options.otpm.or(settings.otpm),
+            },
+            ..AccountConfig::default()
+        };
+        config.concurrency = options.concurrency.or(settings.concurrency);
+        if let Some(max_wait) = options.max_wait {
+            config.max_wait = max_wait;
+        }
+        config
     }
 }

@@ -13,7 +13,7 @@ use antiphon_core::{
 use serde_json::{Map, json};
 
 use super::{
-    Resolved, Session, Wire,
+    Asked, Resolved, Session, Wire,
     defaults::with_defaults,
     names::{CallLimits, Followed},
     resolved::MadeOf,
@@ -73,8 +73,10 @@ impl Session {
             let samples = Samples::new(model, number.get() as usize)?;
             let target = vec!["samples".to_owned(), number.to_string(), resolved.meaning()];
             let samples = Arc::new(samples.with_clock(self.clock.clone()));
+            let asked = Asked::times(&resolved.asked_as_part(), number.get());
             let mut made = made_of(samples, target, vec![resolved]);
             made.is_made_of_parts = true;
+            made.asked = asked;
             resolved = Arc::new(made);
         }
         Ok(resolved)
@@ -154,6 +156,15 @@ impl Session {
             "prompt": settings.decision_maker_prompt,
         });
         let target = vec!["ensemble".to_owned(), meaning.to_string()];
+        let calls: Vec<Asked> = members
+            .iter()
+            .flat_map(|part| part.asked_as_part())
+            .collect();
+        let mut calls = Asked::times(&calls, settings.samples.get());
+        if !matches!(decider, Decider::Vote(_)) {
+            let decides = decided_by.as_ref().unwrap_or(&members[0]);
+            calls.extend(Asked::deciding(&decides.asked_as_part()));
+        }
         let made_of = match &decider {
             Decider::Vote(vote) => MadeOf::Voters(members, vote.clone()),
             _ => MadeOf::Models(members),
@@ -175,6 +186,7 @@ impl Session {
             target,
             known_by: Map::new(),
             made_of,
+            asked: calls,
         })
     }
 }
@@ -209,8 +221,13 @@ fn chained(name: &str, parts: Vec<Arc<Resolved>>, rescue: Option<&str>) -> Resul
         model = model.with_rescue(text);
     }
     let known_by = parts[0].own_params();
+    let asked = parts[0].asked_as_part();
     let made = made_of(Arc::new(model), parts[0].target.clone(), parts);
-    Ok(Resolved { known_by, ..made })
+    Ok(Resolved {
+        known_by,
+        asked,
+        ..made
+    })
 }
 
 fn made_of(model: SharedModel, target: Vec<String>, parts: Vec<Arc<Resolved>>) -> Resolved {
@@ -220,6 +237,7 @@ fn made_of(model: SharedModel, target: Vec<String>, parts: Vec<Arc<Resolved>>) -
         is_made_of_parts: parts.iter().any(|part| part.is_made_of_parts),
         target,
         known_by: Map::new(),
+        asked: parts.iter().flat_map(|part| part.asked_as_part()).collect(),
         made_of: MadeOf::Models(parts),
     }
 }

@@ -1,6 +1,7 @@
 //! Names of models, and the models behind them.
 
 mod accounts;
+mod asked;
 mod cache;
 mod carbon;
 mod compose;
@@ -12,7 +13,7 @@ mod provider;
 mod resolved;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -28,6 +29,7 @@ use antiphon_providers::{
     catalog::Catalog,
     catalog::zones::Zone,
     dialects::{self, ParsedRequest},
+    tokens::Counter,
     transport::HttpTransport,
 };
 use secrecy::ExposeSecret;
@@ -39,6 +41,7 @@ use crate::{
     config::{Combination, DeciderSettings},
     env::Lookup,
 };
+pub(crate) use asked::{Asked, Target};
 pub use cache::default_cache_dir;
 pub(crate) use defaults::lay_beneath;
 use names::{CallLimits, Followed, Plain, StandsFor};
@@ -112,6 +115,8 @@ pub struct SessionOptions {
     pub ensemble: Option<(NonZeroU32, DeciderSettings)>,
     /// Every request is answered so many times, side by side.
     pub samples: Option<NonZeroU32>,
+    /// Nothing will be sent: keys that are missing are noted and not refused.
+    pub is_dry: bool,
 }
 
 /// Named models with their stacks, and the accounts they share.
@@ -127,6 +132,7 @@ pub struct Session {
     transport: Mutex<Option<Arc<HttpTransport>>>,
     accounts: Mutex<HashMap<[String; 4], Arc<Account>>>,
     models: Mutex<HashMap<(String, Wire), Arc<Resolved>>>,
+    missing_keys: Mutex<BTreeSet<String>>,
 }
 
 impl std::fmt::Debug for Session {
@@ -168,6 +174,7 @@ impl Session {
             transport: Mutex::default(),
             accounts: Mutex::default(),
             models: Mutex::default(),
+            missing_keys: Mutex::default(),
         }
     }
 
@@ -192,6 +199,11 @@ impl Session {
     /// The accounts in use.
     pub fn accounts(&self) -> Vec<Arc<Account>> {
         lock(&self.accounts).values().cloned().collect()
+    }
+
+    /// The keys that are missing, where nothing is sent and that is no error.
+    pub(crate) fn missing_keys(&self) -> Vec<String> {
+        lock(&self.missing_keys).iter().cloned().collect()
     }
 
     /// The model of rows that name none.
@@ -261,12 +273,24 @@ impl Session {
             let leaf = Endpoint::new(config, self.transport()?, self.clock.clone())?;
             (Arc::new(leaf), base_url, key, made_of)
         };
+        let usual_cap = match &made_of {
+            MadeOf::Endpoint { dialect, .. } => dialect.usual_output_cap(),
+            _ => None,
+        };
         let target = [plain.provider.clone(), base_url, plain.model.clone()];
         let account = self.account(&target, &key, &plain.provider);
         let leaf = logged::logged(leaf, self.clock.clone());
         let mut config = self.stack_config(followed.limits, &target);
         let zone = self.zone(&plain.provider);
-        config.rates = Some(Catalog::built_in().rates(&plain.provider, &plain.model, zone));
+        let rates = Catalog::built_in().rates(&plain.provider, &plain.model, zone);
+        config.rates = Some(rates.clone());
+        let asked = Target {
+            name: format!("{}/{}", plain.provider, plain.model),
+            rates,
+            counter: Counter::for_model(&plain.provider, &plain.model),
+            account: self.account_config(&plain.provider),
+            usual_cap,
+        };
         Ok(Resolved {
             model: stack::stack(leaf, &config, &account, &self.metrics),
             params: Map::new(),
@@ -274,6 +298,7 @@ impl Session {
             target: target.to_vec(),
             known_by: Map::new(),
             made_of,
+            asked: vec![Asked::once(Arc::new(asked))],
         })
     }
 

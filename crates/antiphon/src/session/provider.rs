@@ -76,7 +76,10 @@ impl Session {
             if plain.is_bare {
                 message.push_str(&self.near_configured(&plain.model));
             }
-            return Err(Error::new(ErrorKind::Auth, message));
+            if !self.options.is_dry {
+                return Err(Error::new(ErrorKind::Auth, message));
+            }
+            lock(&self.missing_keys).insert(message);
         }
         let mut headers = HeaderMap::new();
         let named = known.map_or(&[][..], |provider| provider.header_envs);

@@ -8,7 +8,7 @@ use antiphon_core::{
 use antiphon_providers::dialects::{Dialect, EncodeTarget};
 use serde_json::{Map, Value};
 
-use super::lay_beneath;
+use super::{Asked, lay_beneath};
 
 /// A model name's meaning.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Resolved {
     /// Parameters that belong to its identity, but not to every model it is made of: those of the first of a chain.
     pub(super) known_by: Map<String, Value>,
     pub(super) made_of: MadeOf,
+    /// The calls that a request makes.
+    pub(crate) asked: Vec<Asked>,
 }
 
 /// Where a model's requests go.
@@ -67,6 +69,19 @@ impl Resolved {
             own.entry(name.clone()).or_insert_with(|| value.clone());
         }
         own
+    }
+
+    /// The calls of a model that it is a part of: they have its parameters.
+    pub(super) fn asked_as_part(&self) -> Vec<Asked> {
+        let each = self.asked.iter().map(|call| {
+            let mut call = call.clone();
+            for (name, value) in &self.params {
+                let entry = call.params.entry(name.clone());
+                entry.or_insert_with(|| value.clone());
+            }
+            call
+        });
+        each.collect()
     }
 
     /// Refuses a request that cannot be put to its target at all, such as one whose schema it cannot express.

@@ -12,6 +12,7 @@
 mod fit;
 
 use fastrand::Rng;
+use serde::Serialize;
 
 use fit::Fit;
 
@@ -26,7 +27,7 @@ const UNSEEN: f64 = 10.0;
 const SEED: u64 = 0x616e_7469_7068_6f6e;
 
 /// From the least to the most that something is expected to come to. Never negative.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Estimate {
     /// Expected at least.
     pub low: f64,
@@ -151,7 +152,7 @@ impl Estimator {
     }
 
     /// Takes a row that is to do.
-    pub fn to_do(&mut self, row: &Foreseen) {
+    pub fn ahead(&mut self, row: &Foreseen) {
         self.to_do += 1;
         self.told += row.told;
         self.low += row.low;
@@ -171,8 +172,14 @@ impl Estimator {
         }
         let within = |value: f64| value.max(0.0).min(self.most.unwrap_or(f64::INFINITY));
         if !self.has_sample() {
-            let low = within(self.low);
-            return Estimate::between(low, within(self.high).max(low));
+            let (low, told) = (within(self.low), self.told);
+            let high = within(self.high).max(low);
+            return Estimate {
+                low,
+                // what was told is a guess of the whole only where it is one, and not a part of it
+                likely: (low <= told && told <= high).then_some(told),
+                high,
+            };
         }
         let rows = self.to_do as f64;
         let fit = Fit::of(&self.points, self.told / rows);

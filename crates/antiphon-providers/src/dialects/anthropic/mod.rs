@@ -32,6 +32,10 @@ impl Dialect for Anthropic {
         "anthropic"
     }
 
+    fn usual_output_cap(&self) -> Option<u64> {
+        Some(request::DEFAULT_MAX_TOKENS)
+    }
+
     fn auth(&self) -> Auth {
         Auth::Header("x-api-key")
     }

@@ -24,7 +24,7 @@ use crate::dialects::{
 const DEFAULT_VERSION: &str = "2023-06-01";
 
 /// Output cap where the request names none; the wire requires one (product.md, section 2).
-const DEFAULT_MAX_TOKENS: u64 = 4096;
+pub(super) const DEFAULT_MAX_TOKENS: u64 = 4096;
 
 /// Above this an answer may take more than ten minutes (3600 s · max_tokens / 128 000 > 600 s), and must be streamed.
 const MOST_UNSTREAMED_TOKENS: u64 = 21_333;

@@ -1,0 +1,249 @@
+//! `antiphon estimate` and `antiphon run --dry-run`: what they tell, and that they send nothing.
+
+use std::{fs, time::SystemTime};
+
+use antiphon_sim::{SimConfig, SimServer, Simulator};
+use serde_json::Value;
+
+use crate::support::Scratch;
+
+fn questions(number: u32) -> Scratch {
+    let rows: Vec<String> = (0..number)
+        .map(|n| format!("{{\"prompt\":\"set 0 question {n}\"}}"))
+        .collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    Scratch::with_input(&rows)
+}
+
+fn estimated(scratch: &Scratch, args: &[&str]) -> Value {
+    let ran = scratch.antiphon(&[&["estimate", "in.jsonl", "--json"], args].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    serde_json::from_str(&ran.out).unwrap()
+}
+
+fn number(estimate: &Value, pointer: &str) -> f64 {
+    let found = estimate.pointer(pointer).and_then(Value::as_f64);
+    found.unwrap_or_else(|| panic!("no number at {pointer} of {estimate}"))
+}
+
+/// All files below a folder, with their size, content and time.
+fn files(scratch: &Scratch, folder: &str) -> Vec<(String, Vec<u8>, SystemTime)> {
+    let entries = fs::read_dir(scratch.path(folder)).unwrap();
+    let mut files: Vec<_> = entries
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            let modified = entry.metadata().unwrap().modified().unwrap();
+            (name, fs::read(entry.path()).unwrap(), modified)
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn nothing_is_sent_or_written_and_a_missing_key_is_only_noted() {
+    let scratch = questions(30);
+    let told = [
+        "30 to send",
+        "counted exactly",
+        "cost",
+        "at least 3.6 s, by --rpm",
+    ];
+    let run = [
+        "in.jsonl",
+        "-m",
+        "openai/gpt-4o-mini",
+        "--rpm",
+        "500",
+        "-o",
+        "out.jsonl",
+    ];
+    let dry = scratch.antiphon(&[&["run", "--dry-run"], &run[..]].concat());
+    assert_eq!(dry.code, 0, "{}", dry.err);
+    assert!(
+        dry.err
+            .contains("no API key for openai: set OPENAI_API_KEY"),
+        "{}",
+        dry.err
+    );
+    for words in told {
+        assert!(dry.out.contains(words), "{words} in {}", dry.out);
+    }
+    let estimate = scratch.antiphon(&[&["estimate"], &run[..]].concat());
+    assert_eq!(estimate.out, dry.out);
+    assert_eq!(scratch.names(), ["in.jsonl"]);
+}
+
+#[test]
+fn a_dry_run_asks_no_provider_and_leaves_the_state_as_it_was() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _inside = runtime.enter();
+    let simulator = Simulator::new(SimConfig::default(), antiphon_core::SystemClock::shared());
+    let bound = SimServer::bind(([127, 0, 0, 1], 0).into(), simulator);
+    let server = runtime.block_on(bound).unwrap().spawn();
+    let url = format!("{}/v1", server.url());
+    let scratch = questions(40);
+    let run = [
+        "run",
+        "in.jsonl",
+        "-m",
+        "gpt-4o-mini",
+        "--base-url",
+        &url,
+        "-o",
+        "out.jsonl",
+    ];
+    let done = scratch.antiphon(&[&run[..], &["--limit", "25"]].concat());
+    assert_eq!(done.code, 0, "{}", done.err);
+    let before = (
+        files(&scratch, "out.jsonl.antiphon"),
+        scratch.read("out.jsonl"),
+    );
+    assert_eq!(server.simulator().ledger().report().answered, 25);
+
+    let dry = scratch.antiphon(&[&run[..], &["--dry-run", "--json"]].concat());
+    let estimate: Value = serde_json::from_str(&dry.out).unwrap();
+    assert_eq!(number(&estimate, "/done"), 25.0);
+    assert_eq!(number(&estimate, "/to_send"), 15.0);
+    assert_eq!(number(&estimate, "/judged_by"), 25.0);
+    assert!(
+        estimate["notes"][0]
+            .as_str()
+            .unwrap()
+            .contains("the first ones")
+    );
+    assert_eq!(server.simulator().ledger().report().asked, 25);
+    assert_eq!(
+        (
+            files(&scratch, "out.jsonl.antiphon"),
+            scratch.read("out.jsonl")
+        ),
+        before
+    );
+}
+
+#[test]
+fn a_sample_is_paid_once_narrows_the_range_and_the_range_holds() {
+    let scratch = questions(200);
+    let job = ["-m", "sim/gpt-4o-mini", "-o", "out.jsonl"];
+    let width = |estimate: &Value| {
+        let bound = |name: &str| number(estimate, &format!("/job_cost_usd/{name}"));
+        bound("high") - bound("low")
+    };
+    let wide = estimated(&scratch, &job);
+    assert!(wide["job_cost_usd"]["likely"].is_null());
+    assert_eq!(scratch.names(), ["in.jsonl"]);
+
+    let narrow = estimated(
+        &scratch,
+        &[&job[..], &["--sample", "20", "--quiet"]].concat(),
+    );
+    assert_eq!(number(&narrow, "/done"), 20.0);
+    assert_eq!(scratch.lines("out.jsonl").len(), 20);
+    let narrower = estimated(
+        &scratch,
+        &[&job[..], &["--sample", "60", "--quiet"]].concat(),
+    );
+    assert!(width(&wide) > 10.0 * width(&narrow), "{wide} {narrow}");
+    assert!(width(&narrow) > width(&narrower), "{narrow} {narrower}");
+
+    scratch
+        .run(&job)
+        .says(0, &["200 succeeded", "60 from earlier runs"]);
+    let lines = scratch.lines("out.jsonl");
+    let cost: f64 = lines
+        .iter()
+        .map(|line| number(line, "/antiphon/cost_usd"))
+        .sum();
+    for estimate in [&wide, &narrow, &narrower] {
+        let (low, high) = (
+            number(estimate, "/job_cost_usd/low"),
+            number(estimate, "/job_cost_usd/high"),
+        );
+        assert!(low <= cost && cost <= high, "{cost} in {estimate}");
+    }
+    let over = estimated(&scratch, &job);
+    assert_eq!(number(&over, "/to_send"), 0.0);
+    assert!((number(&over, "/job_cost_usd/low") - cost).abs() < 1e-9);
+}
+
+#[test]
+fn rows_are_judged_as_the_run_judges_them() {
+    let scratch = Scratch::with_input(&[
+        r#"{"custom_id":"a","prompt":"one"}"#,
+        r#"{"custom_id":"a","prompt":"two"}"#,
+        "no json",
+        r#"{"model":"sim/gpt-4o","prompt":"three"}"#,
+        r#"{"model":"sim/nobody-knows","prompt":"four"}"#,
+    ]);
+    scratch.write("antiphon.toml", "default_model = \"sim/gpt-4o-mini\"\n");
+    let estimate = estimated(&scratch, &[]);
+    assert_eq!(number(&estimate, "/bad"), 2.0);
+    assert_eq!(number(&estimate, "/to_send"), 3.0);
+    assert_eq!(estimate["models"].as_array().unwrap().len(), 3);
+    assert!(
+        estimate["first_bad_line"]
+            .as_str()
+            .unwrap()
+            .starts_with("line 2:")
+    );
+    // the price of one model is not known: that of all is not, and the others' are
+    assert!(estimate["cost_usd"].is_null());
+    let known = estimate["models"].as_array().unwrap().iter();
+    assert_eq!(
+        known.filter(|model| model["cost_usd"].is_object()).count(),
+        2
+    );
+    scratch
+        .antiphon(&["estimate", "in.jsonl"])
+        .says(0, &["hint: give a price in antiphon.toml"]);
+    scratch
+        .run(&["-o", "out.jsonl"])
+        .says(1, &["3 succeeded, 2 failed"]);
+}
+
+#[test]
+fn ensembles_and_samples_multiply_calls() {
+    let scratch = questions(10);
+    let calls = |args: &[&str]| {
+        number(
+            &estimated(&scratch, &[&["-m", "sim/gpt-4o-mini"], args].concat()),
+            "/calls",
+        )
+    };
+    assert_eq!(calls(&[]), 10.0);
+    assert_eq!(calls(&["--samples", "3"]), 30.0);
+    assert_eq!(calls(&["--ensemble", "3", "--vote", "all"]), 30.0);
+    assert_eq!(calls(&["--ensemble", "3", "--judge", "sim/gpt-4o"]), 40.0);
+    assert_eq!(calls(&["--fallback", "sim/gpt-4o"]), 10.0);
+    assert_eq!(
+        calls(&["--sample", "4", "--state", "state", "--quiet"]),
+        6.0
+    );
+}
+
+#[test]
+fn a_plan_that_cannot_work_is_refused_as_the_run_refuses_it() {
+    let scratch = questions(3);
+    let refused = [
+        (
+            &["--prompt", "{{ nothing }}", "-m", "sim/x"][..],
+            "the row has no field `nothing`",
+        ),
+        (&["-m", "opnai/x"], "did you mean \"openai\"?"),
+        (
+            &["-m", "sim/x", "-o", "in.jsonl"],
+            "input and output are the same file",
+        ),
+        (
+            &["-m", "sim/x", "--sample", "2"],
+            "no place to keep their answers",
+        ),
+    ];
+    for (args, words) in refused {
+        let ran = scratch.antiphon(&[&["estimate", "in.jsonl"], args].concat());
+        assert_eq!(ran.says(2, &[words]).out, "");
+    }
+    assert_eq!(scratch.names(), ["in.jsonl"]);
+}

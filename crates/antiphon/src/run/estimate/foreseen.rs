@@ -1,0 +1,179 @@
+//! What can be told of a row before it is sent.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use antiphon_core::{
+    ChatRequest, Usage, Usd,
+    account::{Billed, Worst, choices, estimate::Foreseen, most_output_tokens},
+};
+use antiphon_providers::tokens::Count;
+
+use crate::session::{Asked, Resolved, lay_beneath};
+
+/// Where nothing is known, an answer is taken to have so many tokens in the mean over all rows: labels have about five, and
+/// more than 4,000 is rare even of models that think first.
+const USUAL_ANSWER: (u64, u64) = (5, 4_000);
+/// Times that an answer off its schema is asked for.
+const ASKED_WITH_SCHEMA: u64 = 3;
+
+/// A row that can be sent: its tokens and cost as far as they can be told.
+#[derive(Debug)]
+pub(super) struct RowForeseen {
+    /// Its model, as the row names it.
+    pub(super) model: Arc<Resolved>,
+    pub(super) input: Foreseen,
+    pub(super) output: Foreseen,
+    /// `None` where a price is not known.
+    pub(super) cost: Option<Foreseen>,
+    /// Whether the provider will count the same input tokens.
+    pub(super) is_exact: bool,
+    /// Parts whose tokens nobody can tell: images, audio, files.
+    pub(super) unknown_parts: u64,
+}
+
+/// One call of a row.
+struct CallForeseen {
+    input: Count,
+    /// At least and at most, where nothing is known of such answers.
+    output: (u64, u64),
+    cap: Option<u64>,
+}
+
+impl RowForeseen {
+    pub(super) fn of(model: Arc<Resolved>, request: &ChatRequest, now: SystemTime) -> Self {
+        let nothing = Foreseen {
+            told: 0.0,
+            low: 0.0,
+            high: 0.0,
+            most: Some(0.0),
+        };
+        let mut row = Self {
+            input: nothing,
+            output: nothing,
+            cost: Some(nothing),
+            is_exact: true,
+            unknown_parts: 0,
+            model: model.clone(),
+        };
+        let again = if request.schema.is_some() {
+            ASKED_WITH_SCHEMA
+        } else {
+            1
+        };
+        for asked in &model.asked {
+            let call = row.call(asked, request);
+            row.add(asked, &call, request, again, now);
+        }
+        row
+    }
+
+    /// A call to one model. Whoever decides reads the answers of the calls before it, too.
+    fn call(&self, asked: &Asked, request: &ChatRequest) -> CallForeseen {
+        let with_params = (!asked.params.is_empty()).then(|| {
+            let mut request = request.clone();
+            lay_beneath(&asked.params, &mut request);
+            request
+        });
+        let request = with_params.as_ref().unwrap_or(request);
+        let mut input = asked.target.counter.count(request);
+        if asked.decides {
+            input.low = input.low.saturating_add(self.output.low as u64);
+            input.high = input.high.saturating_add(self.output.high as u64);
+        }
+        let cap = most_output_tokens(request).or(asked.target.usual_cap);
+        let times = choices(request);
+        let within = |tokens: u64| tokens.saturating_mul(times).min(cap.unwrap_or(u64::MAX));
+        CallForeseen {
+            input,
+            output: (within(USUAL_ANSWER.0), within(USUAL_ANSWER.1)),
+            cap,
+        }
+    }
+
+    fn add(
+        &mut self,
+        asked: &Asked,
+        call: &CallForeseen,
+        request: &ChatRequest,
+        again: u64,
+        now: SystemTime,
+    ) {
+        let times = f64::from(asked.times);
+        let input = &call.input;
+        self.is_exact &= input.is_exact() && !asked.decides;
+        self.unknown_parts += input.unknown_parts * u64::from(asked.times);
+        let is_bounded = input.unknown_parts == 0 && !asked.decides;
+        let of_input = Foreseen {
+            told: input.tokens as f64,
+            low: input.low as f64,
+            high: input.high as f64,
+            most: is_bounded.then_some((input.high * again) as f64),
+        };
+        let of_output = Foreseen {
+            told: 0.0,
+            low: call.output.0 as f64,
+            high: call.output.1 as f64,
+            most: call.cap.map(|cap| cap.saturating_mul(again) as f64),
+        };
+        add(&mut self.input, &of_input, times);
+        add(&mut self.output, &of_output, times);
+        let cost = cost(asked, call, request, again, now);
+        self.cost = self.cost.zip(cost).map(|(mut sum, cost)| {
+            add(&mut sum, &cost, times);
+            sum
+        });
+    }
+}
+
+fn cost(
+    asked: &Asked,
+    call: &CallForeseen,
+    request: &ChatRequest,
+    again: u64,
+    now: SystemTime,
+) -> Option<Foreseen> {
+    let tier = request.params.get("service_tier");
+    let price = |input_tokens, output_tokens| {
+        let billed = Billed {
+            reported: None,
+            service_tier: tier.and_then(|tier| tier.as_str()),
+            usage: Usage {
+                input_tokens,
+                output_tokens,
+                ..Usage::default()
+            },
+            sent: now,
+            latency: Duration::ZERO,
+        };
+        asked.target.rates.cost(&billed).map(Usd::as_f64)
+    };
+    let input = &call.input;
+    let is_bounded = input.unknown_parts == 0 && !asked.decides;
+    let worst = call.cap.filter(|_| is_bounded).and_then(|cap| {
+        asked.target.rates.most(&Worst {
+            input_tokens: Some(input.high),
+            output_tokens: cap,
+            now,
+            within: Duration::ZERO,
+        })
+    });
+    Some(Foreseen {
+        told: price(input.tokens, 0)?,
+        low: price(input.low, call.output.0)?,
+        high: price(input.high, call.output.1)?,
+        most: worst.map(|worst| worst.times(again).as_f64()),
+    })
+}
+
+fn add(sum: &mut Foreseen, call: &Foreseen, times: f64) {
+    sum.told += call.told * times;
+    sum.low += call.low * times;
+    sum.high += call.high * times;
+    sum.most = sum
+        .most
+        .zip(call.most)
+        .map(|(sum, most)| sum + most * times);
+}
