@@ -76,6 +76,7 @@ pub use antiphon_core::patterns::{batch, batch_objects};
 pub use antiphon_core::{
     ChatRequest, Error, ErrorKind, Message, Model, Reply, Schema, SharedModel, SystemClock, Usage,
 };
+pub use antiphon_providers::catalog;
 pub use config::{Config, ConfigError};
 pub use ensemble::{create_ensemble, create_ensemble_in};
 pub use schemars;

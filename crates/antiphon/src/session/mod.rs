@@ -7,12 +7,14 @@ mod defaults;
 mod library;
 mod logged;
 mod names;
+mod prices;
 mod provider;
 mod resolved;
 
 use std::{
     collections::{BTreeMap, HashMap},
     num::NonZeroU32,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -24,6 +26,7 @@ use antiphon_core::{
 };
 use antiphon_providers::{
     Endpoint,
+    catalog::Catalog,
     dialects::{self, ParsedRequest},
     transport::HttpTransport,
 };
@@ -107,6 +110,8 @@ pub struct SessionOptions {
     pub ensemble: Option<(NonZeroU32, DeciderSettings)>,
     /// Every request is answered so many times, side by side.
     pub samples: Option<NonZeroU32>,
+    /// File of prices in place of the configured or built-in ones.
+    pub catalog: Option<PathBuf>,
 }
 
 /// Named models with their stacks, and the accounts they share.
@@ -119,6 +124,7 @@ pub struct Session {
     metrics: Arc<Metrics>,
     drain: CancellationToken,
     cache: cache::Shelf,
+    catalog: Mutex<Option<Arc<Catalog>>>,
     transport: Mutex<Option<Arc<HttpTransport>>>,
     accounts: Mutex<HashMap<[String; 4], Arc<Account>>>,
     models: Mutex<HashMap<(String, Wire), Arc<Resolved>>>,
@@ -160,6 +166,7 @@ impl Session {
             metrics: Metrics::new(),
             drain,
             cache: cache::Shelf::default(),
+            catalog: Mutex::default(),
             transport: Mutex::default(),
             accounts: Mutex::default(),
             models: Mutex::default(),
