@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{Usage, chat::RateLimits};
+use crate::{Spent, Usage, chat::RateLimits};
 
 /// What went wrong, in the words of the output file (`error.code`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -179,9 +179,10 @@ struct Inner {
     request_id: Option<String>,
     body: Option<Bytes>,
     attempts: u32,
-    usage: Option<Usage>,
+    spent: Spent,
     limits: RateLimits,
     stops_the_run: bool,
+    not_sent: bool,
     source: Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -198,9 +199,10 @@ impl Error {
             request_id: None,
             body: None,
             attempts: 0,
-            usage: None,
+            spent: Spent::default(),
             limits: RateLimits::default(),
             stops_the_run: false,
+            not_sent: false,
             source: None,
         }))
     }
@@ -265,9 +267,9 @@ impl Error {
         self
     }
 
-    /// With the tokens that the call has used all the same: an answer that was paid for and not good enough.
-    pub fn with_usage(mut self, usage: Option<Usage>) -> Self {
-        self.0.usage = usage;
+    /// With what the call has used all the same: an answer that was paid for and not good enough.
+    pub fn with_spent(mut self, spent: Spent) -> Self {
+        self.0.spent = spent;
         self
     }
 
@@ -280,6 +282,12 @@ impl Error {
     /// Marked as an error of the account: every further call would fail alike, so the run should stop.
     pub fn stopping_the_run(mut self) -> Self {
         self.0.stops_the_run = true;
+        self
+    }
+
+    /// Marked as an error from before the first byte of the request left: the provider knows nothing of it.
+    pub fn not_sent(mut self) -> Self {
+        self.0.not_sent = true;
         self
     }
 
@@ -325,12 +333,25 @@ impl Error {
 
     /// Tokens of all answered attempts of the call, those in its journal included; `None` where none was answered.
     pub fn usage(&self) -> Option<Usage> {
-        self.0.usage
+        self.0.spent.usage()
+    }
+
+    /// What all attempts of the call have used, those in its journal included.
+    pub fn spent(&self) -> Spent {
+        self.0.spent
     }
 
     /// The limits that the headers of the answer told; a refusal for asking too often is where they matter most.
     pub fn limits(&self) -> &RateLimits {
         &self.0.limits
+    }
+
+    /// Whether the provider may bill the attempt all the same: it was sent, and was not refused. A time limit that ran out, a
+    /// connection that broke and an answer that cannot be read tell nothing of what the other side has done.
+    pub fn may_be_billed(&self) -> bool {
+        let is_refused = self.0.status.is_some_and(|status| status >= 400);
+        let is_sent = !self.0.not_sent && self.0.phase != Some(Phase::Connect);
+        is_sent && !is_refused
     }
 
     /// Whether every further call would fail alike: a wrong key, an empty account, an endpoint that was given up, a

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     SharedModel,
+    account::Rates,
     layers::{
         admit::{Account, Admit},
         cache::{Cache, CacheConfig},
@@ -33,6 +34,8 @@ pub struct StackConfig {
     pub retry: RetryConfig,
     /// Slow attempts.
     pub timeout: TimeoutConfig,
+    /// Prices of the answers, where they are known.
+    pub rates: Option<Arc<dyn Rates>>,
     /// Once cancelled, nothing more is sent: calls that wait or would be made again end in
     /// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), calls on the wire are answered.
     pub drain: CancellationToken,
@@ -41,7 +44,7 @@ pub struct StackConfig {
 /// Puts the layers around a leaf that belongs to `account`. Read from the innermost to the outermost:
 ///
 /// - **timeout** holds the leaf alone, so that a limit is always about one attempt;
-/// - **meter** begins when an attempt is let out, so that waiting never counts as latency;
+/// - **meter** begins when an attempt is let out, so that waiting never counts as latency, and prices every attempt;
 /// - **admit** holds permit and ticket for one attempt, so that a call in back-off holds neither;
 /// - **retry** is around admission, so that an attempt made again waits its turn like any other;
 /// - **validate** is around retry, so that an answer asked for again may be retried like a first one;
@@ -61,7 +64,8 @@ pub fn stack(
     let (account, metrics) = (|| Arc::clone(account), || Arc::clone(metrics));
 
     let timeout = Timeout::new(leaf, config.timeout, Arc::clone(clock));
-    let meter = Meter::new(Arc::new(timeout), metrics(), Arc::clone(clock));
+    let rates = config.rates.clone();
+    let meter = Meter::new(Arc::new(timeout), metrics(), Arc::clone(clock), rates);
     let admit = Admit::new(Arc::new(meter), account(), drain());
     let retry = Retry::new(Arc::new(admit), config.retry, account(), metrics(), drain());
     let mut model: SharedModel = Arc::new(Validate::new(Arc::new(retry), config.validate));

@@ -23,3 +23,4 @@ mod support;
 mod talk;
 mod templates;
 mod vote;
+mod zones;

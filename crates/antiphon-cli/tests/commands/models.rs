@@ -130,3 +130,42 @@ fn bad_prices_are_refused_and_say_where() {
         &["antiphon.toml:3: `prices.a/b.output`: -1 is no price: it is negative"],
     );
 }
+
+#[test]
+fn answers_cost_what_the_user_has_said() {
+    let scratch = Scratch::with_input(&[r#"{"prompt":"hi"}"#]);
+    scratch.write(
+        "antiphon.toml",
+        "[prices.\"sim/mine\"]\ninput = 1000000\noutput = 0\n",
+    );
+    let dollars = |args: &[&str], path: &str| {
+        let ran = scratch.run(&[args, &["--fresh", "-o", "out.jsonl"]].concat());
+        ran.says(0, &[]);
+        scratch.lines("out.jsonl")[0]
+            .pointer(path)
+            .cloned()
+            .unwrap()
+    };
+    let used = dollars(&["-m", "sim/mine"], "/antiphon/usage/input_tokens");
+    let cost = dollars(&["-m", "sim/mine"], "/antiphon/cost_usd");
+    assert_eq!(cost.as_f64(), used.as_f64());
+    assert_eq!(
+        dollars(&["-m", "sim/other"], "/antiphon/cost_usd"),
+        Value::Null
+    );
+    scratch.write(
+        "mine.json",
+        MINE.replace("\"provider\": \"p\"", "\"provider\": \"sim\""),
+    );
+    let cost = dollars(
+        &["-m", "sim/n", "--catalog", "mine.json"],
+        "/antiphon/cost_usd",
+    );
+    assert!(cost.as_f64().unwrap() > 0.0);
+    for command in [&["run", "in.jsonl"][..], &["ask", "hi"]] {
+        let args = [command, &["-m", "sim/mine", "--catalog", "none.json"]].concat();
+        let ran = scratch.antiphon(&args);
+        ran.says(2, &["cannot read the catalogue none.json"]);
+        assert_eq!(ran.out, "");
+    }
+}

@@ -1,5 +1,6 @@
 //! Accounting: what answers used, what they cost, and what their computing took. Arithmetic on tables that others inject.
 
+pub mod carbon;
 mod impacts;
 pub mod price;
 mod rates;

@@ -1,15 +1,20 @@
-//! What is known of models: prices, context windows, dates. Data of `catalog/prices.json`, and what the user lays over it.
+//! What is known of models: prices, context windows, dates, and the energy that they take. Data of `catalog/*.json`, and what
+//! the user lays over it.
 //!
 //! Models are found by exact name, by alias, or as a dated snapshot of one ([`names`]), within their provider. Of what is
 //! not found nothing is known: there are no guesses.
 
+pub mod data_centres;
 mod day;
+pub mod energy;
 mod entry;
+pub mod estimate;
 pub mod names;
 mod overrides;
 mod rates;
 #[cfg(test)]
 mod tests;
+pub mod zones;
 
 use std::{
     fmt,

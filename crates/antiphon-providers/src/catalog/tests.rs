@@ -26,6 +26,7 @@ fn tokens(input: u64, cached: u64, written: u64, output: u64) -> Usage {
 fn billed<'a>(reported: Option<&'a str>, usage: Usage, sent: &str) -> Billed<'a> {
     Billed {
         reported,
+        service_tier: None,
         usage,
         sent: moment(sent),
         latency: Duration::from_secs(1),
@@ -158,7 +159,7 @@ fn the_worked_examples_of_the_source_come_out_exactly() {
                 entry.list.batch_cost(&usage, moment(NOON))
             }
             false => catalog
-                .rates(provider, model)
+                .rates(provider, model, None)
                 .cost(&billed(None, usage, NOON)),
         };
         assert_eq!(cost.unwrap().to_string(), dollars, "{model} {usage:?}");
@@ -171,7 +172,7 @@ fn a_price_is_that_of_the_day_and_hour() {
     let cost = |provider, model, sent| {
         let usage = tokens(1_000_000, 0, 0, 0);
         let cost = catalog
-            .rates(provider, model)
+            .rates(provider, model, None)
             .cost(&billed(None, usage, sent));
         cost.unwrap().to_string()
     };
@@ -191,7 +192,7 @@ fn a_price_is_that_of_the_day_and_hour() {
 #[test]
 fn an_answer_costs_what_the_model_does_that_it_names() {
     let catalog = Catalog::built_in();
-    let rates = catalog.rates("openai", "gpt-4o");
+    let rates = catalog.rates("openai", "gpt-4o", None);
     let cost = |reported| {
         let cost = rates.cost(&billed(reported, tokens(1_000_000, 0, 0, 0), NOON));
         cost.map(|cost| cost.to_string())
@@ -201,7 +202,12 @@ fn an_answer_costs_what_the_model_does_that_it_names() {
     assert_eq!(cost(Some("gpt-4o-2024-08-06")).as_deref(), Some("2.5"));
     assert_eq!(cost(Some("something-else")).as_deref(), Some("2.5"));
     assert_eq!(cost(None).as_deref(), Some("2.5"));
-    let unknown = catalog.rates("openai", "my-model");
+    let flex = Billed {
+        service_tier: Some("flex"),
+        ..billed(None, tokens(1, 0, 0, 0), NOON)
+    };
+    assert_eq!(rates.cost(&flex), None, "another tier has another price");
+    let unknown = catalog.rates("openai", "my-model", None);
     assert_eq!(unknown.cost(&billed(None, tokens(1, 0, 0, 0), NOON)), None);
 }
 
@@ -215,7 +221,7 @@ fn the_worst_case_is_bounded_by_the_window_or_not_at_all() {
             now: moment(NOON),
             within: Duration::from_secs(60),
         };
-        let most = catalog.rates(provider, model).most(&worst);
+        let most = catalog.rates(provider, model, None).most(&worst);
         most.map(|most| most.to_string())
     };
     assert_eq!(

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod cache;
+mod carbon;
 mod compose;
 mod defaults;
 mod library;
@@ -26,7 +27,7 @@ use antiphon_core::{
 };
 use antiphon_providers::{
     Endpoint,
-    catalog::Catalog,
+    catalog::{Catalog, zones::Zone},
     dialects::{self, ParsedRequest},
     transport::HttpTransport,
 };
@@ -94,6 +95,8 @@ pub struct SessionOptions {
     pub itpm: Option<u64>,
     /// Output tokens per minute of each account.
     pub otpm: Option<u64>,
+    /// Where all models are computed, for estimates of energy and carbon.
+    pub zone: Option<&'static Zone>,
     /// Retries of a call.
     pub max_retries: Option<u32>,
     /// Retries of a call where neither this session nor its model says.
@@ -178,6 +181,19 @@ impl Session {
         &self.metrics
     }
 
+    /// Which models have no known price although they have answered, for people. Told once, at the end.
+    pub fn unpriced_notes(&self) -> Vec<String> {
+        let spent = self.metrics.snapshot().spent_by_model;
+        let unpriced = spent.iter().filter(|(_, spent)| spent.unpriced() > 0);
+        let told = unpriced.map(|(model, spent)| match spent.usage() {
+            None => format!("{model} does not tell its tokens: what it cost is not known"),
+            Some(_) => format!(
+                "no price is known for {model}: a table [prices.\"{model}\"] in antiphon.toml can say it"
+            ),
+        });
+        told.collect()
+    }
+
     /// The accounts in use.
     pub fn accounts(&self) -> Vec<Arc<Account>> {
         lock(&self.accounts).values().cloned().collect()
@@ -253,7 +269,8 @@ impl Session {
         let target = [plain.provider.clone(), base_url, plain.model.clone()];
         let account = self.account(&target, &key, &plain.provider);
         let leaf = logged::logged(leaf, self.clock.clone());
-        let config = self.stack_config(followed.limits, &target);
+        let mut config = self.stack_config(followed.limits, &target);
+        config.rates = Some(self.rates(&plain.provider, &plain.model)?);
         Ok(Resolved {
             model: stack::stack(leaf, &config, &account, &self.metrics),
             params: Map::new(),

@@ -23,11 +23,12 @@ impl Session {
         Ok(read)
     }
 
-    /// Prices of a provider's model. Where nothing is known of it, they are unknown, never 0.
+    /// What answers of a provider's model cost and take. Where nothing is known of it, that is unknown, never 0.
     ///
     /// # Errors
     /// As [`Session::catalog`].
     pub fn rates(&self, provider: &str, model: &str) -> Result<Arc<dyn Rates>, Error> {
-        Ok(self.catalog()?.rates(provider, model))
+        let zone = self.zone(provider);
+        Ok(self.catalog()?.rates(provider, model, zone))
     }
 }

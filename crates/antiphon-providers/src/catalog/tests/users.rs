@@ -94,7 +94,7 @@ fn values_of_the_user_win_one_by_one() {
     );
     let cost = |provider: &str, model, reported, usage| {
         let cost = catalog
-            .rates(provider, model)
+            .rates(provider, model, None)
             .cost(&billed(reported, usage, NOON));
         cost.map(|cost| cost.to_string())
     };
@@ -160,7 +160,7 @@ fn values_of_the_user_win_one_by_one() {
 fn a_price_of_the_users_holds_for_what_was_asked_for() {
     let own = over("mistral/mistral-medium-latest", r#"{"input": 1}"#);
     let catalog = Arc::new(Catalog::built_in().with_overrides([own]).unwrap());
-    let rates = catalog.rates("mistral", "mistral-medium-latest");
+    let rates = catalog.rates("mistral", "mistral-medium-latest", None);
     let used = tokens(1_000_000, 0, 0, 0);
     let cost = rates.cost(&billed(Some("mistral-medium-2604"), used, NOON));
     assert_eq!(cost.map(Usd::picos), Some(1_000_000_000_000));
