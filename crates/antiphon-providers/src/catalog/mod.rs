@@ -33,8 +33,8 @@ pub use rates::is_standard_tier;
 
 /// Version of the form of catalogues.
 pub const SCHEMA: u64 = 1;
-/// What lists say of a model beside its values: it follows from these and from the time.
-const FOLLOWING: [&str; 2] = ["prices_now", "retired"];
+/// What lists say of a model beside its values: it follows from these, from the time and from other tables.
+const FOLLOWING: [&str; 3] = ["prices_now", "retired", "estimate"];
 /// Where the simulated models stand.
 const SIM: &str = "sim";
 /// Age from which on prices are worth a look.

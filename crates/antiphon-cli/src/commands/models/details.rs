@@ -1,14 +1,18 @@
 //! What the table has no room for: names, tiers, changes and batch prices of a single model.
 
 use antiphon::{
-    catalog::{Entry, Tier, TimedPrices},
+    catalog::{Tier, TimedPrices},
     core::account::price::Prices,
 };
 
-use super::table::tokens;
+use super::{
+    known::Known,
+    table::{range, tokens},
+};
 
 /// The details of a model.
-pub(super) fn of(entry: &Entry) -> String {
+pub(super) fn of(one: &Known) -> String {
+    let entry = one.entry.as_ref();
     let mut lines = vec![format!("{}/{}", entry.provider, entry.model)];
     if !entry.aliases.is_empty() {
         lines.push(format!("also known as {}", entry.aliases.join(", ")));
@@ -27,7 +31,23 @@ pub(super) fn of(entry: &Entry) -> String {
         None => format!("source: {}", entry.source),
     };
     lines.push(told);
+    lines.extend(energy(one));
     format!("\n{}\n", lines.join("\n"))
+}
+
+/// What 1000 tokens of output take, with what is to be said of it.
+fn energy(one: &Known) -> Option<String> {
+    let (estimate, impacts) = (one.estimate.as_ref()?, one.impacts()?);
+    let grams = impacts.gwp_kgco2eq;
+    let line = format!(
+        "1000 tokens of output in {}: {} Wh, {} g CO2e",
+        estimate.zone.code,
+        range(impacts.energy_kwh, 1_000.0),
+        range(grams, 1_000.0)
+    );
+    let warnings = estimate.warnings.iter().map(ToString::to_string);
+    let said: Vec<String> = std::iter::once(line).chain(warnings).collect();
+    Some(said.join("; "))
 }
 
 fn when(timed: &TimedPrices) -> String {

@@ -1,17 +1,20 @@
 //! `antiphon models`: what is known of models.
 
 mod details;
+mod known;
 mod table;
 
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use antiphon::{
-    catalog::{Catalog, Entry, SCHEMA},
+    catalog::{Catalog, SCHEMA, energy},
     nearest,
 };
 use anyhow::{Result, anyhow};
 use clap::Args;
 use serde_json::{Value, json};
+
+use known::Known;
 
 use super::job::config;
 use crate::{
@@ -46,14 +49,16 @@ pub(crate) struct ModelsArgs {
 }
 
 pub(crate) fn run(args: &ModelsArgs, printer: &Printer) -> Result<Exit> {
-    let catalog = config(args.config.as_deref())?.catalog(args.catalog.as_deref())?;
+    let config = config(args.config.as_deref())?;
+    let catalog = config.catalog(args.catalog.as_deref())?;
     let now = SystemTime::now();
-    let models = match &args.filter {
-        None => catalog.models().collect(),
-        Some(filter) => matching(&catalog, filter),
+    let all = known::all(&catalog, &config);
+    let models: Vec<&Known> = match &args.filter {
+        None => all.iter().collect(),
+        Some(filter) => matching(&catalog, &all, filter),
     };
     if let (true, Some(filter)) = (models.is_empty(), &args.filter) {
-        printer.error(&unknown(&catalog, filter));
+        printer.error(&unknown(&all, filter));
         return Ok(Exit::SomeFailed);
     }
     if args.json {
@@ -63,9 +68,7 @@ pub(crate) fn run(args: &ModelsArgs, printer: &Printer) -> Result<Exit> {
         if let Some(one) = the_one(&models, args.filter.as_deref()) {
             printer.data(&clean(&details::of(one)))?;
         }
-        if !models.is_empty() {
-            printer.say(&legend(&catalog));
-        }
+        printer.say(&legend(&catalog));
     }
     if catalog.is_old(now) {
         printer.say(&format!(
@@ -77,45 +80,36 @@ pub(crate) fn run(args: &ModelsArgs, printer: &Printer) -> Result<Exit> {
 }
 
 /// The models that have the text in a name; where there are none, the one that is known by it.
-fn matching<'a>(catalog: &'a Catalog, filter: &str) -> Vec<&'a Arc<Entry>> {
+fn matching<'a>(catalog: &Catalog, all: &'a [Known], filter: &str) -> Vec<&'a Known> {
     let part = filter.trim().to_lowercase();
-    let has_it = |entry: &&Arc<Entry>| names(entry).any(|name| name.contains(&part));
-    let models: Vec<_> = catalog.models().filter(has_it).collect();
+    let has_it = |one: &&Known| one.names().any(|name| name.contains(&part));
+    let models: Vec<_> = all.iter().filter(has_it).collect();
     if !models.is_empty() {
         return models;
     }
     let qualified = filter.split_once('/');
     let known = qualified.and_then(|(provider, model)| catalog.find(provider, model));
     // a simulated model is known by the name of any other
-    known
-        .or_else(|| catalog.find("sim", filter))
-        .into_iter()
-        .collect()
+    let known = known.or_else(|| catalog.find("sim", filter));
+    let is_it = |one: &&Known| known.is_some_and(|entry| Arc::ptr_eq(entry, &one.entry));
+    all.iter().filter(is_it).collect()
 }
 
 /// The model that is meant: the only one, or the one whose own name was given.
-fn the_one<'a>(models: &[&'a Arc<Entry>], filter: Option<&str>) -> Option<&'a Entry> {
+fn the_one<'a>(models: &[&'a Known], filter: Option<&str>) -> Option<&'a Known> {
     let given = filter?.trim().to_lowercase();
-    let is_meant = |entry: &&Arc<Entry>| {
-        let own = names(entry).next().unwrap_or_default();
-        given == own || given == entry.model.to_lowercase()
+    let is_meant = |one: &&Known| {
+        let own = one.names().next().unwrap_or_default();
+        given == own || given == one.entry.model.to_lowercase()
     };
     match models {
         [one] => Some(one),
-        models => models.iter().copied().find(is_meant).map(Arc::as_ref),
+        models => models.iter().copied().find(is_meant),
     }
 }
 
-/// The names of a model, each behind its provider.
-fn names(entry: &Entry) -> impl Iterator<Item = String> {
-    let aliases = entry.aliases.iter();
-    std::iter::once(&entry.model)
-        .chain(aliases)
-        .map(|name| format!("{}/{name}", entry.provider).to_lowercase())
-}
-
-fn unknown(catalog: &Catalog, filter: &str) -> anyhow::Error {
-    let all: Vec<String> = catalog.models().flat_map(|entry| names(entry)).collect();
+fn unknown(all: &[Known], filter: &str) -> anyhow::Error {
+    let all: Vec<String> = all.iter().flat_map(Known::names).collect();
     let filter = filter.trim().to_lowercase();
     let near = nearest(&filter, all.iter().map(String::as_str)).or_else(|| {
         let bare = all.iter().filter_map(|name| Some(name.split_once('/')?.1));
@@ -143,20 +137,31 @@ fn legend(catalog: &Catalog) -> String {
         true => String::new(),
         false => format!(" from {}", sources.join(" and ")),
     };
+    let energy = energy::source();
     format!(
-        "dollars per million tokens, as of {}{from}\nT: tiers, dearer for much input · C: changes by date or hour · --json has all",
-        catalog.as_of()
+        "dollars per million tokens now, as of {}{from}\n\
+         Wh: energy of 1000 tokens of output, estimated by EcoLogits {}, {}\n\
+         T: tiers, dearer for much input · C: changes by date or hour · R: retired · --json has all",
+        catalog.as_of(),
+        energy.version,
+        energy.date
     )
 }
 
-fn as_json(catalog: &Catalog, models: &[&Arc<Entry>], now: SystemTime) -> Value {
+fn as_json(catalog: &Catalog, models: &[&Known], now: SystemTime) -> Value {
     let models: Vec<Value> = models
         .iter()
-        .map(|entry| {
+        .map(|one| {
+            let entry = one.entry.as_ref();
             // data of our own to memory: cannot fail
-            let mut value = serde_json::to_value(entry.as_ref()).unwrap_or_default();
+            let mut value = serde_json::to_value(entry).unwrap_or_default();
             value["prices_now"] = json!(entry.prices_at(now));
             value["retired"] = json!(entry.is_retired(now));
+            value["estimate"] = json!(one.estimate.as_ref().map(|estimate| json!({
+                "zone": estimate.zone.code,
+                "warnings": estimate.warnings.iter().map(|warning| warning.code()).collect::<Vec<_>>(),
+                "per_1000_output_tokens": one.impacts(),
+            })));
             value
         })
         .collect();

@@ -1,66 +1,85 @@
 //! The table of `antiphon models`: a line for each model, beneath its provider, within 80 columns.
 
-use std::{sync::Arc, time::SystemTime};
+use std::time::SystemTime;
 
 use antiphon::{
-    catalog::{Entry, TimedPrices},
-    core::account::price::UnitPrice,
+    catalog::Entry,
+    core::account::{Range, price::UnitPrice},
 };
 
+use super::known::Known;
+
 /// What is above the columns of numbers.
-const HEADS: [&str; 5] = ["in", "cached", "write", "out", "window"];
+const HEADS: [&str; 6] = ["in", "cached", "write", "out", "window", "Wh"];
 
 /// A line.
 struct Row {
-    provider: String,
     model: String,
-    numbers: [String; 5],
-    /// `T` where there are tiers, `C` where prices change by date or hour.
+    numbers: [String; 6],
+    /// `T` where there are tiers, `C` where prices change by date or hour, `R` where the model is retired.
     marks: String,
     notes: String,
 }
 
-/// The models with what they cost at this moment.
-pub(super) fn of(models: &[&Arc<Entry>], now: SystemTime) -> String {
-    let rows: Vec<Row> = models.iter().map(|entry| row(entry, now)).collect();
-    let first = rows
-        .iter()
-        .map(|row| row.provider.len().max(row.model.len() + 2))
-        .max()
-        .unwrap_or_default();
-    let widths: Vec<usize> = (0..HEADS.len())
-        .map(|at| {
-            let numbers = rows.iter().map(|row| row.numbers[at].len());
-            numbers.max().unwrap_or_default().max(HEADS[at].len())
-        })
-        .collect();
+/// The models with what they cost at this moment, a table for each provider.
+pub(super) fn of(models: &[&Known], now: SystemTime) -> String {
+    let of_one = models.chunk_by(|a, b| a.entry.provider == b.entry.provider);
+    of_one.map(|models| of_provider(models, now)).collect()
+}
+
+fn of_provider(models: &[&Known], now: SystemTime) -> String {
+    let provider = models.first().map_or("", |one| &one.entry.provider);
+    let rows: Vec<Row> = models.iter().map(|one| row(one, now)).collect();
+    let names = rows.iter().map(|row| row.model.len() + 2);
+    let first = names.fold(provider.len(), usize::max);
+    let widths = HEADS.each_ref().map(|head| head.len());
+    let widths = rows.iter().fold(widths, |mut widths, row| {
+        for (width, number) in widths.iter_mut().zip(&row.numbers) {
+            *width = number.len().max(*width);
+        }
+        widths
+    });
+    let last = rows.iter().map(|row| row.marks.len()).fold(0, usize::max);
     let line = |name: &str, numbers: &[&str], marks: &str, notes: &str| {
-        let mut line = format!("{name:<first$}");
-        for (number, width) in numbers.iter().zip(&widths) {
-            line.push_str(&format!(" {number:>width$}"));
-        }
-        format!("{line} {marks:<2} {notes}").trim_end().to_owned() + "\n"
+        let numbers = numbers.iter().zip(&widths);
+        let numbers: String = numbers
+            .map(|(number, width)| format!(" {number:>width$}"))
+            .collect();
+        let line = format!("{name:<first$}{numbers} {marks:<last$} {notes}");
+        line.trim_end().to_owned() + "\n"
     };
-    let mut table = String::new();
-    let mut provider = "";
+    let dates = match rows.iter().any(|row| !row.notes.is_empty()) {
+        true => "retires",
+        false => "",
+    };
+    let mut table = line(provider, &HEADS, "", dates);
     for row in &rows {
-        if row.provider != provider {
-            provider = &row.provider;
-            table.push_str(&line(provider, &HEADS, "", ""));
-        }
         let numbers = row.numbers.each_ref().map(String::as_str);
-        let model = format!("  {}", row.model);
-        table.push_str(&line(&model, &numbers, &row.marks, &row.notes));
+        table.push_str(&line(
+            &format!("  {}", row.model),
+            &numbers,
+            &row.marks,
+            &row.notes,
+        ));
     }
     table
 }
 
-fn row(entry: &Entry, now: SystemTime) -> Row {
+fn row(one: &Known, now: SystemTime) -> Row {
+    let entry = one.entry.as_ref();
     let prices = entry.prices_at(now);
     let told = prices.map(|prices| prices.usd_per_mtok).unwrap_or_default();
     let price = |price: Option<UnitPrice>| price.map_or_else(unknown, |price| price.to_string());
+    let energy = one
+        .impacts()
+        .map(|impacts| range(impacts.energy_kwh, 1_000.0));
+    let marks = [
+        (prices.is_some_and(|prices| !prices.tiers.is_empty()), 'T'),
+        (entry.prices.len() > 1, 'C'),
+        (entry.is_retired(now), 'R'),
+    ];
+    let marks = marks.into_iter().filter(|(is_so, _)| *is_so);
     Row {
-        provider: entry.provider.clone(),
         model: entry.model.clone(),
         numbers: [
             price(told.input),
@@ -68,17 +87,11 @@ fn row(entry: &Entry, now: SystemTime) -> Row {
             price(told.cache_write),
             price(told.output),
             entry.context_window.map_or_else(unknown, tokens),
+            energy.unwrap_or_else(unknown),
         ],
-        marks: marks(entry, prices),
-        notes: notes(entry, now),
+        marks: marks.map(|(_, mark)| mark).collect(),
+        notes: notes(entry),
     }
-}
-
-fn marks(entry: &Entry, prices: Option<&TimedPrices>) -> String {
-    let has_tiers = prices.is_some_and(|prices| !prices.tiers.is_empty());
-    let marks = [(has_tiers, 'T'), (entry.prices.len() > 1, 'C')];
-    let marks = marks.into_iter().filter(|(is_so, _)| *is_so);
-    marks.map(|(_, mark)| mark).collect()
 }
 
 fn unknown() -> String {
@@ -86,22 +99,28 @@ fn unknown() -> String {
 }
 
 /// What numbers do not say.
-fn notes(entry: &Entry, now: SystemTime) -> String {
-    let mut notes = Vec::new();
-    if let Some(day) = entry.retires {
-        notes.push(match entry.is_retired(now) {
-            true => format!("retired {day}"),
-            false => format!("retires {day}"),
-        });
-    }
-    if entry.deprecated {
-        notes.push("deprecated".to_owned());
-    }
+fn notes(entry: &Entry) -> String {
+    let day = entry.retires.map(|day| day.to_string());
+    let deprecated = entry.deprecated.then(|| "deprecated".to_owned());
     // only the table as a whole has a day; what has none is the user's
-    if entry.as_of.is_none() {
-        notes.push(entry.source.clone());
-    }
+    let users = entry.as_of.is_none().then(|| entry.source.clone());
+    let notes: Vec<String> = [day, deprecated, users].into_iter().flatten().collect();
     notes.join(", ")
+}
+
+/// `0.8-1.9`: both ends in two digits, one where they are the same.
+pub(super) fn range(range: Range, times: f64) -> String {
+    let number = |value: f64| match value * times {
+        value if value >= 9.95 => format!("{value:.0}"),
+        value if value >= 0.995 => format!("{value:.1}"),
+        value if value >= 0.0995 => format!("{value:.2}"),
+        value => format!("{value:.3}"),
+    };
+    let (min, max) = (number(range.min), number(range.max));
+    match min == max {
+        true => min,
+        false => format!("{min}-{max}"),
+    }
 }
 
 /// `128k`, `1.05M`: exact where it is round, else to three digits.
@@ -125,9 +144,9 @@ pub(super) fn tokens(number: u64) -> String {
 mod tests {
     use std::time::Duration;
 
-    use antiphon::catalog::Catalog;
+    use antiphon::{Config, catalog::Catalog};
 
-    use super::*;
+    use super::{super::known, *};
 
     #[test]
     fn windows_are_short() {
@@ -149,7 +168,8 @@ mod tests {
     #[test]
     fn the_built_in_table_fits_eighty_columns_and_says_what_changes() {
         let catalog = Catalog::built_in();
-        let models: Vec<_> = catalog.models().collect();
+        let all = known::all(&catalog, &Config::default());
+        let models: Vec<&Known> = all.iter().collect();
         // noon of the day it was made
         let now = catalog.as_of().begin() + Duration::from_secs(12 * 3600);
         let table = of(&models, now);
@@ -162,16 +182,19 @@ mod tests {
                 .collect();
             words.join(" ")
         };
-        assert_eq!(line("openai"), "openai in cached write out window");
-        assert_eq!(line("gpt-4o-mini"), "gpt-4o-mini 0.15 0.075 - 0.6 128k");
-        assert_eq!(line("gpt-4"), "gpt-4 30 - - 60 8.19k retired 2026-10-23");
-        assert_eq!(
-            line("gpt-5"),
-            "gpt-5 1.25 0.125 - 10 400k retires 2026-12-11"
-        );
-        assert_eq!(line("gpt-5.6-sol"), "gpt-5.6-sol 4 0.4 5 20 1.05M TC");
-        assert_eq!(line("command-a"), "command-a 2.5 - - 10 -");
-        assert_eq!(line("demo"), "demo 0 - - 0 -");
+        for expected in [
+            "openai in cached write out window Wh retires",
+            "gpt-4o-mini 0.15 0.075 - 0.6 128k 0.064-0.078",
+            "gpt-4 30 - - 60 8.19k 12-27 R 2026-10-23",
+            "gpt-5 1.25 0.125 - 10 400k 1.4-2.0 2026-12-11",
+            "gpt-5.6-sol 4 0.4 5 20 1.05M 4.0-8.5 TC",
+            "command-a 2.5 - - 10 - -",
+            "glm-5-2 - - - - - 2.7",
+            "demo 0 - - 0 - -",
+        ] {
+            let name = expected.split(' ').next().unwrap();
+            assert_eq!(line(name), expected);
+        }
         for line in table.lines() {
             assert!(line.len() <= 80, "{line}");
         }
