@@ -279,6 +279,7 @@ impl Session {
             model: stack::stack(leaf, &config, &account, &self.metrics),
             params: Map::new(),
             is_made_of_parts: false,
+            width: 1,
             target: target.to_vec(),
             known_by: Map::new(),
             made_of,
