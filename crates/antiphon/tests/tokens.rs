@@ -62,7 +62,7 @@ async fn the_simulators_rule_is_followed_exactly() {
         let count = counter.count(&request);
         assert!(count.is_exact());
         let reply = model.ask(request.clone()).await.unwrap();
-        let used = reply.answer.usage.unwrap().input_tokens;
+        let used = reply.answer.usage().unwrap().input_tokens;
         assert_eq!(count.tokens, used, "{request:?}");
     }
 }

@@ -12,7 +12,7 @@ pub enum Encoding {
 }
 
 /// Families of models whose vocabulary is public, with their beginnings; the first that fits decides.
-const FAMILIES: [(&str, Encoding); 12] = [
+const FAMILIES: [(&str, Encoding); 11] = [
     ("gpt-4o", Encoding::O200k),
     ("chatgpt-4o", Encoding::O200k),
     ("gpt-4.1", Encoding::O200k),
@@ -25,7 +25,6 @@ const FAMILIES: [(&str, Encoding); 12] = [
     ("gpt-3.5-turbo", Encoding::Cl100k),
     // Azure's name of it
     ("gpt-35-turbo", Encoding::Cl100k),
-    ("chat-latest", Encoding::O200k),
 ];
 
 impl Encoding {

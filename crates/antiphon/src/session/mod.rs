@@ -9,12 +9,14 @@ mod defaults;
 mod library;
 mod logged;
 mod names;
+mod prices;
 mod provider;
 mod resolved;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     num::NonZeroU32,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -26,8 +28,7 @@ use antiphon_core::{
 };
 use antiphon_providers::{
     Endpoint,
-    catalog::Catalog,
-    catalog::zones::Zone,
+    catalog::{Catalog, zones::Zone},
     dialects::{self, ParsedRequest},
     tokens::Counter,
     transport::HttpTransport,
@@ -117,6 +118,8 @@ pub struct SessionOptions {
     pub samples: Option<NonZeroU32>,
     /// Nothing will be sent: keys that are missing are noted and not refused.
     pub is_dry: bool,
+    /// File of prices in place of the configured or built-in ones.
+    pub catalog: Option<PathBuf>,
 }
 
 /// Named models with their stacks, and the accounts they share.
@@ -129,6 +132,7 @@ pub struct Session {
     metrics: Arc<Metrics>,
     drain: CancellationToken,
     cache: cache::Shelf,
+    catalog: Mutex<Option<Arc<Catalog>>>,
     transport: Mutex<Option<Arc<HttpTransport>>>,
     accounts: Mutex<HashMap<[String; 4], Arc<Account>>>,
     models: Mutex<HashMap<(String, Wire), Arc<Resolved>>>,
@@ -171,6 +175,7 @@ impl Session {
             metrics: Metrics::new(),
             drain,
             cache: cache::Shelf::default(),
+            catalog: Mutex::default(),
             transport: Mutex::default(),
             accounts: Mutex::default(),
             models: Mutex::default(),
@@ -186,7 +191,11 @@ impl Session {
     /// Which models have no known price although they have answered, for people. Told once, at the end.
     pub fn unpriced_notes(&self) -> Vec<String> {
         let spent = self.metrics.snapshot().spent_by_model;
-        let unpriced = spent.iter().filter(|(_, spent)| spent.unpriced() > 0);
+        // nobody asks what a made-up model costs
+        let is_real = |model: &str| !model.starts_with("sim/");
+        let unpriced = spent
+            .iter()
+            .filter(|(model, spent)| spent.unpriced() > 0 && is_real(model));
         let told = unpriced.map(|(model, spent)| match spent.usage() {
             None => format!("{model} does not tell its tokens: what it cost is not known"),
             Some(_) => format!(
@@ -281,8 +290,7 @@ impl Session {
         let account = self.account(&target, &key, &plain.provider);
         let leaf = logged::logged(leaf, self.clock.clone());
         let mut config = self.stack_config(followed.limits, &target);
-        let zone = self.zone(&plain.provider);
-        let rates = Catalog::built_in().rates(&plain.provider, &plain.model, zone);
+        let rates = self.rates(&plain.provider, &plain.model)?;
         config.rates = Some(rates.clone());
         let asked = Target {
             name: format!("{}/{}", plain.provider, plain.model),
@@ -295,6 +303,7 @@ impl Session {
             model: stack::stack(leaf, &config, &account, &self.metrics),
             params: Map::new(),
             is_made_of_parts: false,
+            width: 1,
             target: target.to_vec(),
             known_by: Map::new(),
             made_of,
