@@ -5,8 +5,11 @@
 //! cargo run --release --manifest-path bench/Cargo.toml -- memory [ROWS]               peak memory, 250-byte rows
 //! cargo run --release --manifest-path bench/Cargo.toml -- flight [ROWS]               10,000 in flight, 1 s latency
 //! cargo run --release --manifest-path bench/Cargo.toml -- limits                      use of --rpm and --tpm, 429s
+//! cargo run --release --manifest-path bench/Cargo.toml -- estimate [JOBS] [FILE]      how often estimates hold (docs/estimate.md)
 //! ```
 //! `ANTIPHON` names the binary (default: `target/release/antiphon`).
+
+mod estimate;
 
 use std::{
     fmt::Write as _,
@@ -29,7 +32,8 @@ fn main() {
         Some("memory") => memory(number(1, 1_000_000)),
         Some("flight") => flight(number(1, 100_000)),
         Some("limits") => limits(),
-        _ => eprintln!("throughput | memory | flight | limits"),
+        Some("estimate") => estimate::print(number(1, 200), args.get(2).map(Path::new)),
+        _ => eprintln!("throughput | memory | flight | limits | estimate"),
     }
 }
 

@@ -24,10 +24,13 @@ pub(crate) enum Lengths {
     Growing,
     /// One in twenty is twenty times as long as the others.
     Rare,
+    /// One in fifty is: most samples of 20 rows, and many of 50, show none of them.
+    Rarest,
 }
 
 impl Lengths {
-    pub(crate) const ALL: [Self; 6] = [
+    /// Those that a sample is expected to tell. The rarest are beyond that.
+    pub(crate) const TOLD: [Self; 6] = [
         Self::Constant,
         Self::Skewed,
         Self::HeavyTailed,
@@ -51,9 +54,10 @@ impl Lengths {
                     usual
                 }
             }
-            Self::Rare => {
+            Self::Rare | Self::Rarest => {
                 let usual = 100.0 * spread(0.2);
-                if dice.f64() < 0.05 {
+                let share = if self == Self::Rare { 0.05 } else { 0.02 };
+                if dice.f64() < share {
                     20.0 * usual
                 } else {
                     usual
@@ -80,26 +84,30 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// A job of so many rows. `again` is the share of answers that are billed and asked for again, three times at most.
+    /// A job of so many rows with answers of such lengths.
     pub(crate) fn simulated(lengths: Lengths, rows: usize, again: f64, dice: &mut Rng) -> Self {
-        let inputs: Vec<f64> = (0..rows)
-            .map(|_| (200.0 * (0.5 * normal(dice)).exp()).round().max(8.0))
+        let tokens: Vec<(f64, f64)> = (0..rows)
+            .map(|_| {
+                let input = (200.0 * (0.5 * normal(dice)).exp()).round().max(8.0);
+                (input, lengths.draw(input, dice))
+            })
             .collect();
-        Self::over(&inputs, lengths, again, dice)
+        Self::of(&tokens, again, dice)
     }
 
-    /// A job over rows of these input tokens.
-    pub(crate) fn over(inputs: &[f64], lengths: Lengths, again: f64, dice: &mut Rng) -> Self {
-        let rows = inputs.iter().map(|&input| {
+    /// A job of rows with these tokens in and out. `again` is the share of answers that are billed and asked for again, twice at
+    /// most.
+    pub(crate) fn of(tokens: &[(f64, f64)], again: f64, dice: &mut Rng) -> Self {
+        let rows = tokens.iter().map(|&(input, output)| {
             let told = input * INPUT_PRICE;
-            let mut cost = 0.0;
-            for _ in 0..3 {
-                cost += told + lengths.draw(input, dice) * OUTPUT_PRICE;
-                if dice.f64() >= again {
-                    break;
-                }
+            let mut answers = 1.0;
+            while answers < 3.0 && dice.f64() < again {
+                answers += 1.0;
             }
-            Row { told, cost }
+            Row {
+                told,
+                cost: answers * (told + output * OUTPUT_PRICE),
+            }
         });
         Self {
             rows: rows.collect(),
