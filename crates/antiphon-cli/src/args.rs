@@ -46,16 +46,16 @@ Exit codes: 0 all rows succeeded, 1 some failed, 2 nothing was sent (usage, conf
 const ESTIMATE_EXAMPLES: &str = "\
 Examples:
   antiphon estimate batch.jsonl -m openai/gpt-4o-mini
-  antiphon estimate rows.jsonl --prompt '{{ question }}' -m openai/gpt-4o-mini --rpm 500 --json
+  antiphon estimate rows.jsonl --prompt '{{ text }}' -m openai/gpt-4o-mini --rpm 500 --json
   antiphon estimate rows.jsonl -m openai/gpt-4o-mini -o out.jsonl --sample 50
 
-It takes the options of `antiphon run` and tells what that run would come to. Without a sample nobody
-knows how long answers are, and the range is wide. --sample N sends N rows for real; the run that
-follows finds their answers in the state of OUTPUT and does not send them again. Rows that an
-earlier run has answered are a sample, too.
+It takes the options of `antiphon run` and tells what that run would come to. Without a sample
+nobody knows how long answers are, and the ranges are wide. --sample N sends N rows for real; the
+run that follows finds their answers in the state of OUTPUT and does not send them again. Rows that
+an earlier run has answered are a sample, too.
 
-Exit codes: 0 the estimate was made, 2 usage, configuration or input error; with --sample also those
-of the run of the sample: 1 some rows failed, 3 stopped early, 130 interrupted.";
+Exit codes: 0 the estimate was made, 2 usage, configuration or input error; with --sample also
+those of the run of the sample: 1 some rows failed, 3 stopped early, 130 interrupted.";
 
 /// Run large numbers of LLM requests in parallel: as fast as the limits allow, paying for each answer once, losing none
 #[derive(Debug, Parser)]
@@ -226,7 +226,7 @@ pub(crate) struct RunArgs {
     /// Read only the first N rows
     #[arg(long, value_name = "N", help_heading = "Rows")]
     pub(crate) limit: Option<u64>,
-    /// Read only N rows, drawn at random: the same ones each time, and all of a smaller sample's
+    /// Read only N rows, drawn at random; each time the same ones, and a larger N has those of a smaller
     #[arg(long, value_name = "N", help_heading = "Rows")]
     pub(crate) sample: Option<NonZeroU64>,
     /// Carry the input line in each output line

@@ -52,6 +52,7 @@ pub(crate) fn run(args: EstimateArgs, printer: &Printer) -> Result<Exit> {
     let mut whole = args.run;
     whole.sample = None;
     whole.state.fresh = false;
+    whole.talk.report = None;
     match tell(&whole, printer)? {
         Exit::Success => Ok(exit),
         other => Ok(other),
@@ -73,6 +74,9 @@ pub(super) fn tell(args: &RunArgs, printer: &Printer) -> Result<Exit> {
     printer.data(&clean(&table(&estimate)))?;
     if !args.talk.quiet {
         estimate.notes.iter().for_each(|note| printer.say(note));
+        if args.talk.report.is_some() {
+            printer.say("--report is written by a run: there is none");
+        }
         if let Some(hint) = hint(&estimate) {
             printer.hint(&hint);
         }
@@ -101,10 +105,10 @@ fn table(estimate: &RunEstimate) -> String {
         }
         lines.push(("time", time(estimate.duration_s.as_ref())));
         lines.push(("judged by", judged_by(estimate)));
-    } else if let Some(spent) = estimate.spent_usd {
+    } else if let Some(spent) = estimate.spent_usd.filter(|spent| *spent != Usd::ZERO) {
         lines.push((
             "cost",
-            format!("{} so far, nothing more", words::dollars(spent)),
+            format!("{} so far, nothing more", dollars(spent.as_f64())),
         ));
     }
     let lines = lines
@@ -124,11 +128,20 @@ fn rows(estimate: &RunEstimate) -> String {
     format!("{}: {}", words::count(estimate.rows), parts.join(", "))
 }
 
+/// Models that are named with their calls.
+const MOST_NAMED: usize = 4;
+
 fn calls(estimate: &RunEstimate) -> String {
-    let calls = words::count(estimate.calls);
-    match estimate.models.as_slice() {
-        [model] => format!("{calls} of {}", model.model),
-        models => format!("{calls} of {} models", models.len()),
+    let each = estimate.calls_by_model.iter();
+    let each = each.map(|(model, calls)| format!("{} of {model}", words::count(*calls)));
+    let mut named: Vec<String> = each.take(MOST_NAMED).collect();
+    let others = estimate.calls_by_model.len() - named.len();
+    if others > 0 {
+        named.push(format!("and of {others} more"));
+    }
+    match named.as_slice() {
+        [only] => only.clone(),
+        several => format!("{}: {}", words::count(estimate.calls), several.join(", ")),
     }
 }
 
@@ -165,8 +178,16 @@ fn between(estimate: &Estimate, show: impl Fn(f64) -> String, unit: &str) -> Str
     }
 }
 
+/// Dollars: cents from one dollar on, below that two figures that say something, so that the ends of a range differ.
 fn dollars(amount: f64) -> String {
-    words::dollars(Usd::from_f64(amount).unwrap_or(Usd::MAX))
+    match amount {
+        1.0.. => format!("${amount:.2}"),
+        _ if amount <= 0.0 => "$0".to_owned(),
+        _ => {
+            let zeros = (-amount.log10()).floor().clamp(0.0, 10.0) as usize;
+            format!("${amount:.places$}", places = zeros + 2)
+        }
+    }
 }
 
 fn cost(estimate: &RunEstimate) -> String {
@@ -189,7 +210,7 @@ fn in_all(estimate: &RunEstimate) -> Option<String> {
     let all = between(estimate.job_cost_usd.as_ref()?, dollars, "");
     Some(format!(
         "{all}, of which {} is spent",
-        words::dollars(spent)
+        dollars(spent.as_f64())
     ))
 }
 
@@ -207,7 +228,8 @@ fn time(time: Option<&TimeEstimate>) -> String {
         return "unknown: no limit is set, and no answer was timed yet".to_owned();
     };
     let show = |seconds: f64| {
-        words::duration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+        let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        words::duration(time.max(Duration::from_millis(1)))
     };
     let low = show(time.low);
     let text = match time.high.map(show) {
@@ -227,7 +249,7 @@ fn judged_by(estimate: &RunEstimate) -> String {
         (0, 0) => format!("nothing yet: {no_sample}"),
         (0, _) => format!("too few rows that are done, ten are needed: {no_sample}"),
         (rows, _) => format!(
-            "{} that are done; such ranges hold for nine jobs in ten",
+            "{} that are done; ranges like these hold for nine jobs in ten",
             words::rows(rows)
         ),
     }

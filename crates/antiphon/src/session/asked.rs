@@ -27,6 +27,8 @@ pub(crate) struct Asked {
     pub(crate) times: u32,
     /// Parameters that the configuration gives it, beneath those of a request.
     pub(crate) params: Map<String, Value>,
+    /// Whether another model may be called after it, which may cost more.
+    pub(crate) may_fall_back: bool,
     /// Whether it reads what the others have answered.
     pub(crate) decides: bool,
 }
@@ -37,6 +39,7 @@ impl Asked {
             target,
             times: 1,
             params: Map::new(),
+            may_fall_back: false,
             decides: false,
         }
     }
@@ -45,6 +48,15 @@ impl Asked {
     pub(super) fn times(calls: &[Self], times: u32) -> Vec<Self> {
         let each = calls.iter().map(|call| Self {
             times: call.times.saturating_mul(times),
+            ..call.clone()
+        });
+        each.collect()
+    }
+
+    /// The same calls, behind which others stand that answer where they fail.
+    pub(super) fn falling_back(calls: &[Self]) -> Vec<Self> {
+        let each = calls.iter().map(|call| Self {
+            may_fall_back: true,
             ..call.clone()
         });
         each.collect()

@@ -226,7 +226,7 @@ fn chained(name: &str, parts: Vec<Arc<Resolved>>, rescue: Option<&str>) -> Resul
         model = model.with_rescue(text);
     }
     let known_by = parts[0].own_params();
-    let asked = parts[0].asked_as_part();
+    let asked = Asked::falling_back(&parts[0].asked_as_part());
     let made = made_of(Arc::new(model), parts[0].target.clone(), parts);
     Ok(Resolved {
         known_by,

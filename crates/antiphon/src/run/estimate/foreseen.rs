@@ -42,6 +42,13 @@ struct CallForeseen {
     cap: Option<u64>,
 }
 
+impl CallForeseen {
+    /// Whether its input has a bound, and nothing else may be called in its place.
+    fn is_bounded(&self, asked: &Asked) -> bool {
+        self.input.unknown_parts == 0 && !asked.decides && !asked.may_fall_back
+    }
+}
+
 impl RowForeseen {
     pub(super) fn of(model: Arc<Resolved>, request: &ChatRequest, now: SystemTime) -> Self {
         let nothing = Foreseen {
@@ -105,18 +112,21 @@ impl RowForeseen {
         let input = &call.input;
         self.is_exact &= input.is_exact() && !asked.decides;
         self.unknown_parts += input.unknown_parts * u64::from(asked.times);
-        let is_bounded = input.unknown_parts == 0 && !asked.decides;
+        let is_bounded = call.is_bounded(asked);
         let of_input = Foreseen {
             told: input.tokens as f64,
             low: input.low as f64,
             high: input.high as f64,
-            most: is_bounded.then_some((input.high * again) as f64),
+            most: is_bounded.then_some(input.high.saturating_mul(again) as f64),
         };
         let of_output = Foreseen {
             told: 0.0,
             low: call.output.0 as f64,
             high: call.output.1 as f64,
-            most: call.cap.map(|cap| cap.saturating_mul(again) as f64),
+            most: call
+                .cap
+                .filter(|_| !asked.may_fall_back)
+                .map(|cap| cap.saturating_mul(again) as f64),
         };
         add(&mut self.input, &of_input, times);
         add(&mut self.output, &of_output, times);
@@ -151,8 +161,7 @@ fn cost(
         asked.target.rates.cost(&billed).map(Usd::as_f64)
     };
     let input = &call.input;
-    let is_bounded = input.unknown_parts == 0 && !asked.decides;
-    let worst = call.cap.filter(|_| is_bounded).and_then(|cap| {
+    let worst = call.cap.filter(|_| call.is_bounded(asked)).and_then(|cap| {
         asked.target.rates.most(&Worst {
             input_tokens: Some(input.high),
             output_tokens: cap,

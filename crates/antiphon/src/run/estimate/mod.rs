@@ -9,6 +9,8 @@ mod group;
 mod time;
 mod walk;
 
+use std::collections::BTreeMap;
+
 use antiphon_core::{
     Usd,
     account::{Range, estimate::Estimate},
@@ -37,6 +39,8 @@ pub struct RunEstimate {
     pub to_send: u64,
     /// Calls of those rows, where none is made again.
     pub calls: u64,
+    /// The same by the model that is called, provider/model: an ensemble calls several.
+    pub calls_by_model: BTreeMap<String, u64>,
     /// Finished rows by which the rest is judged; 0 where there are bounds only.
     pub judged_by: u64,
     /// Input tokens of the rows to send.
@@ -127,6 +131,7 @@ impl RunEstimate {
             bad: walked.bad,
             to_send: number(|group| group.rows),
             calls: number(Group::calls),
+            calls_by_model: calls_by_model(&groups),
             judged_by: number(Group::judged),
             input_tokens: sum(|rest| rest.input),
             input_is_exact: groups.iter().all(|(group, _)| group.guessed == 0),
@@ -162,6 +167,16 @@ impl ModelEstimate {
     }
 }
 
+fn calls_by_model(groups: &[(&Group, Rest)]) -> BTreeMap<String, u64> {
+    let mut calls = BTreeMap::new();
+    for (group, _) in groups {
+        for (target, _, number) in group.shares() {
+            *calls.entry(target.name.clone()).or_default() += number;
+        }
+    }
+    calls
+}
+
 fn notes(walked: &Walked, checked: &Checked) -> Vec<String> {
     let mut notes = walked.notes.clone();
     notes.extend(checked.session.missing_keys());
@@ -175,6 +190,9 @@ fn notes(walked: &Walked, checked: &Checked) -> Vec<String> {
         notes.push(
             "answers in the cache are not looked for; what they save is not counted".to_owned(),
         );
+    }
+    if checked.options.session.coalesce {
+        notes.push("equal rows that share a call are counted as calls of their own".to_owned());
     }
     if walked.spent.lost_attempts() > 0 {
         let lost = walked.spent.lost_attempts();
