@@ -53,10 +53,12 @@ pub enum ErrorKind {
     Stopped,
     /// The ledger cannot be read or written. Never an output line.
     Ledger,
+    /// The budget leaves too little for the attempt, which was not sent. Never an output line.
+    Budget,
 }
 
 /// Names of the kinds that may stand in an output file, each with its code.
-const CODES: [(ErrorKind, &str); 20] = [
+const CODES: [(ErrorKind, &str); 21] = [
     (ErrorKind::InvalidLine, "invalid_line"),
     (ErrorKind::LineTooLong, "line_too_long"),
     (ErrorKind::MissingField, "missing_field"),
@@ -77,6 +79,7 @@ const CODES: [(ErrorKind, &str); 20] = [
     (ErrorKind::BadResponse, "bad_response"),
     (ErrorKind::Stopped, "stopped"),
     (ErrorKind::Ledger, "ledger"),
+    (ErrorKind::Budget, "budget"),
 ];
 
 impl ErrorKind {
@@ -120,15 +123,16 @@ impl ErrorKind {
         )
     }
 
-    /// Whether no model is at fault: the call was given up on this side, or its ledger fails. Whatever is made of several
-    /// calls ends with such an error, since its row is asked again, and what was made without the answer would stay.
+    /// Whether no model is at fault: the call was given up on this side, its budget is used up, or its ledger fails.
+    /// Whatever is made of several calls ends with such an error, since its row is asked again, and what was made without
+    /// the answer would stay.
     pub fn is_given_up(self) -> bool {
-        matches!(self, Self::Stopped | Self::Ledger)
+        matches!(self, Self::Stopped | Self::Ledger | Self::Budget)
     }
 
-    /// Whether the error is of the account and not of the request: every further call would fail alike.
+    /// Whether the error is of the account, or of the budget, and not of the request: every further call would fail alike.
     pub fn stops_the_run(self) -> bool {
-        matches!(self, Self::Auth | Self::QuotaExhausted)
+        matches!(self, Self::Auth | Self::QuotaExhausted | Self::Budget)
     }
 }
 
@@ -137,6 +141,10 @@ impl fmt::Display for ErrorKind {
         f.write_str(self.code())
     }
 }
+
+/// Answers of a proxy that gave up waiting for the server, or lost its answer (RFC 9110, section 15; 520 and 524 are
+/// Cloudflare's).
+const LOST_BY_PROXY: [u16; 5] = [408, 502, 504, 520, 524];
 
 /// What the caller can do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +190,7 @@ struct Inner {
     usage: Option<Usage>,
     limits: RateLimits,
     stops_the_run: bool,
+    not_sent: bool,
     source: Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -201,6 +210,7 @@ impl Error {
             usage: None,
             limits: RateLimits::default(),
             stops_the_run: false,
+            not_sent: false,
             source: None,
         }))
     }
@@ -283,6 +293,12 @@ impl Error {
         self
     }
 
+    /// Marked as an error before the first byte of the request was sent: it cannot have been billed.
+    pub fn not_sent(mut self) -> Self {
+        self.0.not_sent = true;
+        self
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -337,6 +353,17 @@ impl Error {
     /// `Retry-After` beyond the longest wait. Rows that end in such an error stay pending.
     pub fn stops_the_run(&self) -> bool {
         self.0.stops_the_run || self.0.kind.stops_the_run()
+    }
+
+    /// Whether the provider may bill the attempt that ended so. It does not bill what it refused, nor what was never sent.
+    ///
+    /// A proxy that says it has lost the server's answer, or waited in vain for it, tells nothing of what became of the
+    /// request there.
+    pub fn may_be_billed(&self) -> bool {
+        let never_sent =
+            self.0.not_sent || self.attempts() == 0 || self.phase() == Some(Phase::Connect);
+        let is_refused = |status| status >= 300 && !LOST_BY_PROXY.contains(&status);
+        !never_sent && !self.status().is_some_and(is_refused)
     }
 
     /// What the caller can do.
@@ -400,6 +427,37 @@ mod tests {
         for (kind, code) in CODES {
             assert_eq!(kind.code(), code);
             assert_eq!(ErrorKind::from_code(code), Some(kind));
+        }
+    }
+
+    #[test]
+    fn what_was_refused_or_never_sent_is_not_billed() {
+        let sent = |kind| Error::new(kind, "x").with_attempts(1);
+        let status = |status| sent(ErrorKind::ServerError).with_status(status);
+        let connect = Error::timeout(Phase::Connect, Duration::ZERO).with_attempts(1);
+        let total = Error::timeout(Phase::Total, Duration::ZERO).with_attempts(1);
+        for free in [
+            connect,
+            Error::stopped("x"),
+            sent(ErrorKind::Connection).not_sent(),
+            status(301),
+            status(400),
+            status(429),
+            status(500),
+            status(503),
+            status(529),
+        ] {
+            assert!(!free.may_be_billed(), "{free:?}");
+        }
+        for unknown in [
+            total,
+            sent(ErrorKind::Connection),
+            sent(ErrorKind::BadResponse).with_status(200),
+            status(502),
+            status(504),
+            status(524),
+        ] {
+            assert!(unknown.may_be_billed(), "{unknown:?}");
         }
     }
 

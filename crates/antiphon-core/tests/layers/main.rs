@@ -8,5 +8,6 @@ mod coalesce;
 mod outage;
 mod retry;
 mod scripted;
+mod spend;
 mod timeout;
 mod validate;

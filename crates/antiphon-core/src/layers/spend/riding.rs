@@ -1,0 +1,83 @@
+//! A streamed answer that carries what its attempt holds.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures_util::Stream;
+
+use super::{hold::Holding, price::Prices, purse::Settled};
+use crate::{ChatDelta, Error, Usage, chat::DeltaStream};
+
+/// It settles when the stream ends whole: at its end, or when it is dropped after its finish reason and usage. Any other end
+/// keeps the hold.
+pub(super) struct Riding {
+    deltas: DeltaStream,
+    holding: Holding,
+    prices: Arc<Prices>,
+    model: Option<String>,
+    usage: Option<Usage>,
+    /// A finish reason has come, and since then nothing went wrong.
+    complete: bool,
+}
+
+impl Riding {
+    pub(super) fn new(deltas: DeltaStream, holding: Holding, prices: Arc<Prices>) -> Self {
+        Self {
+            deltas,
+            holding,
+            prices,
+            model: None,
+            usage: None,
+            complete: false,
+        }
+    }
+
+    fn note(&mut self, delta: &ChatDelta) {
+        self.usage = delta.usage.or(self.usage);
+        self.complete |= delta.finish_reason.is_some();
+        if self.model.is_none() {
+            self.model.clone_from(&delta.model);
+        }
+    }
+
+    fn end(&mut self) {
+        let settled = match self.complete {
+            true => {
+                let model = self.model.as_deref();
+                let held = self.holding.amount();
+                self.prices
+                    .of_usage(model, self.usage, Duration::ZERO, held)
+            }
+            false => Settled::Keep,
+        };
+        self.holding.settle(settled);
+    }
+}
+
+impl Stream for Riding {
+    type Item = Result<ChatDelta, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let next = ready!(this.deltas.as_mut().poll_next(cx));
+        match &next {
+            Some(Ok(delta)) => this.note(delta),
+            Some(Err(_)) => {
+                this.complete = false;
+                this.end();
+            }
+            None => this.end(),
+        }
+        Poll::Ready(next)
+    }
+}
+
+impl Drop for Riding {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
