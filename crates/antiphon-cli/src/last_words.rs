@@ -3,7 +3,7 @@
 use std::{ffi::OsString, time::Duration};
 
 use antiphon::{
-    core::job::StopReason,
+    core::{Usd, job::StopReason},
     run::{Report, RunEnd},
 };
 
@@ -97,8 +97,34 @@ pub(crate) fn what_it_took(report: &Report) -> String {
         took.push("no retries".to_owned());
     }
     took.push(words::tokens(&report.usage));
-    took.push("cost unknown".to_owned());
+    took.push(cost(report));
     took.join(" · ")
+}
+
+/// Money of this run, with what is not known of it, and of the whole job where other runs have paid for it too.
+fn cost(report: &Report) -> String {
+    let mut said = report
+        .cost_usd
+        .map_or("cost unknown".to_owned(), words::dollars);
+    let mut beside = Vec::new();
+    if report.cost_usd.is_some() && report.unpriced_answers > 0 {
+        let answers = words::several(report.unpriced_answers, "answer", "answers");
+        beside.push(format!("{answers} of unknown cost"));
+    }
+    if report.lost_attempts > 0 {
+        let attempts = words::several(report.lost_attempts, "attempt", "attempts");
+        beside.push(format!("{attempts} without an end may have been billed"));
+    }
+    if let Some(job) = report
+        .job_cost_usd
+        .filter(|job| Some(*job) != report.cost_usd)
+    {
+        beside.push(format!("{} with earlier runs", words::dollars(job)));
+    }
+    if !beside.is_empty() {
+        said.push_str(&format!(" ({})", beside.join(", ")));
+    }
+    said
 }
 
 /// Rows that cost nothing, where they came from, and what that has saved.
@@ -114,10 +140,15 @@ fn at_hand(end: &RunEnd, args: &SharingArgs) -> String {
     };
     let mut said = format!(", {} {from}", words::count(rows));
     // an answer may come without a count of its tokens: then nothing is claimed
-    let avoided = end.progress.finished.avoided.total();
-    if avoided > 0 {
-        let tokens = words::several(avoided, "token", "tokens");
-        said.push_str(&format!(" ({tokens} not paid for)"));
+    let avoided = end.progress.finished.avoided;
+    let tokens = avoided.usage().unwrap_or_default().total();
+    if tokens > 0 {
+        let tokens = words::several(tokens, "token", "tokens");
+        let money = match avoided.cost().filter(|cost| *cost != Usd::ZERO) {
+            Some(cost) => format!(", {}", words::dollars(cost)),
+            None => String::new(),
+        };
+        said.push_str(&format!(" ({tokens}{money} not paid for)"));
     }
     said
 }

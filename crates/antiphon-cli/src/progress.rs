@@ -167,7 +167,7 @@ fn parts(watch: &RunWatch, report: &Report, rate: &mut Rate, bar: &ProgressBar) 
         parts.push(format!("{} failed", words::count(report.failed)));
     }
     parts.push(match report.cost_usd {
-        Some(cost) => format!("${cost:.4}"),
+        Some(cost) => words::dollars(cost),
         None => "cost unknown".to_owned(),
     });
     parts

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use antiphon::core::Usage;
+use antiphon::core::{Spent, Usage, Usd};
 
 /// `1319` as `1,319`.
 pub(crate) fn count(number: u64) -> String {
@@ -60,6 +60,24 @@ pub(crate) fn tokens(usage: &Usage) -> String {
     )
 }
 
+/// Dollars: cents where they say enough, and what is less with two digits that are not zero.
+pub(crate) fn dollars(amount: Usd) -> String {
+    let value = amount.as_f64();
+    match value {
+        0.0 => "$0".to_owned(),
+        0.01.. => format!("${value:.2}"),
+        _ => {
+            let zeros = (-value.log10()).floor().max(0.0) as usize;
+            format!("${value:.places$}", places = zeros + 2)
+        }
+    }
+}
+
+/// What a call cost.
+pub(crate) fn cost(spent: &Spent) -> String {
+    spent.cost().map_or("cost unknown".to_owned(), dollars)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +94,11 @@ mod tests {
         };
         assert_eq!(tokens(&usage(1, 1)), "1 token in, 1 out");
         assert_eq!(tokens(&usage(1_204, 96)), "1,204 tokens in, 96 out");
+        let dollars = |text: &str| dollars(text.parse().unwrap());
+        assert_eq!(dollars("0.0000072"), "$0.0000072");
+        assert_eq!(dollars("0.0034567"), "$0.0035");
+        assert_eq!(dollars("12.3456"), "$12.35");
+        assert_eq!(dollars("0"), "$0");
         assert_eq!(several(2_000, "retry", "retries"), "2,000 retries");
         assert_eq!(duration(Duration::from_millis(12)), "12 ms");
         assert_eq!(duration(Duration::from_secs(75)), "1 min 15 s");

@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{Usage, chat::RateLimits};
+use crate::{Spent, Usage, chat::RateLimits};
 
 /// What went wrong, in the words of the output file (`error.code`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -187,7 +187,7 @@ struct Inner {
     request_id: Option<String>,
     body: Option<Bytes>,
     attempts: u32,
-    usage: Option<Usage>,
+    spent: Spent,
     limits: RateLimits,
     stops_the_run: bool,
     not_sent: bool,
@@ -207,7 +207,7 @@ impl Error {
             request_id: None,
             body: None,
             attempts: 0,
-            usage: None,
+            spent: Spent::default(),
             limits: RateLimits::default(),
             stops_the_run: false,
             not_sent: false,
@@ -275,9 +275,9 @@ impl Error {
         self
     }
 
-    /// With the tokens that the call has used all the same: an answer that was paid for and not good enough.
-    pub fn with_usage(mut self, usage: Option<Usage>) -> Self {
-        self.0.usage = usage;
+    /// With what the call has used all the same: an answer that was paid for and not good enough.
+    pub fn with_spent(mut self, spent: Spent) -> Self {
+        self.0.spent = spent;
         self
     }
 
@@ -293,7 +293,7 @@ impl Error {
         self
     }
 
-    /// Marked as an error before the first byte of the request was sent: it cannot have been billed.
+    /// Marked as an error from before the first byte of the request left: the provider knows nothing of it.
     pub fn not_sent(mut self) -> Self {
         self.0.not_sent = true;
         self
@@ -341,7 +341,12 @@ impl Error {
 
     /// Tokens of all answered attempts of the call, those in its journal included; `None` where none was answered.
     pub fn usage(&self) -> Option<Usage> {
-        self.0.usage
+        self.0.spent.usage()
+    }
+
+    /// What all attempts of the call have used, those in its journal included.
+    pub fn spent(&self) -> Spent {
+        self.0.spent
     }
 
     /// The limits that the headers of the answer told; a refusal for asking too often is where they matter most.
@@ -349,21 +354,20 @@ impl Error {
         &self.0.limits
     }
 
+    /// Whether the provider may bill the attempt all the same: it was sent, and was not refused. A time limit that ran out, a
+    /// connection that broke and an answer that cannot be read tell nothing of what the other side has done; nor does a
+    /// proxy that has lost the server's answer, or waited for it in vain.
+    pub fn may_be_billed(&self) -> bool {
+        let refuses = |status: u16| status >= 300 && !LOST_BY_PROXY.contains(&status);
+        let is_refused = self.0.status.is_some_and(refuses);
+        let is_sent = !self.0.not_sent && self.0.phase != Some(Phase::Connect);
+        is_sent && !is_refused
+    }
+
     /// Whether every further call would fail alike: a wrong key, an empty account, an endpoint that was given up, a
     /// `Retry-After` beyond the longest wait. Rows that end in such an error stay pending.
     pub fn stops_the_run(&self) -> bool {
         self.0.stops_the_run || self.0.kind.stops_the_run()
-    }
-
-    /// Whether the provider may bill the attempt that ended so. It does not bill what it refused, nor what was never sent.
-    ///
-    /// A proxy that says it has lost the server's answer, or waited in vain for it, tells nothing of what became of the
-    /// request there.
-    pub fn may_be_billed(&self) -> bool {
-        let never_sent =
-            self.0.not_sent || self.attempts() == 0 || self.phase() == Some(Phase::Connect);
-        let is_refused = |status| status >= 300 && !LOST_BY_PROXY.contains(&status);
-        !never_sent && !self.status().is_some_and(is_refused)
     }
 
     /// What the caller can do.
@@ -432,13 +436,12 @@ mod tests {
 
     #[test]
     fn what_was_refused_or_never_sent_is_not_billed() {
-        let sent = |kind| Error::new(kind, "x").with_attempts(1);
+        let sent = |kind| Error::new(kind, "x");
         let status = |status| sent(ErrorKind::ServerError).with_status(status);
-        let connect = Error::timeout(Phase::Connect, Duration::ZERO).with_attempts(1);
-        let total = Error::timeout(Phase::Total, Duration::ZERO).with_attempts(1);
+        let connect = Error::timeout(Phase::Connect, Duration::ZERO);
+        let total = Error::timeout(Phase::Total, Duration::ZERO);
         for free in [
             connect,
-            Error::stopped("x"),
             sent(ErrorKind::Connection).not_sent(),
             status(301),
             status(400),

@@ -35,10 +35,10 @@ pub struct StackConfig {
     pub retry: RetryConfig,
     /// Whether and by whom attempts are paid for.
     pub spend: Option<SpendConfig>,
-    /// Prices and impacts of the leaf; `None`: nothing is known of them.
-    pub rates: Option<Arc<dyn Rates>>,
     /// Slow attempts.
     pub timeout: TimeoutConfig,
+    /// Prices of the answers, where they are known.
+    pub rates: Option<Arc<dyn Rates>>,
     /// Once cancelled, nothing more is sent: calls that wait or would be made again end in
     /// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), calls on the wire are answered.
     pub drain: CancellationToken,
@@ -47,7 +47,7 @@ pub struct StackConfig {
 /// Puts the layers around a leaf that belongs to `account`. Read from the innermost to the outermost:
 ///
 /// - **timeout** holds the leaf alone, so that a limit is always about one attempt;
-/// - **meter** begins when an attempt is let out, so that waiting never counts as latency;
+/// - **meter** begins when an attempt is let out, so that waiting never counts as latency, and prices every attempt;
 /// - **admit** holds permit and ticket for one attempt, so that a call in back-off holds neither;
 /// - **spend** is around admission, so that money is at hand before a permit is, and nobody waits for money with a permit in
 ///   hand that others could use;
@@ -69,12 +69,12 @@ pub fn stack(
     let (account, metrics) = (|| Arc::clone(account), || Arc::clone(metrics));
 
     let timeout = Timeout::new(leaf, config.timeout, Arc::clone(clock));
-    let meter = Meter::new(Arc::new(timeout), metrics(), Arc::clone(clock));
+    let rates = || config.rates.clone();
+    let meter = Meter::new(Arc::new(timeout), metrics(), Arc::clone(clock), rates());
     let mut attempt: SharedModel = Arc::new(Admit::new(Arc::new(meter), account(), drain()));
     if let Some(spend) = config.spend.clone() {
-        let (rates, within) = (config.rates.clone(), config.timeout.total);
-        let clock = Arc::clone(clock);
-        attempt = Arc::new(Spend::new(attempt, spend, rates, within, clock, drain()));
+        let (within, clock) = (config.timeout.total, Arc::clone(clock));
+        attempt = Arc::new(Spend::new(attempt, spend, rates(), within, clock, drain()));
     }
     let retry = Retry::new(attempt, config.retry, account(), metrics(), drain());
     let mut model: SharedModel = Arc::new(Validate::new(Arc::new(retry), config.validate));

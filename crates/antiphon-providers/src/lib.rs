@@ -3,6 +3,7 @@
 //! A dialect turns a chat request into bytes and bytes into answers, deltas, limits and classified errors. It never
 //! talks: sockets, TLS, proxies and time limits belong to the transport.
 
+pub mod catalog;
 pub mod dialects;
 mod endpoint;
 pub mod limits;

@@ -37,7 +37,7 @@ async fn every_way_in_gives_the_same_answer() {
     let server = serve(SimConfig::default()).await;
     for text in QUESTIONS {
         let local = answer(&model(SimConfig::default()), ChatRequest::prompt(text)).await;
-        let usage = local.usage.unwrap();
+        let usage = local.usage().unwrap();
         let openai = post(&server, OPENAI, &question(OPENAI, text, false))
             .await
             .json();
@@ -72,8 +72,8 @@ async fn every_way_in_gives_the_same_answer() {
         };
         let streamed = answer(&model(SimConfig::default()), streamed).await;
         assert_eq!(
-            (streamed.text, streamed.usage, streamed.model),
-            (local.text.clone(), local.usage, local.model)
+            (streamed.text, streamed.spent.usage(), streamed.model),
+            (local.text.clone(), local.spent.usage(), local.model)
         );
         assert!(local.text.contains("(simulated)"));
     }

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{:>9}: map calls {}", document.id, document.pieces.len());
     }
     println!("   levels: reduce calls {:?}", result.levels);
-    let usage = result.spent.usage.unwrap_or_default();
+    let usage = result.spent.usage().unwrap_or_default();
     println!(
         "    spent: {} calls, {} tokens in, {} out\n",
         result.spent.calls, usage.input_tokens, usage.output_tokens

@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use antiphon_core::Usd;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -39,8 +40,8 @@ pub struct Scores {
     pub usage: TokenSums,
     /// Mean length of an answer in characters.
     pub mean_chars: Option<f64>,
-    /// Unknown without a price list.
-    pub cost_usd: Option<f64>,
+    /// Cost of all attempts; `None` where that of any row is not known.
+    pub cost_usd: Option<Usd>,
     /// Share of the rows, of those that both have answered, with the same answer as the first variant: the same text but
     /// for white space around it, or the same value where there is a schema. `None` for the first.
     pub agreement: Option<f64>,
@@ -109,6 +110,7 @@ struct Details {
     parsed: Option<Value>,
     latency_ms: Option<f64>,
     usage: Option<TokenCounts>,
+    cost_usd: Option<Usd>,
 }
 
 #[derive(Deserialize)]
@@ -190,6 +192,7 @@ impl Tally {
             name: variant.name.clone(),
             model: variant.model.clone(),
             prompt: variant.prompt.clone(),
+            cost_usd: Some(Usd::ZERO),
             ..Scores::default()
         });
         Self {
@@ -210,6 +213,8 @@ impl Tally {
             scores.usage.input_tokens += usage.input_tokens;
             scores.usage.output_tokens += usage.output_tokens;
         }
+        let cost = scores.cost_usd.zip(details.cost_usd);
+        scores.cost_usd = cost.map(|(sum, cost)| sum + cost);
         if line.error.is_some() {
             scores.failed += 1;
             return;

@@ -127,7 +127,7 @@ mod tests {
             assert_eq!((decision.by.as_str(), decision.failure), ("decide", None));
             let decider = decision.decider.unwrap();
             assert_eq!(decider.model, "openai/gpt-4o-mini");
-            assert!(parsed.reply.answer.usage.unwrap().total() > 0);
+            assert!(parsed.reply.answer.usage().unwrap().total() > 0);
         }
         assert_eq!(sim.simulator().ledger().report().asked, 8);
         sim.stop().await;

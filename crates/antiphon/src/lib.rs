@@ -74,8 +74,10 @@ pub use antiphon_core as core;
 pub use antiphon_core::chat::Object;
 pub use antiphon_core::patterns::{batch, batch_objects};
 pub use antiphon_core::{
-    ChatRequest, Error, ErrorKind, Message, Model, Reply, Schema, SharedModel, SystemClock, Usage,
+    ChatRequest, Error, ErrorKind, Message, Model, Reply, Schema, SharedModel, Spent, SystemClock,
+    Usage, Usd,
 };
+pub use antiphon_providers::catalog::zones;
 pub use config::{Config, ConfigError};
 pub use ensemble::{create_ensemble, create_ensemble_in};
 pub use schemars;

@@ -23,7 +23,7 @@ async fn five_equal(toml: &str, cache: &Path) -> (u32, u64, u64, usize) {
         .await;
     let replies = || result.successes().map(|(_, reply)| reply);
     let hits = replies().filter(|reply| reply.head.cached);
-    let saved = hits.filter_map(|reply| reply.answer.usage);
+    let saved = hits.filter_map(|reply| reply.answer.usage());
     assert_eq!((result.failed(), session.cache_notes()), (0, vec![]));
     (
         replies().map(|reply| reply.head.attempts).sum(),

@@ -77,6 +77,7 @@ impl AskingArgs {
             concurrency: self.concurrency,
             rpm: self.rpm,
             tpm: self.tpm,
+            zone: self.target.zone,
             max_retries: self.max_retries,
             timeout: self.timeout,
             ..SessionOptions::default()

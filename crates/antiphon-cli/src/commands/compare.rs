@@ -220,9 +220,7 @@ fn cells(scores: &Scores) -> Vec<String> {
         words::count(scores.usage.input_tokens),
         words::count(scores.usage.output_tokens),
         number(scores.mean_chars, 0),
-        scores
-            .cost_usd
-            .map_or("unknown".to_owned(), |cost| format!("${cost:.4}")),
+        scores.cost_usd.map_or("unknown".to_owned(), words::dollars),
         match scores.agreement {
             Some(share) => format!("{:.1} %", share * 100.0),
             None => "–".to_owned(),

@@ -1,7 +1,7 @@
 //! `antiphon vote`.
 
 use antiphon::core::{
-    Error, SharedModel,
+    Error, SharedModel, Spent,
     patterns::vote::{Ballot, CategoryCount, Poll, Polled, Rule},
 };
 use anyhow::{Result, anyhow, bail};
@@ -129,7 +129,7 @@ fn tell(args: &VoteArgs, printer: &Printer, names: &[String], polled: &Polled) -
 fn fail(args: &VoteArgs, printer: &Printer, error: &Error) -> Result<Exit> {
     if args.asking.json {
         printer.json(&json!({
-            "vote": null, "ballots": [], "usage": error.usage(), "attempts": error.attempts(), "cost_usd": null,
+            "vote": null, "ballots": [], "usage": error.usage(), "attempts": error.attempts(), "cost_usd": error.spent().cost(),
             "error": error_as_json(error),
         }))?;
     } else {
@@ -186,34 +186,34 @@ fn what_it_took(polled: &Polled) -> String {
         let saved = words::several(polled.vote.calls_saved as u64, "call", "calls");
         said.push(format!("{saved} saved: the outcome was certain"));
     }
-    said.push(match &polled.usage {
-        Some(usage) => words::tokens(usage),
+    said.push(match polled.spent.usage() {
+        Some(usage) => words::tokens(&usage),
         None => "tokens unknown".to_owned(),
     });
-    said.push("cost unknown".to_owned());
+    said.push(words::cost(&polled.spent));
     said.join(" · ")
 }
 
 /// The vote, and a ballot for each voter with the same fields whatever became of it.
 fn as_json(names: &[String], polled: &Polled) -> Value {
     let ballot = |(name, ballot): (&String, &Ballot)| {
-        let (category, confidence, usage, error) = match ballot {
+        let (category, confidence, spent, error) = match ballot {
             Ballot::Cast {
                 category,
                 confidence,
                 reply,
-            } => (Some(category), Some(confidence), reply.usage(), Value::Null),
-            Ballot::Failed(error) => (None, None, error.usage(), error_as_json(error)),
+            } => (Some(category), Some(confidence), reply.spent(), Value::Null),
+            Ballot::Failed(error) => (None, None, error.spent(), error_as_json(error)),
             Ballot::Cancelled => {
                 let error = json!({"code": "cancelled", "message": "the outcome was certain"});
-                (None, None, None, error)
+                (None, None, Spent::lost(), error)
             }
         };
-        json!({"model": name, "category": category, "confidence": confidence, "usage": usage, "error": error})
+        json!({"model": name, "category": category, "confidence": confidence, "usage": spent.usage(), "cost_usd": spent.cost(), "error": error})
     };
     let ballots: Vec<Value> = names.iter().zip(&polled.ballots).map(ballot).collect();
     json!({
-        "vote": polled.vote, "ballots": ballots, "usage": polled.usage, "attempts": polled.attempts, "cost_usd": null,
+        "vote": polled.vote, "ballots": ballots, "usage": polled.spent.usage(), "attempts": polled.attempts, "cost_usd": polled.spent.cost(),
         "error": null,
     })
 }

@@ -22,3 +22,4 @@ mod support;
 mod talk;
 mod templates;
 mod vote;
+mod zones;

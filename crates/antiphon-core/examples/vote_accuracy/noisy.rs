@@ -162,7 +162,7 @@ impl Model for NoisyModel {
             refusal: None,
             tool_calls: Vec::new(),
             model: None,
-            usage: Some(Usage::default()),
+            spent: antiphon_core::Spent::answer(Some(Usage::default())),
             body: said.to_string().into(),
             latency: std::time::Duration::ZERO,
         };

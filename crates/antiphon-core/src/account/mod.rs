@@ -1,6 +1,7 @@
 //! Accounting: what answers used, what they cost, and what their computing took. Arithmetic on tables that others inject.
 
 pub(crate) mod bounds;
+pub mod carbon;
 mod impacts;
 mod rates;
 mod spent;

@@ -19,6 +19,7 @@ pub struct Spent {
     #[serde(rename = "cost_picos")]
     priced: u64,
     /// Of the answers of models whose computing can be estimated.
+    #[serde(skip_serializing_if = "is_none")]
     impacts: Impacts,
     /// Attempts that were answered.
     answers: u64,
@@ -41,29 +42,34 @@ struct Kept {
     cost_picos: u64,
     #[serde(default)]
     impacts: Impacts,
-    #[serde(default = "one")]
-    answers: u64,
+    answers: Option<u64>,
     #[serde(default)]
     untold: u64,
-    #[serde(default = "one")]
+    #[serde(default)]
     unpriced: u64,
-    #[serde(default = "one")]
+    #[serde(default)]
     unestimated: u64,
     #[serde(default)]
     lost: u64,
 }
 
-fn one() -> u64 {
-    1
+fn is_none(impacts: &Impacts) -> bool {
+    *impacts == Impacts::default()
 }
 
 impl From<Kept> for Spent {
     fn from(kept: Kept) -> Self {
+        let Some(answers) = kept.answers else {
+            return kept
+                .tokens
+                .if_any()
+                .map_or_else(Self::default, |tokens| Self::answer(Some(tokens)));
+        };
         Self {
             tokens: kept.tokens,
             priced: kept.cost_picos,
             impacts: kept.impacts,
-            answers: kept.answers,
+            answers,
             untold: kept.untold,
             unpriced: kept.unpriced,
             unestimated: kept.unestimated,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, Usage};
+use crate::{Error, ErrorKind, Spent, Usage};
 
 /// Why the model stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,8 +61,9 @@ pub struct Answer {
     pub tool_calls: Vec<ToolCall>,
     /// The model's name as the provider reports it (often dated).
     pub model: Option<String>,
-    /// Tokens used; `None` where the provider does not say.
-    pub usage: Option<Usage>,
+    /// What it used: tokens as the provider tells them, and from the meter on what they cost. Of an answer that several calls
+    /// made together it is their sum.
+    pub spent: Spent,
     /// The provider's body, JSON. For a stream: the body that a whole answer would have had.
     pub body: Bytes,
     /// Time on the wire, from sending to the end of the body; waiting for limits is not in it. Set by the meter.
@@ -70,6 +71,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Tokens used; `None` where the provider does not say.
+    pub fn usage(&self) -> Option<Usage> {
+        self.spent.usage()
+    }
+
     /// Whether the model declined to answer.
     pub fn is_refusal(&self) -> bool {
         self.refusal.is_some() || self.finish_reason == FinishReason::ContentFilter

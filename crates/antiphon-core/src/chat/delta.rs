@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{Answer, FinishReason, ToolCall};
-use crate::{Error, ErrorKind, Usage};
+use crate::{Error, ErrorKind, Spent, Usage};
 
 /// Tool calls of one answer that are kept: an index is the provider's word and must not decide how much we allocate.
 const MOST_TOOL_CALLS: usize = 1024;
@@ -34,6 +34,8 @@ pub struct ChatDelta {
     pub finish_reason: Option<FinishReason>,
     /// Usage so far; later values replace earlier ones field by field, they are never added.
     pub usage: Option<Usage>,
+    /// What the whole answer has cost, with its last piece; the meter says so.
+    pub spent: Option<Spent>,
     /// The model's name as the provider reports it.
     pub model: Option<String>,
     /// The provider's own event, for those who pass it on.
@@ -55,6 +57,7 @@ pub struct Fold {
     tool_calls: Vec<ToolCall>,
     finish_reason: Option<FinishReason>,
     usage: Option<Usage>,
+    spent: Option<Spent>,
     model: Option<String>,
 }
 
@@ -86,6 +89,7 @@ impl Fold {
         }
         self.finish_reason = delta.finish_reason.or(self.finish_reason.take());
         self.usage = delta.usage.or(self.usage);
+        self.spent = delta.spent.or(self.spent);
         self.model = delta.model.or(self.model.take());
     }
 
@@ -111,7 +115,7 @@ impl Fold {
             refusal: self.refusal,
             tool_calls: self.tool_calls,
             model: self.model,
-            usage: self.usage,
+            spent: self.spent.unwrap_or_else(|| Spent::answer(self.usage)),
             body: Bytes::new(),
             latency: std::time::Duration::ZERO,
         };

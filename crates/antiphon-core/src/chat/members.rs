@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Usage};
+use crate::{Error, Spent, Usage, Usd};
 
 /// One of the calls behind an answer: a member of an ensemble, a sample, or the decider.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,27 +14,23 @@ pub struct Member {
     /// Tokens of all its answered attempts; `None` where nothing is known.
     pub usage: Option<Usage>,
     /// What they cost in US dollars; `None` while unknown, never 0.
-    pub cost_usd: Option<f64>,
+    pub cost_usd: Option<Usd>,
     /// Why it has no answer.
     pub error: Option<MemberError>,
 }
 
 impl Member {
     /// A member that gave this answer.
-    pub fn answered(model: &str, text: Option<String>, usage: Option<Usage>) -> Self {
+    pub fn answered(model: &str, text: Option<String>, spent: Spent) -> Self {
         Self {
             text,
-            usage,
-            ..Self::silent(model, None)
+            ..Self::silent(model, None).having(spent)
         }
     }
 
     /// A member that failed, with what its attempts have used.
     pub fn failed(model: &str, error: &Error) -> Self {
-        Self {
-            usage: error.usage(),
-            ..Self::silent(model, Some(error.into()))
-        }
+        Self::silent(model, Some(error.into())).having(error.spent())
     }
 
     /// A member that was not asked, or whose call was dropped: what it has used is not known.
@@ -44,6 +40,14 @@ impl Member {
             message: why.into(),
         };
         Self::silent(model, Some(error))
+    }
+
+    fn having(self, spent: Spent) -> Self {
+        Self {
+            usage: spent.usage(),
+            cost_usd: spent.cost(),
+            ..self
+        }
     }
 
     fn silent(model: &str, error: Option<MemberError>) -> Self {

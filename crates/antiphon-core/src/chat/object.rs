@@ -28,7 +28,7 @@ impl<T: DeserializeOwned> Object<T> {
                 let error = Error::new(ErrorKind::OffSchema, message)
                     .with_status(reply.head.status)
                     .with_attempts(reply.head.attempts)
-                    .with_usage(reply.usage());
+                    .with_spent(reply.spent());
                 Err(error.with_body(reply.answer.body))
             }
         }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Decision, FinishReason, Gathered, Head, Member, ToolCall};
-use crate::{BoxFuture, ChatRequest, Error, Model, Usage};
+use crate::{BoxFuture, ChatRequest, Error, Model, Spent, Usage};
 
 /// A whole answer and its head.
 #[derive(Clone, Debug)]
@@ -33,11 +33,16 @@ impl Reply {
     /// Tokens of all answered attempts of the call: those asked again, and the one that answered. `None` where nothing is
     /// known of any. An answer that was at hand ([`Head::cached`]) was paid for by another call, and counts nothing.
     pub fn usage(&self) -> Option<Usage> {
-        let earlier = self.head.earlier_usage;
+        let usage = self.spent().usage();
         match self.head.cached {
-            true => Some(earlier),
-            false => Usage::sum([self.answer.usage, earlier.if_any()]),
+            true => Some(usage.unwrap_or_default()),
+            false => usage,
         }
+    }
+
+    /// What all answered attempts of the call used and cost, as [`Self::usage`].
+    pub fn spent(&self) -> Spent {
+        self.head.spent_on(self.answer.spent)
     }
 
     /// The calls behind an answer that several made together, in their order; none for a plain model.
@@ -60,7 +65,7 @@ impl Reply {
             request_id: head.request_id.clone(),
             dropped: head.dropped.clone(),
             attempts: head.attempts,
-            earlier_usage: head.earlier_usage,
+            earlier: head.earlier,
             cached: head.cached,
             gathered: head.gathered.as_deref().cloned(),
             text: answer.text.clone(),
@@ -68,7 +73,7 @@ impl Reply {
             refusal: answer.refusal.clone(),
             tool_calls: answer.tool_calls.clone(),
             reported_model: answer.model.clone(),
-            usage: answer.usage,
+            spent: Some(answer.spent),
             // dialects hand over their body as JSON, which is UTF-8
             body: String::from_utf8_lossy(&answer.body).into_owned(),
             latency_us: u64::try_from(answer.latency.as_micros()).unwrap_or(u64::MAX),
@@ -87,7 +92,7 @@ impl Reply {
                 request_id: record.request_id,
                 dropped: record.dropped,
                 attempts: record.attempts,
-                earlier_usage: record.earlier_usage,
+                earlier: record.earlier,
                 cached: record.cached,
                 gathered: record.gathered.map(Box::new),
                 ..Head::default()
@@ -98,7 +103,7 @@ impl Reply {
                 refusal: record.refusal,
                 tool_calls: record.tool_calls,
                 model: record.reported_model,
-                usage: record.usage,
+                spent: record.spent.unwrap_or_else(|| Spent::answer(None)),
                 body: Bytes::from(record.body),
                 latency: Duration::from_micros(record.latency_us),
             },
@@ -136,7 +141,8 @@ struct Record {
     request_id: Option<String>,
     dropped: Vec<String>,
     attempts: u32,
-    earlier_usage: Usage,
+    #[serde(rename = "earlier_usage")]
+    earlier: Spent,
     #[serde(default)]
     cached: bool,
     gathered: Option<Gathered>,
@@ -145,7 +151,9 @@ struct Record {
     refusal: Option<String>,
     tool_calls: Vec<ToolCall>,
     reported_model: Option<String>,
-    usage: Option<Usage>,
+    /// Older releases kept tokens only, and nothing where none were told.
+    #[serde(rename = "usage")]
+    spent: Option<Spent>,
     body: String,
     latency_us: u64,
 }
@@ -171,10 +179,10 @@ mod tests {
                 refusal: None,
                 tool_calls: vec![ToolCall::default()],
                 model: None,
-                usage: Some(Usage {
+                spent: Spent::answer(Some(Usage {
                     input_tokens: 3,
                     ..Usage::default()
-                }),
+                })),
                 body: Bytes::from_static(b"{\"a\": 1}"),
                 latency: Duration::from_micros(1500),
             },

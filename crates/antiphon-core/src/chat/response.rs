@@ -65,17 +65,31 @@ pub struct Head {
     pub limits: RateLimits,
     /// Attempts made on the wire by this run, this one included; none where every part of an answer had been recorded.
     pub attempts: u32,
-    /// Usage of earlier answered attempts of the same call that were not good enough (asked again).
-    pub earlier_usage: crate::Usage,
+    /// What earlier attempts of the same call used: answers that were not good enough, models that were asked before.
+    pub earlier: crate::Spent,
     /// Whether the answer was at hand: nothing was sent for it, and nothing paid.
     pub cached: bool,
-    /// What stands behind an answer that several calls made together. Their tokens are in the answer's usage.
+    /// What stands behind an answer that several calls made together. What they used is in the answer's.
     pub gathered: Option<Box<Gathered>>,
     /// What was reserved for the call.
     pub receipt: Option<Receipt>,
 }
 
+impl Head {
+    /// What the call has used whose answer used this much. An answer that was at hand was paid for by another call.
+    pub(crate) fn spent_on(&self, answer: crate::Spent) -> crate::Spent {
+        match self.cached {
+            true => self.earlier,
+            false => answer + self.earlier,
+        }
+    }
+}
+
 /// The answer itself.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "every body ends as `Ready`: boxed, each answer would be allocated once more"
+)]
 pub enum Body {
     /// Already here.
     Ready(Answer),
@@ -108,6 +122,14 @@ pub struct ChatResponse {
 }
 
 impl ChatResponse {
+    /// What the call has used so far; what a body on its way uses is not known yet.
+    pub(crate) fn spent_so_far(&self) -> crate::Spent {
+        match &self.body {
+            Body::Ready(answer) => self.head.spent_on(answer.spent),
+            _ => self.head.earlier,
+        }
+    }
+
     /// Waits for the body. A stream is folded; its `Answer::body` is then empty, since only the dialect knows the
     /// wire form of a whole answer (dialects fold their own streams when asked for a whole answer).
     ///

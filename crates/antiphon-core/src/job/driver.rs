@@ -238,7 +238,7 @@ async fn answer_row(
                 progress.note_dropped(&head.model, &head.dropped);
             }
             if head.cached {
-                progress.note_avoided(answer.usage.unwrap_or_default());
+                progress.note_avoided(answer.spent);
             }
             let gathered = head.gathered.as_deref();
             if let Some(decision) = gathered.and_then(|gathered| gathered.decision.as_ref()) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{BoxFuture, Error, Usage, chat::Reply};
+use crate::{BoxFuture, Error, Spent, chat::Reply};
 
 /// An answer that was paid for and not good enough.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,8 +11,8 @@ pub struct AnsweredAttempt {
     pub text: String,
     /// What was wrong with it, as the model is told.
     pub fault: String,
-    /// Tokens it used, where known.
-    pub usage: Option<Usage>,
+    /// What it used.
+    pub spent: Spent,
 }
 
 /// Where a call records answered attempts, and finds those of an earlier run that was killed.

@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 
 use super::ledger::{Outcome, OutputRow};
 use crate::{
-    Answer, Error, FinishReason, Head, Schema, Usage,
+    Answer, Error, FinishReason, Head, Schema, Spent, Usage, Usd,
+    account::Range,
     chat::{Decision, Member},
 };
 
@@ -15,7 +16,7 @@ struct Failure<'a> {
     message: &'a str,
 }
 
-/// The `antiphon` object after `index`. Prices and carbon are unknown until there is a catalogue: `null`, never 0.
+/// The `antiphon` object after `index`. What is unknown is `null`, never 0.
 #[derive(Serialize)]
 struct Details<'a> {
     model: &'a str,
@@ -25,9 +26,9 @@ struct Details<'a> {
     attempts: u32,
     latency_ms: Option<f64>,
     usage: Option<Usage>,
-    cost_usd: Option<f64>,
-    energy_kwh: Option<f64>,
-    gwp_kgco2eq: Option<f64>,
+    cost_usd: Option<Usd>,
+    energy_kwh: Option<Range>,
+    gwp_kgco2eq: Option<Range>,
     cached: bool,
     dropped: &'a [String],
     members: Option<&'a [Member]>,
@@ -48,10 +49,9 @@ impl Outcome {
         } else {
             head.attempts.max(1)
         };
-        let mut usage = head.earlier_usage;
-        if !shared {
-            usage += answer.usage.unwrap_or_default();
-        }
+        let spent = head.spent_on(answer.spent);
+        let usage = spent.usage().or(shared.then(Usage::default));
+        let impacts = spent.impacts();
         let gathered = head.gathered.as_deref();
         let details = Details {
             model: &head.model,
@@ -60,10 +60,10 @@ impl Outcome {
             finish_reason: Some(answer.finish_reason.as_str()),
             attempts,
             latency_ms: (!shared).then(|| milliseconds(answer.latency)),
-            usage: (answer.usage.is_some() || head.earlier_usage.total() > 0).then_some(usage),
-            cost_usd: None,
-            energy_kwh: None,
-            gwp_kgco2eq: None,
+            usage,
+            cost_usd: spent.cost(),
+            energy_kwh: impacts.map(|impacts| impacts.energy_kwh),
+            gwp_kgco2eq: impacts.map(|impacts| impacts.gwp_kgco2eq),
             cached: shared,
             dropped: &head.dropped,
             members: gathered.map(|gathered| gathered.members.as_slice()),
@@ -78,7 +78,7 @@ impl Outcome {
             } else {
                 answer.finish_reason.clone()
             }),
-            usage,
+            usage: usage.unwrap_or_default(),
             latency_us: if shared {
                 0
             } else {
@@ -108,7 +108,8 @@ impl Outcome {
                 head_of(status, error.request_id(), &body, &failure)
             }
         };
-        let usage = error.usage();
+        let spent: Spent = error.spent();
+        let impacts = spent.impacts();
         let details = Details {
             model,
             text: None,
@@ -116,10 +117,10 @@ impl Outcome {
             finish_reason: None,
             attempts: error.attempts(),
             latency_ms: None,
-            usage,
-            cost_usd: None,
-            energy_kwh: None,
-            gwp_kgco2eq: None,
+            usage: spent.usage(),
+            cost_usd: spent.cost(),
+            energy_kwh: impacts.map(|impacts| impacts.energy_kwh),
+            gwp_kgco2eq: impacts.map(|impacts| impacts.gwp_kgco2eq),
             cached: false,
             dropped: &[],
             members: None,
@@ -129,7 +130,7 @@ impl Outcome {
             error: Some(error.kind()),
             attempts: error.attempts(),
             finish: None,
-            usage: usage.unwrap_or_default(),
+            usage: spent.usage().unwrap_or_default(),
             latency_us: 0,
             head,
             details: members(&details),

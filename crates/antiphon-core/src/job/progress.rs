@@ -15,7 +15,7 @@ use super::{
     ledger::{Outcome, Verdict},
     survey::Settled,
 };
-use crate::{Error, ErrorKind, FinishReason, Usage, chat::Decision};
+use crate::{Error, ErrorKind, FinishReason, Spent, Usage, chat::Decision};
 
 /// Counters of a job.
 #[derive(Debug, Default)]
@@ -60,8 +60,8 @@ pub struct Finished {
     pub errors: BTreeMap<ErrorKind, u64>,
     /// Tokens of this run.
     pub usage: Usage,
-    /// Tokens that answers at hand have saved this run.
-    pub avoided: Usage,
+    /// What answers at hand have saved this run.
+    pub avoided: Spent,
 }
 
 impl Finished {
@@ -162,8 +162,8 @@ impl Progress {
         }
     }
 
-    pub(super) fn note_avoided(&self, usage: Usage) {
-        self.lock().avoided += usage;
+    pub(super) fn note_avoided(&self, spent: Spent) {
+        self.lock().avoided += spent;
     }
 
     pub(super) fn note_dropped(&self, model: &str, names: &[String]) {

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use super::coalesce::{CoalesceConfig, KeyOf};
 use crate::{
     Body, BoxFuture, ChatRequest, ChatResponse, Error, Fingerprint, FinishReason, Limits, Makeup,
-    Model, SharedModel, Usage, chat::Reply,
+    Model, SharedModel, Spent, chat::Reply,
 };
 
 /// What an answer is kept under.
@@ -70,7 +70,7 @@ impl fmt::Debug for CacheConfig {
 /// The layer: a request whose answer is at hand is not sent.
 ///
 /// A hit is the whole answer with [`Head::cached`](crate::Head::cached) set and no attempts, also where a stream was
-/// asked for. The answer's usage is then what the hit has saved; what [`Reply::usage`] counts is what was paid.
+/// asked for. What the answer used is then what the hit has saved; [`Reply::spent`] is what was paid.
 ///
 /// Kept is what would be given again in good conscience: no errors, no refusals, nothing that a filter ended, no empty
 /// answers, none that ended for a reason this version does not know, and none of another model than the one that was
@@ -135,20 +135,18 @@ impl Model for Cache {
 /// A kept answer as the answer to this call.
 fn at_hand(reply: Reply, request: &ChatRequest) -> ChatResponse {
     // all that was paid for the answer when it was made
-    let saved = reply.usage();
+    let saved = reply.spent();
     let Reply {
         mut head,
         mut answer,
     } = reply;
-    answer.usage = saved;
+    answer.spent = saved;
     head.cached = true;
     head.attempts = 0;
     // asks of an earlier run that was killed were paid for this very call
     let earlier = request.journal.as_ref().map(|journal| journal.earlier());
-    head.earlier_usage = Usage::default();
-    for attempt in earlier.into_iter().flatten() {
-        head.earlier_usage += attempt.usage.unwrap_or_default();
-    }
+    let earlier = earlier.into_iter().flatten();
+    head.earlier = Spent::sum(earlier.map(|attempt| attempt.spent));
     ChatResponse {
         head,
         body: Body::Ready(answer),
@@ -161,7 +159,7 @@ fn is_valid(reply: &Reply, cap: Option<u64>) -> bool {
     let ended_well = match &answer.finish_reason {
         FinishReason::Stop | FinishReason::ToolCalls => true,
         FinishReason::Length => {
-            let written = answer.usage.map(|usage| usage.output_tokens);
+            let written = answer.usage().map(|usage| usage.output_tokens);
             cap.zip(written)
                 .is_some_and(|(cap, written)| written >= cap)
         }

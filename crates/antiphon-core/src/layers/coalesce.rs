@@ -13,7 +13,7 @@ use futures_util::{FutureExt, future::WeakShared};
 
 use crate::{
     Body, BoxFuture, ChatRequest, ChatResponse, Error, Fingerprint, Limits, Makeup, Model,
-    SharedModel, Usage,
+    SharedModel, Spent,
     chat::{Delivery, Reply},
 };
 
@@ -45,11 +45,11 @@ impl fmt::Debug for CoalesceConfig {
 /// The layer: the first caller's request is sent, the others wait for its answer or its error. The call lives while any
 /// of them does, whoever was first. Only whole answers are shared.
 ///
-/// What was paid is told once: one of the callers sees [`Head::attempts`] and [`Head::earlier_usage`], for the others
+/// What was paid is told once: one of the callers sees [`Head::attempts`] and [`Head::earlier`], for the others
 /// both are zero and [`Head::cached`] is set.
 ///
 /// [`Head::attempts`]: crate::Head::attempts
-/// [`Head::earlier_usage`]: crate::Head::earlier_usage
+/// [`Head::earlier`]: crate::Head::earlier
 /// [`Head::cached`]: crate::Head::cached
 #[derive(Debug)]
 pub struct Coalesce {
@@ -95,7 +95,7 @@ impl Coalesce {
         let Reply { mut head, answer } = call.await?;
         if paid_for.swap(true, Relaxed) {
             head.attempts = 0;
-            head.earlier_usage = Usage::default();
+            head.earlier = Spent::default();
             head.cached = true;
         }
         Ok(ChatResponse {

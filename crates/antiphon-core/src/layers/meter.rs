@@ -1,4 +1,4 @@
-//! [`Meter`]: counts attempts and times them, from inside retry and admission.
+//! [`Meter`]: counts attempts, times and prices them, from inside retry and admission.
 
 use std::{
     collections::BTreeMap,
@@ -8,15 +8,17 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::Stream;
 use hdrhistogram::Histogram;
 
 use crate::{
-    Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits, Makeup,
-    Model, Moment, SharedModel, chat::DeltaStream,
+    Answer, Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits,
+    Makeup, Model, Moment, SharedModel, Spent, Usage,
+    account::{Billed, Rates},
+    chat::DeltaStream,
 };
 
 /// Latencies beyond this are counted as this. The histogram is allocated once.
@@ -31,6 +33,7 @@ pub struct Metrics {
     peak_in_flight: AtomicU64,
     rare: Mutex<Rare>,
     latency: Mutex<Histogram<u64>>,
+    spent: Mutex<BTreeMap<String, Arc<Mutex<Spent>>>>,
 }
 
 /// What happens seldom enough for a lock.
@@ -59,6 +62,15 @@ pub struct MetricsSnapshot {
     pub retries: BTreeMap<ErrorKind, u64>,
     /// Time on the wire of the successes.
     pub latency: LatencySnapshot,
+    /// What all attempts have used and cost, by the model that was asked.
+    pub spent_by_model: BTreeMap<String, Spent>,
+}
+
+impl MetricsSnapshot {
+    /// What all attempts have used and cost.
+    pub fn spent(&self) -> Spent {
+        Spent::sum(self.spent_by_model.values().copied())
+    }
 }
 
 /// Milliseconds on the wire, from sending to the end of the body; waiting for limits and back-off is not in them.
@@ -88,6 +100,7 @@ impl Metrics {
             latency: Mutex::new(
                 Histogram::new_with_bounds(1, most, 3).expect("constant bounds are valid"),
             ),
+            spent: Mutex::default(),
         })
     }
 
@@ -107,6 +120,12 @@ impl Metrics {
                 }
             }
         };
+        let spent = lock(&self.spent);
+        let spent_by_model = spent
+            .iter()
+            .map(|(model, spent)| (model.clone(), *lock(spent)))
+            .collect();
+        drop(spent);
         let rare = lock(&self.rare);
         MetricsSnapshot {
             attempts: self.attempts.load(Relaxed),
@@ -121,7 +140,19 @@ impl Metrics {
             failures: rare.failures.clone(),
             retries: rare.retries.clone(),
             latency,
+            spent_by_model,
         }
+    }
+
+    /// What all attempts have used and cost so far.
+    pub fn spent(&self) -> Spent {
+        Spent::sum(lock(&self.spent).values().map(|spent| *lock(spent)))
+    }
+
+    /// The account of a model: all its meters share it.
+    fn spent_of(&self, model: &str) -> Arc<Mutex<Spent>> {
+        let mut spent = lock(&self.spent);
+        Arc::clone(spent.entry(model.to_owned()).or_default())
     }
 
     /// A retry is about to be made because of such an error.
@@ -152,22 +183,45 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The layer: begins to count when the call is passed on, ends when its body does.
 ///
-/// It also stamps what it passes up: an answer has its [`latency`](crate::Answer::latency), head and error have at least
-/// one attempt. An error without attempts therefore never reached the wire.
+/// It also stamps what it passes up: an answer has its [`latency`](crate::Answer::latency) and its price, head and error
+/// have at least one attempt. An error without attempts therefore never reached the wire. Every attempt is priced at the
+/// wall time when it was sent, and is counted as lost where nobody knows whether it will be billed.
 #[derive(Debug)]
 pub struct Meter {
     inner: SharedModel,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
+    rates: Option<Arc<dyn Rates>>,
+    spent: Arc<Mutex<Spent>>,
 }
 
 impl Meter {
-    /// Measures `inner` into `metrics`.
-    pub fn new(inner: SharedModel, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
+    /// Measures `inner` into `metrics`, and prices its answers where there are rates.
+    pub fn new(
+        inner: SharedModel,
+        metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+        rates: Option<Arc<dyn Rates>>,
+    ) -> Self {
         Self {
+            spent: metrics.spent_of(inner.name()),
             inner,
             metrics,
             clock,
+            rates,
+        }
+    }
+
+    fn begin(&self) -> Measured {
+        self.metrics.begun();
+        Measured {
+            metrics: Arc::clone(&self.metrics),
+            clock: Arc::clone(&self.clock),
+            rates: self.rates.clone(),
+            spent: Arc::clone(&self.spent),
+            begun: self.clock.now(),
+            sent: self.clock.wall(),
+            ended: false,
         }
     }
 }
@@ -187,7 +241,7 @@ impl Model for Meter {
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         Box::pin(async move {
-            let measured = Measured::begin(&self.metrics, &self.clock);
+            let measured = self.begin();
             let mut response = match self.inner.call(request).await {
                 Ok(response) => response,
                 Err(error) => return Err(measured.failed(error)),
@@ -195,13 +249,13 @@ impl Model for Meter {
             response.head.attempts = response.head.attempts.max(1);
             response.body = match response.body {
                 Body::Ready(mut answer) => {
-                    answer.latency = measured.succeeded();
+                    measured.answered(&mut answer);
                     Body::Ready(answer)
                 }
                 Body::Whole(answer) => Body::Whole(Box::pin(async move {
                     match answer.await {
                         Ok(mut answer) => {
-                            answer.latency = measured.succeeded();
+                            measured.answered(&mut answer);
                             Ok(answer)
                         }
                         Err(error) => Err(measured.failed(error)),
@@ -211,6 +265,8 @@ impl Model for Meter {
                     deltas,
                     measured: Some(measured),
                     complete: false,
+                    usage: None,
+                    model: None,
                 })),
             };
             Ok(response)
@@ -222,35 +278,62 @@ impl Model for Meter {
 struct Measured {
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
+    rates: Option<Arc<dyn Rates>>,
+    spent: Arc<Mutex<Spent>>,
     begun: Moment,
+    sent: SystemTime,
+    ended: bool,
 }
 
 impl Measured {
-    fn begin(metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> Self {
-        metrics.begun();
-        Self {
-            metrics: Arc::clone(metrics),
-            clock: Arc::clone(clock),
-            begun: clock.now(),
-        }
+    fn answered(self, answer: &mut Answer) {
+        let (latency, spent) = self.succeeded(answer.usage(), answer.model.as_deref());
+        answer.latency = latency;
+        answer.spent = spent;
     }
 
-    fn succeeded(self) -> Duration {
+    fn succeeded(mut self, usage: Option<Usage>, reported: Option<&str>) -> (Duration, Spent) {
         let latency = self.clock.now().since(self.begun);
         self.metrics.succeeded(latency);
-        latency
+        let mut spent = Spent::answer(usage);
+        if let (Some(rates), Some(usage)) = (&self.rates, usage) {
+            let billed = Billed {
+                reported,
+                usage,
+                sent: self.sent,
+                latency,
+            };
+            spent = spent
+                .priced(rates.cost(&billed))
+                .estimated(rates.impacts(&billed));
+        }
+        self.end(spent);
+        (latency, spent)
     }
 
-    fn failed(self, error: Error) -> Error {
+    fn failed(mut self, error: Error) -> Error {
         self.metrics.failed(error.kind());
         let attempts = error.attempts().max(1);
-        error.with_attempts(attempts)
+        let spent = match error.may_be_billed() {
+            true => Spent::lost(),
+            false => Spent::default(),
+        };
+        self.end(spent);
+        error.with_attempts(attempts).with_spent(spent)
+    }
+
+    fn end(&mut self, spent: Spent) {
+        self.ended = true;
+        *lock(&self.spent) += spent;
     }
 }
 
 impl Drop for Measured {
     fn drop(&mut self) {
         self.metrics.in_flight.fetch_sub(1, Relaxed);
+        if !self.ended {
+            *lock(&self.spent) += Spent::lost();
+        }
     }
 }
 
@@ -258,6 +341,35 @@ struct MeasuredStream {
     deltas: DeltaStream,
     measured: Option<Measured>,
     complete: bool,
+    usage: Option<Usage>,
+    model: Option<String>,
+}
+
+impl MeasuredStream {
+    fn note(&mut self, delta: &ChatDelta) {
+        self.complete |= delta.finish_reason.is_some();
+        self.usage = delta.usage.or(self.usage);
+        if delta.model.is_some() {
+            self.model.clone_from(&delta.model);
+        }
+    }
+
+    /// The stream has ended: its price is one more piece, where there is one.
+    fn close(&mut self) -> Option<ChatDelta> {
+        let measured = self.measured.take()?;
+        if !self.complete {
+            let message = "the stream ended before its finish reason";
+            // whoever reads it finds out alone
+            let _counted = measured.failed(Error::new(ErrorKind::BadResponse, message));
+            return None;
+        }
+        let has_rates = measured.rates.is_some();
+        let (_, spent) = measured.succeeded(self.usage, self.model.as_deref());
+        has_rates.then(|| ChatDelta {
+            spent: Some(spent),
+            ..ChatDelta::default()
+        })
+    }
 }
 
 impl Stream for MeasuredStream {
@@ -265,26 +377,20 @@ impl Stream for MeasuredStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        if this.measured.is_none() {
+            return Poll::Ready(None);
+        }
         let next = ready!(this.deltas.as_mut().poll_next(cx));
         Poll::Ready(match next {
             Some(Ok(delta)) => {
-                this.complete |= delta.finish_reason.is_some();
+                this.note(&delta);
                 Some(Ok(delta))
             }
-            Some(Err(error)) => Some(Err(match this.measured.take() {
-                Some(measured) => measured.failed(error),
-                None => error,
-            })),
-            None => {
-                if let Some(measured) = this.measured.take() {
-                    if this.complete {
-                        measured.succeeded();
-                    } else {
-                        measured.metrics.failed(ErrorKind::BadResponse);
-                    }
-                }
-                None
-            }
+            Some(Err(error)) => this
+                .measured
+                .take()
+                .map(|measured| Err(measured.failed(error))),
+            None => this.close().map(Ok),
         })
     }
 }
@@ -292,7 +398,7 @@ impl Stream for MeasuredStream {
 impl Drop for MeasuredStream {
     fn drop(&mut self) {
         if let Some(measured) = self.measured.take_if(|_| self.complete) {
-            measured.succeeded();
+            measured.succeeded(self.usage, self.model.as_deref());
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Answer, Body, BoxFuture, ChatRequest, ChatResponse, Error, Head, Limits, Makeup, Message,
-    Model, SharedModel, Usage,
+    Model, SharedModel, Spent,
     chat::{Delivery, Reply, Role},
     job::AnsweredAttempt,
     schema::{OffSchema, Schema},
@@ -30,8 +30,8 @@ impl Default for ValidateConfig {
 /// refusal or an answer that was cut off would come out the same again, so those are final at once.
 ///
 /// With a schema there is nothing to show before the end, so the answer is asked for and given whole. Its head counts the
-/// attempts of all asks of this run, and in [`Head::earlier_usage`] (or [`Error::usage`]) the tokens of all earlier ones,
-/// those of earlier runs included.
+/// attempts of all asks of this run, and in [`Head::earlier`] (or [`Error::spent`]) what all earlier ones used, those of
+/// earlier runs included.
 #[derive(Debug)]
 pub struct Validate {
     inner: SharedModel,
@@ -51,12 +51,12 @@ impl Validate {
         let mut faulty = journal.as_ref().map_or(Vec::new(), |j| j.earlier());
         let mut attempts = 0;
         loop {
-            let used = usage_of(&faulty);
+            let used = spent_on(&faulty);
             if let Some(last) = faulty.last()
                 && faulty.len() > self.config.max_reasks as usize
             {
                 // the run was killed between the last answer and its outcome
-                return Err(Error::from(OffSchema(last.fault.clone())).with_usage(used));
+                return Err(Error::from(OffSchema(last.fault.clone())).with_spent(used));
             }
             request.messages = conversation(&question, &faulty);
             let response = self.inner.call(request.clone()).await;
@@ -66,14 +66,14 @@ impl Validate {
             };
             let Reply { mut head, answer } = whole.map_err(|error| {
                 let total = attempts + error.attempts();
-                let usage = Usage::sum([used, error.usage()]);
-                error.with_attempts(total).with_usage(usage)
+                let spent = used + error.spent();
+                error.with_attempts(total).with_spent(spent)
             })?;
             attempts += head.attempts;
             let fault = match judge(&schema, &answer) {
                 Judged::Fits => {
                     head.attempts = attempts;
-                    head.earlier_usage += used.unwrap_or_default();
+                    head.earlier += used;
                     let body = Body::Ready(answer);
                     return Ok(ChatResponse { head, body });
                 }
@@ -83,19 +83,15 @@ impl Validate {
             if faulty.len() >= self.config.max_reasks as usize {
                 return Err(paid(OffSchema(fault).into(), &head, answer, attempts, used));
             }
-            let usage = Usage::sum([answer.usage, head.earlier_usage.if_any()]);
+            let spent = answer.spent + head.earlier;
             let attempt = AnsweredAttempt {
                 text: answer.text,
                 fault,
-                usage,
+                spent,
             };
             if let Some(journal) = &journal {
                 let recorded = journal.record(attempt.clone()).await;
-                recorded.map_err(|error| {
-                    error
-                        .with_attempts(attempts)
-                        .with_usage(Usage::sum([used, usage]))
-                })?;
+                recorded.map_err(|error| error.with_attempts(attempts).with_spent(used + spent))?;
             }
             // only now that the answer is durable may its receipt go
             drop(head);
@@ -146,14 +142,13 @@ fn judge(schema: &Schema, answer: &Answer) -> Judged {
 }
 
 /// An error in spite of an answer: what came and what it used is kept.
-fn paid(error: Error, head: &Head, answer: Answer, attempts: u32, used: Option<Usage>) -> Error {
-    let below = head.earlier_usage.if_any();
+fn paid(error: Error, head: &Head, answer: Answer, attempts: u32, used: Spent) -> Error {
     error
         .with_status(head.status)
         .with_request_id(head.request_id.clone())
         .with_body(answer.body)
         .with_attempts(attempts)
-        .with_usage(Usage::sum([used, below, answer.usage]))
+        .with_spent(used + head.earlier + answer.spent)
 }
 
 /// The question, then each faulty answer with what is wrong with it.
@@ -172,6 +167,6 @@ fn conversation(question: &Arc<Vec<Message>>, faulty: &[AnsweredAttempt]) -> Arc
     Arc::new(messages)
 }
 
-fn usage_of(faulty: &[AnsweredAttempt]) -> Option<Usage> {
-    Usage::sum(faulty.iter().map(|attempt| attempt.usage))
+fn spent_on(faulty: &[AnsweredAttempt]) -> Spent {
+    Spent::sum(faulty.iter().map(|attempt| attempt.spent))
 }

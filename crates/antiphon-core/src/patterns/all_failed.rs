@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::{Error, ErrorKind, Usage};
+use crate::{Error, ErrorKind, Spent};
 
 /// The error of a call whose parts, `what` in the plural, all failed. It tells each part's cause, sums attempts and usage, and is of the kind
 /// that does least harm: it never hides that the call was given up on this side, it is transient if any part's is (the
@@ -27,7 +27,7 @@ pub(super) fn all_failed(what: &str, failures: Vec<(impl Display, Error)>) -> Er
         .with_retry_after(worst.retry_after())
         .with_request_id(worst.request_id().map(str::to_owned))
         .with_attempts(attempts)
-        .with_usage(Usage::sum(failures.iter().map(|(_, error)| error.usage())))
+        .with_spent(Spent::sum(failures.iter().map(|(_, error)| error.spent())))
         .with_source(worst.clone());
     if let Some(status) = worst.status() {
         error = error.with_status(status);

@@ -6,40 +6,51 @@ use serde::de::DeserializeOwned;
 
 use super::part::{paid, recorded_or_new};
 use crate::{
-    ChatRequest, Error, Reply, Schema, SharedModel, Usage, job::AttemptJournal, schema::OffSchema,
+    ChatRequest, Error, Reply, Schema, SharedModel, Spent, Usage, Usd, job::AttemptJournal,
+    schema::OffSchema,
 };
 
 /// What the calls of a pattern took together, failed ones included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spent {
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Expense {
     /// Calls, those whose answer an earlier run had recorded included.
     pub calls: u64,
     /// Attempts on the wire in this run.
     pub attempts: u64,
-    /// Tokens, where any call told them.
-    pub usage: Option<Usage>,
+    /// Tokens and money.
+    pub spent: Spent,
 }
 
-impl Spent {
+impl Expense {
+    /// Tokens, where any call told them.
+    pub fn usage(&self) -> Option<Usage> {
+        self.spent.usage()
+    }
+
+    /// What it cost; `None` where that of any call is not known.
+    pub fn cost(&self) -> Option<Usd> {
+        self.spent.cost()
+    }
+
     /// What one call took.
     pub(super) fn by(result: &Result<Reply, Error>) -> Self {
-        let (attempts, usage) = match result {
-            Ok(reply) => (reply.head.attempts, reply.usage()),
-            Err(error) => (error.attempts(), error.usage()),
+        let (attempts, spent) = match result {
+            Ok(reply) => (reply.head.attempts, reply.spent()),
+            Err(error) => (error.attempts(), error.spent()),
         };
         Self {
             calls: 1,
             attempts: attempts.into(),
-            usage,
+            spent,
         }
     }
 }
 
-impl std::ops::AddAssign for Spent {
+impl std::ops::AddAssign for Expense {
     fn add_assign(&mut self, other: Self) {
         self.calls += other.calls;
         self.attempts += other.attempts;
-        self.usage = Usage::sum([self.usage, other.usage]);
+        self.spent += other.spent;
     }
 }
 

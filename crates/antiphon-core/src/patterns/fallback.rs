@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Advice, Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind,
-    FinishReason, Head, Limits, Makeup, Model, Schema, SharedModel, Usage,
+    FinishReason, Head, Limits, Makeup, Model, Schema, SharedModel, Spent, Usage,
     chat::{Decision, Gathered, Member},
     layers::deadline::Deadline,
     makeup::Shares,
@@ -32,7 +32,7 @@ use crate::{
 ///
 /// [`Head::model`] names the model that really answered. After a failure [`Head::gathered`] tells of each link that was
 /// asked (unless the answering model tells of members of its own), `attempts` counts theirs too, and what failed links
-/// were billed is in [`Head::earlier_usage`].
+/// were billed is in [`Head::earlier`].
 ///
 /// ```
 /// # use std::time::Duration;
@@ -121,7 +121,7 @@ impl Fallback {
             members.push(last);
             head.gathered = Some(gathered(members, "fallback", vec![failures.len()], None));
         }
-        head.earlier_usage += used(&failures).unwrap_or_default();
+        head.earlier += used(&failures);
         head.attempts = attempts(head.attempts, &failures);
         response
     }
@@ -141,7 +141,7 @@ impl Fallback {
             refusal: None,
             tool_calls: Vec::new(),
             model: Some(self.name.clone()),
-            usage: Some(usage),
+            spent: Spent::default(),
             body: bytes::Bytes::new(),
             latency: Duration::ZERO,
         };
@@ -152,7 +152,7 @@ impl Fallback {
             model: self.name.clone(),
             status: 200,
             attempts: attempts(0, &failures),
-            earlier_usage: used(&failures).unwrap_or_default(),
+            earlier: used(&failures),
             gathered: Some(gathered(
                 self.failed(&failures),
                 "rescue",
@@ -186,12 +186,12 @@ fn with_earlier(error: Error, failures: &[Error]) -> Error {
         return error;
     }
     let total = attempts(error.attempts(), failures);
-    let usage = Usage::sum([used(failures), error.usage()]);
-    error.with_attempts(total).with_usage(usage)
+    let spent = used(failures) + error.spent();
+    error.with_attempts(total).with_spent(spent)
 }
 
-fn used(failures: &[Error]) -> Option<Usage> {
-    Usage::sum(failures.iter().map(Error::usage))
+fn used(failures: &[Error]) -> Spent {
+    Spent::sum(failures.iter().map(Error::spent))
 }
 
 fn attempts(last: u32, failures: &[Error]) -> u32 {

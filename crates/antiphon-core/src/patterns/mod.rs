@@ -36,7 +36,7 @@ pub use analyze::{
     AnalysisKind, Analyze, AnalyzedDocument, Classification, Classify, Extract, Extraction,
     InvalidKind, JudgeSentiment, Sentiment, Summarize, Summary, Tone, analysis_request,
 };
-pub use asking::Spent;
+pub use asking::Expense;
 pub use batch::{
     Batch, BatchOutcome, BatchResult, BatchStream, BatchSummary, CallbackFailure, CallbackResult,
     LatencySummary, batch, batch_objects,

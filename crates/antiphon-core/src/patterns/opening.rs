@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt, stream};
 
-use crate::{Body, ChatRequest, ChatResponse, Error, ErrorKind, SharedModel, Usage, chat::Member};
+use crate::{Body, ChatRequest, ChatResponse, Error, ErrorKind, SharedModel, chat::Member};
 
 /// Calls and waits for the whole answer, or for the first delta of a stream that carries something. Deltas of mere
 /// bookkeeping before it are handed on with it.
@@ -36,17 +36,17 @@ pub(super) async fn opened(
     Ok(ChatResponse { head, body })
 }
 
-/// What is known of a member that answers. The text and usage of a stream come with its deltas; an answer at hand was paid
-/// for by another call.
+/// What is known of a member that answers. The text of a stream, and what it used, come with its deltas.
 pub(super) fn told(response: &ChatResponse) -> Member {
     let head = &response.head;
-    let (text, last) = match &response.body {
-        Body::Ready(answer) => (Some(answer.text.clone()), answer.usage),
-        _ => (None, None),
+    let text = match &response.body {
+        Body::Ready(answer) => Some(answer.text.clone()),
+        _ => None,
     };
-    let usage = match head.cached {
-        true => Some(head.earlier_usage),
-        false => Usage::sum([head.earlier_usage.if_any(), last]),
-    };
-    Member::answered(&head.model, text, usage)
+    let mut member = Member::answered(&head.model, text, response.spent_so_far());
+    if head.cached {
+        // nothing was paid for it, which is known
+        member.usage.get_or_insert_default();
+    }
+    member
 }

@@ -55,7 +55,7 @@ pub(super) fn paid(error: Error, reply: &Reply) -> Error {
         .with_status(reply.head.status)
         .with_request_id(reply.head.request_id.clone())
         .with_attempts(reply.head.attempts)
-        .with_usage(reply.usage())
+        .with_spent(reply.spent())
 }
 
 #[cfg(test)]

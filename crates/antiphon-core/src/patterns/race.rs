@@ -23,7 +23,7 @@ use crate::{
 /// - What counts as valid is each model's own affair: its stack asks again for an answer that does not fit its schema.
 /// - Losers are dropped, which cancels them. What they have used by then is unknown: they stand among
 ///   [`Head::gathered`](crate::Head::gathered) as `cancelled`, without usage. Those that had failed or answered already
-///   are counted in [`Head::earlier_usage`](crate::Head::earlier_usage) and `attempts`.
+///   are counted in [`Head::earlier`](crate::Head::earlier) and `attempts`.
 /// - Of streams the first to bring a delta that carries something wins, and is handed on with it. What fails after that
 ///   fails the call.
 /// - The members told are those of the race, unless the winner tells of members of its own.
@@ -151,9 +151,10 @@ impl Race {
             match finish {
                 Ok(late) => {
                     members[index] = told(&late);
+                    let spent = late.spent_so_far();
                     let head = &mut response.head;
                     head.attempts = head.attempts.saturating_add(late.head.attempts);
-                    head.earlier_usage += members[index].usage.unwrap_or_default();
+                    head.earlier += spent;
                 }
                 Err(error) => drop(too_late.insert(index, error)),
             }
@@ -162,7 +163,7 @@ impl Race {
         for (index, error) in too_late {
             members[index] = Member::failed(self.models[index].name(), &error);
             head.attempts = head.attempts.saturating_add(error.attempts());
-            head.earlier_usage += error.usage().unwrap_or_default();
+            head.earlier += error.spent();
         }
         members[winner] = own;
         head.gathered.get_or_insert_with(|| {

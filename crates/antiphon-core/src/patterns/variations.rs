@@ -126,14 +126,14 @@ fn gist(reply: &Reply) -> String {
 
 /// Puts a new answer in the place of one that came twice; where asking again failed, the old one stays.
 fn replace(old: &mut BatchOutcome, new: BatchOutcome) {
-    let (Ok(reply), paid) = (&mut old.result, new.usage()) else {
+    let (Ok(reply), paid) = (&mut old.result, new.spent()) else {
         return;
     };
     match new.result {
-        Err(_) => reply.head.earlier_usage += paid.unwrap_or_default(),
+        Err(_) => reply.head.earlier += paid,
         Ok(mut better) => {
             if !reply.head.cached {
-                better.head.earlier_usage += reply.usage().unwrap_or_default();
+                better.head.earlier += reply.spent();
             }
             better.head.attempts += reply.head.attempts;
             old.duration += new.duration;

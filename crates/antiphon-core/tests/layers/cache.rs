@@ -6,7 +6,7 @@ use std::{
 
 use antiphon_core::{
     Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, Fingerprint, FinishReason, Reply,
-    Schema, SharedModel, Usage,
+    Schema, SharedModel, Spent, Usage,
     chat::{Delivery, ToolCall},
     layers::cache::{Cache, CacheConfig, CacheKey, ResponseCache},
     stack::StackConfig,
@@ -62,7 +62,10 @@ async fn a_hit_is_the_same_answer_and_costs_nothing() {
     let leaf = Scripted::new(|number, _| async move {
         let mut response = ready(&number.to_string())?;
         response.head.attempts = 3;
-        response.head.earlier_usage.input_tokens = 4;
+        response.head.earlier = Spent::answer(Some(Usage {
+            input_tokens: 4,
+            ..Usage::default()
+        }));
         Ok(response)
     });
     let model = cached(&leaf);
@@ -71,8 +74,8 @@ async fn a_hit_is_the_same_answer_and_costs_nothing() {
     assert!(!paid.head.cached && hit.head.cached);
     assert_eq!((hit.text(), hit.head.attempts), ("0", 0));
     assert_eq!(hit.usage(), Some(Usage::default()), "nothing was paid");
-    assert_eq!(hit.answer.usage, paid.usage(), "what it has saved");
-    assert_eq!(hit.answer.usage.unwrap().input_tokens, 14);
+    assert_eq!(hit.answer.usage(), paid.usage(), "what it has saved");
+    assert_eq!(hit.answer.usage().unwrap().input_tokens, 14);
     assert_eq!(hit.answer.body, paid.answer.body);
     // samples stay samples, and every part of a request counts
     for (number, request) in [
@@ -126,7 +129,10 @@ async fn only_valid_answers_are_kept() {
         |response, _| response.head.model = "test/fallback".to_owned(),
         |_, answer| {
             answer.finish_reason = FinishReason::Length;
-            answer.usage.as_mut().unwrap().output_tokens = 4;
+            answer.spent = Spent::answer(Some(Usage {
+                output_tokens: 4,
+                ..Usage::default()
+            }));
         },
     ];
     for (number, change) in never.into_iter().enumerate() {
@@ -200,7 +206,7 @@ async fn in_the_stack_equal_calls_in_flight_are_one_and_a_hit_needs_no_permit() 
         tokio::time::sleep(Duration::from_secs(1)).await;
         whole(async move {
             Ok(antiphon_core::Answer {
-                usage: None,
+                spent: Spent::answer(None),
                 ..answer(if number == 0 { "no JSON" } else { "[1]" })
             })
         })

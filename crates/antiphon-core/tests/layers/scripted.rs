@@ -12,7 +12,7 @@ use std::{
 
 use antiphon_core::{
     Answer, Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Clock, Dice, Error, ErrorKind,
-    FinishReason, Head, Model, Reply, SharedModel, SystemClock, Usage,
+    FinishReason, Head, Model, Reply, SharedModel, Spent, SystemClock, Usage,
     layers::{
         admit::{Account, AccountConfig},
         meter::Metrics,
@@ -80,11 +80,11 @@ pub(crate) fn answer(text: &str) -> Answer {
         refusal: None,
         tool_calls: Vec::new(),
         model: None,
-        usage: Some(Usage {
+        spent: Spent::answer(Some(Usage {
             input_tokens: 10,
             output_tokens: 5,
             ..Usage::default()
-        }),
+        })),
         body: text.as_bytes().to_vec().into(),
         latency: Duration::ZERO,
     }

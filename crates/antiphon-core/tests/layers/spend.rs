@@ -7,7 +7,8 @@ use std::{
 };
 
 use antiphon_core::{
-    Answer, Body, BoxFuture, ChatDelta, ChatRequest, Error, ErrorKind, Phase, Reply, Usage, Usd,
+    Answer, Body, BoxFuture, ChatDelta, ChatRequest, Error, ErrorKind, Phase, Reply, Spent, Usage,
+    Usd,
     account::{Billed, Impacts, Rates, Worst, most_input_tokens},
     chat::Delivery,
     layers::{
@@ -116,7 +117,7 @@ async fn an_answer_settles_on_its_cost_and_an_answer_without_usage_on_its_hold()
     let silent = Scripted::new(|_, _| async {
         whole(async {
             Ok(Answer {
-                usage: None,
+                spent: Spent::answer(None),
                 ..answer("a")
             })
         })
@@ -424,10 +425,10 @@ async fn a_cost_above_its_hold_is_the_truth_and_widens_later_holds() {
     let budget = capped(100_000);
     let leaf = Scripted::new(|_, _| async {
         let mut dear = answer("a");
-        dear.usage = Some(Usage {
+        dear.spent = Spent::answer(Some(Usage {
             input_tokens: 3 * hold(),
             ..Usage::default()
-        });
+        }));
         whole(async { Ok(dear) })
     });
     let bench = paid(leaf, &budget);

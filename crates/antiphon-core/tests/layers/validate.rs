@@ -1,7 +1,8 @@
 use std::sync::{Arc, Mutex};
 
 use antiphon_core::{
-    BoxFuture, ChatRequest, Error, ErrorKind, FinishReason, Head, Model, Reply, Schema, Usage,
+    BoxFuture, ChatRequest, Error, ErrorKind, FinishReason, Head, Model, Reply, Schema, Spent,
+    Usage,
     chat::{Content, Role},
     job::{AnsweredAttempt, AttemptJournal},
     layers::validate::{Validate, ValidateConfig},
@@ -80,11 +81,9 @@ async fn an_answer_off_its_schema_is_asked_again_with_what_is_wrong() {
     let journal = Arc::new(Notebook::default());
     let response = checked(&leaf).call(request(Some(journal.clone()))).await;
     let Head {
-        attempts,
-        earlier_usage,
-        ..
+        attempts, earlier, ..
     } = response.unwrap().head;
-    assert_eq!((attempts, earlier_usage), (3, used(2)));
+    assert_eq!((attempts, earlier.usage()), (3, Some(used(2))));
     let asked = leaf.requests();
     let lengths: Vec<_> = asked.iter().map(|request| request.messages.len()).collect();
     assert_eq!(lengths, [1, 3, 5]);
@@ -112,7 +111,7 @@ async fn a_killed_run_goes_on_where_it_stood() {
     let faulty = |text: &str| AnsweredAttempt {
         text: text.to_owned(),
         fault: "ok is missing".to_owned(),
-        usage: Some(used(1)),
+        spent: Spent::answer(Some(used(1))),
     };
     let journal = Arc::new(Notebook(Mutex::new(vec![faulty("1"), faulty("2")])));
     let leaf = saying(&["{}"]);

@@ -64,7 +64,7 @@ async fn outcomes_keep_order_ids_and_metadata() {
         }
     }
     assert_eq!(outcomes[3].spent.attempts, 2);
-    assert_eq!(outcomes[4].spent.usage, Some(used(1)));
+    assert_eq!(outcomes[4].spent.usage(), Some(used(1)));
     assert_eq!(model.most_at_once(), 5);
 }
 

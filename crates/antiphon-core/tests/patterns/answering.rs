@@ -111,7 +111,7 @@ pub(crate) fn answer(text: impl Into<String>) -> Answer {
         refusal: None,
         tool_calls: Vec::new(),
         model: None,
-        usage: Some(used(1)),
+        spent: antiphon_core::Spent::answer(Some(used(1))),
         latency: Duration::ZERO,
     }
 }

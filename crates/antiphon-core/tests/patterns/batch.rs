@@ -155,7 +155,7 @@ async fn an_empty_batch_is_whole() {
         "total": 0, "succeeded": 0, "failed": 0, "cached": 0, "success_rate": 1.0,
         "duration_s": 0.0, "requests_per_second": 0.0,
         "usage": {"input_tokens": 0, "output_tokens": 0, "cached_input_tokens": 0, "reasoning_tokens": 0},
-        "cost_usd": null, "energy_kwh": null, "gwp_kgco2eq": null,
+        "cost_usd": 0.0, "energy_kwh": {"min": 0.0, "max": 0.0}, "gwp_kgco2eq": {"min": 0.0, "max": 0.0},
         "latency_ms": {"mean": null, "p50": null, "p90": null, "p99": null},
         "errors_by_code": {},
     });
@@ -177,7 +177,7 @@ async fn only_failures_are_asked_again_and_keep_their_index() {
                 *tries <= 5
             };
             match words.as_str() {
-                "odd" if first_try => Err(failed(ErrorKind::Timeout).with_usage(said("").usage)),
+                "odd" if first_try => Err(failed(ErrorKind::Timeout).with_spent(said("").spent)),
                 "never" => Err(failed(ErrorKind::BadRequest)),
                 _ => Ok(said(words)),
             }

@@ -48,7 +48,7 @@ async fn answers_become_one_in_their_order() {
     assert_eq!(result.text, "((m0 m1 m2) (m3 m4 m5) m6)");
     assert_eq!(result.levels, [2, 1]);
     assert_eq!((result.spent.calls, result.spent.attempts), (10, 10));
-    assert_eq!(result.spent.usage, Some(used(10)));
+    assert_eq!(result.spent.usage(), Some(used(10)));
     let sixth = &result.documents[6];
     assert_eq!((sixth.index, sixth.id.as_str()), (6, "d6"));
     assert_eq!(sixth.metadata["page"], 6);

@@ -55,7 +55,7 @@ async fn an_answer_off_the_schema_of_the_last_step_is_an_error() {
         Some("m1"),
         "what was paid is kept"
     );
-    assert_eq!(ended.spent.usage, Some(used(3)));
+    assert_eq!(ended.spent.usage(), Some(used(3)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -220,7 +220,7 @@ async fn refusals_fail_and_cut_answers_are_marked() {
     let cut = |index: usize| result.documents[index].pieces[0].as_ref().unwrap().cut_off;
     assert!(cut(1) && !cut(2));
     assert_eq!(
-        result.spent.usage,
+        result.spent.usage(),
         Some(used(4)),
         "the refusal was paid, too"
     );

@@ -79,5 +79,5 @@ async fn what_an_earlier_run_recorded_is_not_asked_again() {
     assert_eq!(result.text, "(((m0 m1) (m2 m3)) m4)");
     assert_eq!(fresh.asked().len(), 2);
     assert_eq!((result.spent.calls, result.spent.attempts), (9, 2));
-    assert_eq!(result.spent.usage, Some(used(9)));
+    assert_eq!(result.spent.usage(), Some(used(9)));
 }

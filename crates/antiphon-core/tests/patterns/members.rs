@@ -11,7 +11,7 @@ use std::{
 
 use antiphon_core::{
     Answer, Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Error, ErrorKind, FinishReason,
-    Head, Model, SharedModel, Usage,
+    Head, Model, SharedModel, Spent, Usage,
 };
 
 pub(crate) type Outcome = Result<ChatResponse, Error>;
@@ -127,7 +127,7 @@ pub(crate) fn ready(name: &str, text: &str) -> Outcome {
         refusal: None,
         tool_calls: Vec::new(),
         model: None,
-        usage: Some(tokens(10, 5)),
+        spent: antiphon_core::Spent::answer(Some(tokens(10, 5))),
         body: text.as_bytes().to_vec().into(),
         latency: Duration::ZERO,
     };
@@ -168,5 +168,5 @@ pub(crate) fn last_delta() -> ChatDelta {
 pub(crate) fn failure(kind: ErrorKind) -> Error {
     Error::new(kind, format!("it was {kind}"))
         .with_attempts(1)
-        .with_usage(Some(tokens(1, 0)))
+        .with_spent(Spent::answer(Some(tokens(1, 0))))
 }

@@ -33,7 +33,7 @@ async fn the_calls_that_cannot_matter_are_cancelled() {
     assert_eq!(begun.elapsed(), Duration::from_secs(1));
     assert_eq!(polled.vote.winner.as_deref(), Some("yes"));
     assert_eq!((polled.vote.calls_saved, polled.vote.abstentions), (2, 0));
-    assert_eq!(polled.usage, Some(tokens(30, 15)));
+    assert_eq!(polled.spent.usage(), Some(tokens(30, 15)));
     assert_eq!(polled.attempts, 3);
     assert!(matches!(
         &polled.ballots[..],
@@ -90,7 +90,7 @@ async fn failed_and_unfit_answers_abstain() {
         (2, Some(0.8))
     );
     assert_eq!(
-        polled.usage,
+        polled.spent.usage(),
         Some(tokens(21, 10)),
         "what failed was paid too"
     );
@@ -192,7 +192,10 @@ async fn answers_of_a_run_that_was_killed_are_not_paid_again() {
     let killed = tokio::time::timeout(Duration::from_secs(5), poll.ask(asking())).await;
     assert!(killed.is_err());
     let polled = poll.ask(asking()).await.unwrap();
-    assert_eq!((quick.started(), polled.usage), (1, Some(tokens(20, 10))));
+    assert_eq!(
+        (quick.started(), polled.spent.usage()),
+        (1, Some(tokens(20, 10)))
+    );
     assert_eq!(polled.vote.winner.as_deref(), Some("yes"));
     let answers = journal.answers.lock().unwrap();
     assert!(answers.contains_key("1") && answers.len() == 2);

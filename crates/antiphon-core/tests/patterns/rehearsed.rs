@@ -11,7 +11,7 @@ use std::{
 
 use antiphon_core::{
     Answer, Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Error, ErrorKind, FinishReason,
-    Head, Model, Usage,
+    Head, Model, Spent, Usage,
     chat::{Content, Delivery},
 };
 
@@ -101,13 +101,14 @@ fn deltas(
             ..ChatDelta::default()
         })
         .collect();
+    let usage = answer.usage();
     pieces.push(ChatDelta {
         finish_reason: Some(answer.finish_reason),
         ..ChatDelta::default()
     });
     // usage comes after the finish reason, as OpenAI sends it
     pieces.push(ChatDelta {
-        usage: answer.usage,
+        usage,
         ..ChatDelta::default()
     });
     futures_util::stream::unfold((pieces.into_iter(), flight), |(mut pieces, flight)| async {
@@ -131,11 +132,11 @@ pub(crate) fn said(text: impl Into<String>) -> Answer {
         refusal: None,
         tool_calls: Vec::new(),
         model: None,
-        usage: Some(Usage {
+        spent: Spent::answer(Some(Usage {
             input_tokens: 10,
             output_tokens: 5,
             ..Usage::default()
-        }),
+        })),
         body: bytes::Bytes::new(),
         latency: Duration::ZERO,
     }

@@ -99,7 +99,10 @@ async fn a_panel_gives_each_review_their_sum_and_a_synthesis() {
         (synthesis.summary.as_str(), synthesis.recommendation),
         ("Mixed.", Recommendation::Revise)
     );
-    assert_eq!((result.spent.calls, result.spent.usage), (4, Some(used(4))));
+    assert_eq!(
+        (result.spent.calls, result.spent.usage()),
+        (4, Some(used(4)))
+    );
 
     let asked = model.asked();
     assert_eq!(model.most_at_once(), 3, "side by side");
@@ -163,7 +166,7 @@ async fn a_sole_review_needs_no_synthesis_and_an_answer_off_the_schema_is_none()
     }
     assert!(result.synthesis.is_none());
     assert_eq!(
-        (model.asked().len(), result.spent.usage),
+        (model.asked().len(), result.spent.usage()),
         (3, Some(used(3)))
     );
 }
@@ -307,7 +310,7 @@ async fn a_panel_that_was_given_up_is_no_review() {
                 panic!("{error}")
             };
             assert_eq!((cause.kind(), reviews.len()), (kind, 3));
-            assert!(spent.usage.is_some(), "what was paid is told");
+            assert!(spent.usage().is_some(), "what was paid is told");
         }
     }
 }

@@ -151,8 +151,8 @@ impl Endpoint {
     }
 
     async fn answer(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
-        let encoded = self.encode(&request)?;
-        let wire = self.wire_request(&encoded)?;
+        let encoded = self.encode(&request).map_err(Error::not_sent)?;
+        let wire = self.wire_request(&encoded).map_err(Error::not_sent)?;
         let response = self.transport.send(wire).await?;
         let origin = Origin {
             status: response.status,

@@ -107,7 +107,8 @@ impl HttpTransport {
             let lease = exchange
                 .pool
                 .lease(request.connect_timeout, resend > 0)
-                .await?;
+                .await
+                .map_err(Error::not_sent)?;
             let outcome = match lease {
                 Lease::Http1(connection) => exchange.over_http1(connection, message).await,
                 Lease::Http2(slot) => exchange.over_http2(slot, message).await,
@@ -126,7 +127,8 @@ impl HttpTransport {
                 "{} closes every connection before a request is sent",
                 exchange.target.origin()
             ),
-        ))
+        )
+        .not_sent())
     }
 }
 

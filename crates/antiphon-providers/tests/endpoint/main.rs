@@ -258,7 +258,7 @@ async fn a_stream_that_breaks_is_an_error_unless_it_was_complete() {
         .whole()
         .await
         .unwrap();
-    assert_eq!(answer.usage.unwrap().total(), 13);
+    assert_eq!(answer.usage().unwrap().total(), 13);
 
     let headers = [SSE, ("x-request-id", "req_1")];
     let (cut, _) = endpoint("openai", 200, &headers, broken(&OPENAI_STREAM[..300]));

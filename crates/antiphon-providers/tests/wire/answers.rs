@@ -15,7 +15,7 @@ fn the_sample_of_openai() {
     assert_eq!(answer.finish_reason, FinishReason::Stop);
     assert_eq!(answer.model.as_deref(), Some("gpt-x-2026-01-01"));
     assert_eq!(
-        answer.usage,
+        answer.usage(),
         Some(Usage {
             input_tokens: 12,
             output_tokens: 9,
@@ -33,7 +33,7 @@ fn the_sample_of_anthropic_counts_cached_input_inside() {
     let answer = decode(anthropic(), ANTHROPIC).unwrap();
     assert_eq!(answer.text, "Hi");
     assert_eq!(answer.finish_reason, FinishReason::Stop);
-    let usage = answer.usage.unwrap();
+    let usage = answer.usage().unwrap();
     assert_eq!(usage.input_tokens, 12);
     assert_eq!(usage.cached_input_tokens, 8);
     assert_eq!(usage.output_tokens, 3);
@@ -76,7 +76,7 @@ fn lenient_forms_of_openai() {
     let parts = json!({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]});
     let answer = decode(openai(), completion(parts, stop())).unwrap();
     assert_eq!(answer.text, "ab");
-    assert_eq!(answer.usage, None);
+    assert_eq!(answer.usage(), None);
 
     let reasoning = json!({"content": "a", "reasoning": "r", "reasoning_content": "r", "x": [1]});
     assert_eq!(
@@ -120,7 +120,7 @@ fn usage_in_every_form() {
         let body = json!({"choices": [{"message": {"content": "a"}}], "usage": usage});
         let answer = decode(openai(), body.to_string()).unwrap();
         let totals = answer
-            .usage
+            .usage()
             .map(|told| (told.input_tokens, told.output_tokens));
         assert_eq!(totals, expected, "{usage}");
     }
@@ -267,7 +267,7 @@ fn a_foreign_answer_written_and_read_again_is_the_same() {
         name: "f".into(),
         arguments: r#"{"a":1}"#.into(),
     });
-    answer.usage.as_mut().unwrap().cache_write_tokens = 2;
+    answer.usage().as_mut().unwrap().cache_write_tokens = 2;
     for dialect in [openai(), anthropic()] {
         let mut again = decode(dialect, dialect.whole_body(&answer)).unwrap();
         again.body = answer.body.clone();

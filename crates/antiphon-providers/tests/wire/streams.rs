@@ -64,14 +64,14 @@ fn text_and_usage() {
     let answer = fold(openai(), OPENAI.as_bytes()).unwrap();
     assert_eq!(answer.text, "Héllo");
     assert_eq!(answer.finish_reason, FinishReason::Stop);
-    assert_eq!(answer.usage.unwrap().total(), 13);
+    assert_eq!(answer.usage().unwrap().total(), 13);
     assert_eq!(answer.model.as_deref(), Some("gpt-x"));
 
     let answer = fold(anthropic(), ANTHROPIC.as_bytes()).unwrap();
     assert_eq!(answer.text, "Héllo");
     assert_eq!(answer.finish_reason, FinishReason::Stop);
     // told twice, never added; the cached count of the start stands
-    let usage = answer.usage.unwrap();
+    let usage = answer.usage().unwrap();
     assert_eq!((usage.input_tokens, usage.cached_input_tokens), (12, 8));
     assert_eq!(usage.output_tokens, 3);
 }
@@ -107,7 +107,7 @@ fn tool_calls_of_anthropic_count_from_zero_and_empty_input_is_an_object() {
     assert_eq!(answer.tool_calls[0].arguments, r#"{"a":1}"#);
     assert_eq!(answer.tool_calls[1].id, "toolu_b");
     assert_eq!(answer.tool_calls[1].arguments, "{}");
-    let usage = answer.usage.unwrap();
+    let usage = answer.usage().unwrap();
     assert_eq!((usage.input_tokens, usage.output_tokens), (40, 21));
     assert_eq!(usage.reasoning_tokens, 5);
 }

@@ -193,7 +193,7 @@ fn answer(reply: &Reply, body: Bytes) -> Answer {
         refusal: choice.refusal.clone(),
         tool_calls: calls.collect(),
         model: Some(reply.model.clone()),
-        usage: told_usage(reply),
+        spent: antiphon_core::Spent::answer(told_usage(reply)),
         body,
         latency: Duration::ZERO,
     }

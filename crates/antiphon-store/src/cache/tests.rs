@@ -53,7 +53,7 @@ fn reply(text: &str) -> Reply {
             refusal: None,
             tool_calls: Vec::new(),
             model: None,
-            usage: None,
+            spent: antiphon_core::Spent::answer(None),
             body: bytes::Bytes::from_static(b"{}"),
             latency: Duration::ZERO,
         },

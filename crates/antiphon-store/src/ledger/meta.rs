@@ -1,5 +1,6 @@
 //! Notes of the ledger: what a run writes down for the next one.
 
+use antiphon_core::Spent;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::sums;
@@ -26,4 +27,27 @@ pub(super) fn read_meta(connection: &Connection, key: &str) -> rusqlite::Result<
         .optional()?
         .flatten();
     Ok(found.and_then(|(value, sum)| (sum == sums::meta(key, &value)).then_some(value)))
+}
+
+/// What all runs have spent, as a note.
+pub(super) fn spent_text(spent: Spent) -> String {
+    // numbers to memory: cannot fail
+    serde_json::to_string(&spent).unwrap_or_default()
+}
+
+/// What all runs so far have spent. Outcomes without such a note are of an older release, or the note is damaged: what
+/// they cost is not known.
+pub(super) fn spent_so_far(connection: &Connection) -> rusqlite::Result<Spent> {
+    let noted = read_meta(connection, "spent")?;
+    if let Some(spent) = noted.and_then(|text| serde_json::from_str(&text).ok()) {
+        return Ok(spent);
+    }
+    let has_outcomes =
+        connection.query_row("SELECT EXISTS (SELECT 1 FROM outcomes)", [], |row| {
+            row.get(0)
+        })?;
+    Ok(match has_outcomes {
+        true => Spent::answer(None),
+        false => Spent::default(),
+    })
 }

@@ -23,7 +23,7 @@ use std::{
 };
 
 use antiphon_core::{
-    Error, ErrorKind, Fingerprint,
+    Error, ErrorKind, Fingerprint, Spent,
     job::{
         Checkpoint, Finished, ItemId, KnownRow, LayoutRow, Ledger, LedgerEvent, OutputRow,
         PlannedRow, RecordedAttempt, Verdict,
@@ -39,7 +39,7 @@ pub use records::{is_disk_failure, is_of_disk};
 pub use salvage::open_or_salvage;
 use sums::signed;
 use version::OpenError;
-use writer::{Op, Writer};
+use writer::{Op, Spending, Writer};
 
 /// Rows that a layout is read by: short reads keep the writer's log short.
 const LAYOUT_PAGE: i64 = 1024;
@@ -153,6 +153,18 @@ impl SqliteLedger {
     /// The ledger cannot be written.
     pub fn write_note(&self, key: &'static str, value: String) -> Result<(), Error> {
         self.ask(|reply| Op::Meta(key, value, reply))
+    }
+
+    /// What all runs of the job so far have spent. From here on each commit notes it together with what this run has spent
+    /// by then, which `now` tells.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn count_spent(&self, now: impl Fn() -> Spent + Send + 'static) -> Result<Spent, Error> {
+        let earlier = self.read(meta::spent_so_far)?;
+        let now = Box::new(now);
+        self.send(Op::Spend(Spending { earlier, now }));
+        Ok(earlier)
     }
 
     /// The state of the output as the last run left it.

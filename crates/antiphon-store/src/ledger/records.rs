@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use antiphon_core::{
-    Error, ErrorKind, Fingerprint, FinishReason, Usage,
+    Error, ErrorKind, Fingerprint, FinishReason, Spent, Usage,
     job::{
         Answered, AnsweredAttempt, KnownRow, LayoutRow, Outcome, OutputRow, PlannedRow,
         RecordedAttempt, Verdict, custom_id_key,
@@ -89,7 +89,7 @@ pub(super) fn insert_attempt(
         Answered::Faulty(attempt) => (
             &attempt.text,
             attempt.fault.as_str(),
-            sums::usage_json(attempt.usage.as_ref()),
+            sums::spent_json(attempt.spent),
         ),
         Answered::Good(record) => (record, GOOD, None),
     };
@@ -123,7 +123,10 @@ pub(super) fn attempt_of(row: &Row<'_>) -> Option<RecordedAttempt> {
         Answered::Good(text)
     } else {
         Answered::Faulty(AnsweredAttempt {
-            usage: usage.and_then(|usage| serde_json::from_str(&usage).ok()),
+            spent: match usage {
+                Some(spent) => serde_json::from_str(&spent).unwrap_or_default(),
+                None => Spent::answer(None),
+            },
             text,
             fault,
         })

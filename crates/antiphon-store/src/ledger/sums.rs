@@ -1,7 +1,7 @@
 //! The checksum of each kind of record.
 
 use antiphon_core::{
-    Usage,
+    Spent,
     job::{Outcome, PlannedRow},
 };
 
@@ -121,7 +121,7 @@ pub(super) fn unsigned(number: i64) -> u64 {
     number.cast_unsigned()
 }
 
-/// Usage as the attempts table keeps it.
-pub(super) fn usage_json(usage: Option<&Usage>) -> Option<String> {
-    usage.and_then(|usage| serde_json::to_string(usage).ok())
+/// What an attempt used, as the attempts table keeps it. Older releases kept its tokens only, where they were told.
+pub(super) fn spent_json(spent: Spent) -> Option<String> {
+    serde_json::to_string(&spent).ok()
 }

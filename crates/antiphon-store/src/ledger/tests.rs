@@ -3,7 +3,7 @@
 use std::{path::Path, sync::mpsc};
 
 use antiphon_core::{
-    ErrorKind, Fingerprint, FinishReason, Usage,
+    ErrorKind, Fingerprint, FinishReason, Spent, Usage, Usd,
     job::{
         Answered, AnsweredAttempt, Checkpoint, Finished, Ledger, LedgerEvent, Outcome, PlannedRow,
         RecordedAttempt, Verdict,
@@ -161,10 +161,10 @@ fn answered_attempts_survive_until_they_are_asked_for() {
     let attempt = AnsweredAttempt {
         text: "{}".to_owned(),
         fault: "/score is missing".to_owned(),
-        usage: Some(Usage {
+        spent: Spent::answer(Some(Usage {
             input_tokens: 5,
             ..Usage::default()
-        }),
+        })),
     };
     let of = |part: &str, answered| RecordedAttempt {
         part: part.to_owned(),
@@ -305,7 +305,7 @@ fn a_ledger_of_version_1_is_read() {
     let attempt = AnsweredAttempt {
         text: "{}".to_owned(),
         fault: "/score is missing".to_owned(),
-        usage: None,
+        spent: Spent::answer(None),
     };
     let recorded = RecordedAttempt {
         part: String::new(),
@@ -336,4 +336,30 @@ fn outcomes_are_known_as_earlier_ones_without_the_number_of_the_last_run() {
     assert!(print.is_none(), "the layout is mapped anew");
     let (item, verdict) = ledger.find(print_of("a"), 0).unwrap().unwrap();
     assert_eq!((item, verdict), (2, Some(Verdict { error: None })));
+}
+
+#[test]
+fn what_all_runs_have_spent_adds_up_over_kills_and_releases() {
+    let folder = tempfile::tempdir().unwrap();
+    let spent = |picos| Spent::answer(Some(Usage::default())).priced(Some(Usd::from_picos(picos)));
+    let run = |index: u64, now: Spent| {
+        let ledger = SqliteLedger::open(folder.path()).unwrap();
+        let earlier = ledger.count_spent(move || now).unwrap();
+        ledger
+            .plan(vec![row(index, ledger.next_item(), "a", 0)])
+            .blocking_recv()
+            .unwrap();
+        // nobody says that it is finished: it is killed here
+        earlier
+    };
+    assert_eq!(run(0, spent(5)), Spent::default());
+    assert_eq!(run(1, spent(3)), spent(5));
+    assert_eq!(run(2, Spent::default()), spent(5) + spent(3));
+    assert_eq!(run(3, Spent::default()), spent(5) + spent(3));
+
+    let old = tempfile::tempdir().unwrap();
+    sample(old.path());
+    let ledger = SqliteLedger::open(old.path()).unwrap();
+    let earlier = ledger.count_spent(Spent::default).unwrap();
+    assert_eq!(earlier.known_cost(), None, "outcomes without a note");
 }

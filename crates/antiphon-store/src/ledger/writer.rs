@@ -5,13 +5,14 @@
 use std::{path::PathBuf, sync::mpsc::Receiver};
 
 use antiphon_core::{
-    Error, ErrorKind,
+    Error, ErrorKind, Spent,
     job::{Checkpoint, Finished, ItemId, LedgerEvent, Outcome, PlannedRow, RecordedAttempt},
 };
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
 use super::{
+    meta,
     records::{
         insert_attempt, insert_item, insert_layout, insert_outcome, is_broken, ledger_error,
     },
@@ -24,9 +25,16 @@ const MOST_IN_A_GROUP: usize = 1024;
 /// Who is told of what becomes durable.
 pub(super) type Listener = Box<dyn Fn(LedgerEvent) + Send>;
 
+/// What the job had spent before this run, and tells what this run has spent so far.
+pub(super) struct Spending {
+    pub(super) earlier: Spent,
+    pub(super) now: Box<dyn Fn() -> Spent + Send>,
+}
+
 /// What can be queued.
 pub(super) enum Op {
     Listen(Listener),
+    Spend(Spending),
     Plan(Vec<PlannedRow>, oneshot::Sender<()>),
     Commit(Finished),
     Record(ItemId, RecordedAttempt, oneshot::Sender<()>),
@@ -47,7 +55,7 @@ impl Op {
     fn must_be_synced(&self) -> bool {
         !matches!(
             self,
-            Self::Listen(_) | Self::Plan(..) | Self::Checkpoint(..)
+            Self::Listen(_) | Self::Spend(_) | Self::Plan(..) | Self::Checkpoint(..)
         )
     }
 }
@@ -57,6 +65,7 @@ pub(super) struct Writer {
     connection: Connection,
     run: i64,
     listener: Option<Listener>,
+    spending: Option<Spending>,
     synchronous: bool,
     // outcomes whose commit failed: tried again with the next group, so that a disk with room again keeps them
     unsaved: Vec<Finished>,
@@ -71,6 +80,7 @@ impl Writer {
             connection,
             run,
             listener: None,
+            spending: None,
             synchronous: true,
             unsaved: Vec::new(),
             ending: false,
@@ -101,6 +111,11 @@ impl Writer {
             && let Op::Listen(listener) = group.remove(at)
         {
             self.listener = Some(listener);
+        }
+        if let Some(at) = group.iter().position(|op| matches!(op, Op::Spend(_)))
+            && let Op::Spend(spending) = group.remove(at)
+        {
+            self.spending = Some(spending);
         }
         let result = self.write(group);
         match result {
@@ -139,6 +154,10 @@ impl Writer {
         for op in group {
             write_op(&transaction, self.run, op)?;
         }
+        if let Some(Spending { earlier, now }) = &self.spending {
+            // whatever is committed here was paid before: what is noted is never less than what the rows have cost
+            set_meta(&transaction, "spent", &meta::spent_text(*earlier + now()))?;
+        }
         transaction.commit()
     }
 
@@ -168,7 +187,7 @@ impl Writer {
                     let _gone = reply.send(());
                 }
                 Op::Meta(_, _, reply) | Op::Rebuild(reply) => drop(reply.send(Ok(()))),
-                Op::Listen(_) | Op::Finish { .. } => {}
+                Op::Listen(_) | Op::Spend(_) | Op::Finish { .. } => {}
             }
         }
         // permits first: the next calls can start while this group's lines are written
@@ -229,7 +248,7 @@ fn write_op(c: &Connection, run: i64, op: &Op) -> rusqlite::Result<()> {
             // kept, it would cost every later insert a random page
             c.execute_batch("DROP INDEX IF EXISTS items_by_fingerprint;")?;
         }
-        Op::Listen(_) => {}
+        Op::Listen(_) | Op::Spend(_) => {}
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use antiphon_providers::catalog::zones::{self, Zone};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -59,6 +60,9 @@ pub struct ProviderConfig {
     pub otpm: Option<u64>,
     /// Upper bound of calls in flight.
     pub concurrency: Option<NonZeroU32>,
+    /// Where its models are computed, for estimates of energy and carbon.
+    #[serde(default, deserialize_with = "zones::deserialize")]
+    pub zone: Option<&'static Zone>,
     /// Version of the wire format (`anthropic-version`).
     pub version: Option<String>,
     /// Settings of the simulated provider.
@@ -105,6 +109,7 @@ impl ProviderConfig {
         lay(&mut self.itpm, over.itpm);
         lay(&mut self.otpm, over.otpm);
         lay(&mut self.concurrency, over.concurrency);
+        lay(&mut self.zone, over.zone);
         lay(&mut self.version, over.version);
         self.sim.merge(over.sim);
     }
@@ -276,6 +281,26 @@ mod tests {
         assert!(fails("[models.a]\nensemble = []\n").contains("names no model"));
         assert!(fails("[models.a]\nensemble = [\"b\"]\nvote = 3\n").contains("\"all\""));
         assert!(fails("[providers.openai]\nrpm = 0\n").starts_with("antiphon.toml:2: "));
+        for provider in ["openai", "sim"] {
+            let zone = fails(&format!(
+                "[providers.{provider}]\nrpm = 5\nzone = \"FRX\"\n"
+            ));
+            assert_eq!(
+                zone,
+                "antiphon.toml:3: no zone is called \"FRX\"; nearest are FRA (France)"
+            );
+        }
+    }
+
+    #[test]
+    fn a_zone_stands_until_another_file_says_otherwise() {
+        let read = |text: &str| parse(text, Path::new("f")).unwrap().0;
+        let mut settings = read("[providers.a]\nzone = \"fr\"\n[providers.b]\nzone = \"SWE\"\n");
+        settings.merge(read(
+            "[providers.a]\nrpm = 1\n[providers.b]\nzone = \"de\"\n",
+        ));
+        let zone = |name: &str| settings.providers[name].zone.unwrap().code.as_str();
+        assert_eq!((zone("a"), zone("b")), ("FRA", "DEU"));
     }
 
     #[test]

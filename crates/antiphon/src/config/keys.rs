@@ -26,6 +26,7 @@ const PROVIDER: Shape = Table(&[
     ("itpm", Value),
     ("otpm", Value),
     ("concurrency", Value),
+    ("zone", Value),
     ("version", Value),
 ]);
 
@@ -39,6 +40,7 @@ const SIM: Shape = Table(&[
     ("rpm", Value),
     ("tpm", Value),
     ("concurrency", Value),
+    ("zone", Value),
 ]);
 
 const MODEL: Shape = Table(&[

@@ -7,7 +7,7 @@ use std::{
 
 use antiphon_core::{
     Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, Limits, Model, Reply,
-    SharedModel,
+    SharedModel, Spent,
     job::{FinishedRows, Stop, StopReason},
     layers::cache::{CacheKey, ResponseCache},
 };
@@ -82,6 +82,8 @@ pub(super) struct Told {
     pub(super) asked: u64,
     /// Those that have an outcome.
     pub(super) finished: FinishedRows,
+    /// What answers of earlier runs had cost.
+    pub(super) earlier_runs: Spent,
 }
 
 impl Calls {
@@ -103,6 +105,9 @@ impl Calls {
                 finished.succeeded += 1;
                 finished.resumed += u64::from(reply.head.cached);
                 finished.usage += reply.usage().unwrap_or_default();
+                if reply.head.cached {
+                    told.earlier_runs += reply.answer.spent;
+                }
             }
             Err(error) if error.kind() == ErrorKind::Stopped || error.stops_the_run() => {}
             Err(error) => {

@@ -185,7 +185,12 @@ impl MapReduceWatch {
             ..ProgressSnapshot::default()
         };
         let metrics = self.session.metrics().snapshot();
-        Report::new(&progress, &metrics, self.started.elapsed())
+        Report::new(
+            &progress,
+            &metrics,
+            told.earlier_runs,
+            self.started.elapsed(),
+        )
     }
 
     /// What the calls have measured.

@@ -17,6 +17,7 @@ use std::{
 };
 
 use antiphon_core::{
+    Spent,
     job::{Job, Order, Progress, ProgressSnapshot, Stop, StopReason, drain_at_deadline},
     layers::{admit::AccountSnapshot, meter::Metrics},
 };
@@ -31,7 +32,7 @@ use crate::{
 pub use crate::lines::{Analysis, Variant};
 pub use input::Input;
 pub use output::Output;
-pub use report::{Latency, Report};
+pub use report::{Latency, ModelReport, Report};
 pub use terminal::harmless_json;
 
 /// What a run shall do: flags as they were meant.
@@ -146,6 +147,8 @@ pub struct PreparedRun {
 pub struct RunWatch {
     progress: Arc<Progress>,
     session: Arc<Session>,
+    /// What earlier runs of the job have spent.
+    earlier_runs: Spent,
     stop: Stop,
     started: Instant,
 }
@@ -169,6 +172,7 @@ impl RunWatch {
         Report::new(
             &self.progress.snapshot(),
             &self.session.metrics().snapshot(),
+            self.earlier_runs,
             self.started.elapsed(),
         )
     }

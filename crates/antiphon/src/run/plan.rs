@@ -108,6 +108,9 @@ pub(super) fn prepare(
         Some(source) => source,
         None => feed.open()?,
     };
+    let metrics = session.metrics().clone();
+    let earlier_runs = standing.ledger.count_spent(move || metrics.spent());
+    let earlier_runs = earlier_runs.map_err(ledger_error)?;
     let limit = config.limit;
     let progress = Arc::new(Progress::default());
     let job = Job {
@@ -130,6 +133,7 @@ pub(super) fn prepare(
         watch: RunWatch {
             progress,
             session,
+            earlier_runs,
             stop,
             started: Instant::now(),
         },

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use antiphon_core::{Usage, job::ProgressSnapshot, layers::meter::MetricsSnapshot};
+use antiphon_core::{
+    Spent, Usage, Usd, account::Range, job::ProgressSnapshot, layers::meter::MetricsSnapshot,
+};
 use serde::Serialize;
 
 /// The report of a run as `--report` writes it. What is unknown is `null`, never 0.
@@ -37,24 +39,65 @@ pub struct Report {
     pub peak_in_flight: u64,
     /// Tokens of this run.
     pub usage: Usage,
-    /// Cost of this run in dollars: unknown without a price list.
-    pub cost_usd: Option<f64>,
+    /// Cost of this run in dollars, of the answers whose cost is known; `unpriced_answers` and `lost_attempts` are not in it.
+    pub cost_usd: Option<Usd>,
     /// Cost of all runs of the job.
-    pub job_cost_usd: Option<f64>,
+    pub job_cost_usd: Option<Usd>,
     /// Cost that answers at hand have saved.
-    pub cost_avoided_usd: Option<f64>,
-    /// Energy of this run.
-    pub energy_kwh: Option<f64>,
-    /// Greenhouse gases of this run.
-    pub gwp_kgco2eq: Option<f64>,
-    /// Abiotic resources used by this run.
-    pub adpe_kgsbeq: Option<f64>,
-    /// Primary energy of this run.
-    pub pe_mj: Option<f64>,
+    pub cost_avoided_usd: Option<Usd>,
+    /// Answers whose cost is not known: a model without a price, or an answer that does not tell its tokens.
+    pub unpriced_answers: u64,
+    /// Attempts that were sent and whose end is not known (timeouts, broken connections): they may have been billed.
+    pub lost_attempts: u64,
+    /// Energy of this run, kWh.
+    pub energy_kwh: Option<Range>,
+    /// Greenhouse gases of this run, kg of CO2 equivalent.
+    pub gwp_kgco2eq: Option<Range>,
+    /// Abiotic resources used by this run, kg of antimony equivalent.
+    pub adpe_kgsbeq: Option<Range>,
+    /// Primary energy of this run, MJ.
+    pub pe_mj: Option<Range>,
+    /// Water used by this run, litres.
+    pub wcf_l: Option<Range>,
+    /// Answers of models whose energy is not known; they are not in these ranges.
+    pub unestimated_answers: u64,
+    /// The same by the model that was asked.
+    pub models: BTreeMap<String, ModelReport>,
     /// Time on the wire of answered attempts.
     pub latency_ms: Latency,
     /// Failed rows by code.
     pub errors_by_code: BTreeMap<&'static str, u64>,
+}
+
+/// What the attempts on one model have used in this run.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelReport {
+    /// Answered attempts.
+    pub answers: u64,
+    /// Tokens.
+    pub usage: Option<Usage>,
+    /// Cost of the answers whose cost is known, dollars.
+    pub cost_usd: Option<Usd>,
+    /// Answers whose cost is not known.
+    pub unpriced_answers: u64,
+    /// Energy, kWh.
+    pub energy_kwh: Option<Range>,
+    /// Greenhouse gases, kg of CO2 equivalent.
+    pub gwp_kgco2eq: Option<Range>,
+}
+
+impl From<&Spent> for ModelReport {
+    fn from(spent: &Spent) -> Self {
+        let impacts = spent.known_impacts();
+        Self {
+            answers: spent.answers(),
+            usage: spent.usage(),
+            cost_usd: spent.known_cost(),
+            unpriced_answers: spent.unpriced(),
+            energy_kwh: impacts.map(|impacts| impacts.energy_kwh),
+            gwp_kgco2eq: impacts.map(|impacts| impacts.gwp_kgco2eq),
+        }
+    }
 }
 
 /// Latency in milliseconds; `null` where nothing was answered.
@@ -74,11 +117,14 @@ impl Report {
     pub(crate) fn new(
         progress: &ProgressSnapshot,
         metrics: &MetricsSnapshot,
+        earlier_runs: Spent,
         duration: Duration,
     ) -> Self {
         let finished = &progress.finished;
         let expected = progress.expected.unwrap_or(progress.planned);
         let total = expected.max(finished.total());
+        let spent = metrics.spent();
+        let impacts = spent.known_impacts();
         let seconds = duration.as_secs_f64();
         let of_this_run = finished.total() - finished.resumed.min(finished.total());
         let known = |value: f64| (metrics.successes > 0).then_some((value * 1e3).round() / 1e3);
@@ -108,14 +154,23 @@ impl Report {
                 .map(|(kind, count)| (kind.code(), *count))
                 .collect(),
             peak_in_flight: metrics.peak_in_flight,
-            usage: finished.usage,
-            cost_usd: None,
-            job_cost_usd: None,
-            cost_avoided_usd: None,
-            energy_kwh: None,
-            gwp_kgco2eq: None,
-            adpe_kgsbeq: None,
-            pe_mj: None,
+            usage: spent.usage().unwrap_or_default(),
+            cost_usd: spent.known_cost(),
+            job_cost_usd: (earlier_runs + spent).known_cost(),
+            cost_avoided_usd: finished.avoided.known_cost(),
+            unpriced_answers: spent.unpriced(),
+            lost_attempts: spent.lost_attempts(),
+            energy_kwh: impacts.map(|impacts| impacts.energy_kwh),
+            gwp_kgco2eq: impacts.map(|impacts| impacts.gwp_kgco2eq),
+            adpe_kgsbeq: impacts.map(|impacts| impacts.adpe_kgsbeq),
+            pe_mj: impacts.map(|impacts| impacts.pe_mj),
+            wcf_l: impacts.map(|impacts| impacts.wcf_l),
+            unestimated_answers: spent.unestimated(),
+            models: metrics
+                .spent_by_model
+                .iter()
+                .map(|(model, spent)| (model.clone(), spent.into()))
+                .collect(),
             latency_ms: Latency {
                 mean: known(metrics.latency.mean_ms),
                 p50: known(metrics.latency.p50_ms),

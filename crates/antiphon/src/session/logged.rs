@@ -78,7 +78,7 @@ impl Attempt {
 
     /// Texts of prompts and answers are not told: logs are kept by people who must not read them.
     fn answered(&self, request_id: Option<&str>, answer: &Answer) {
-        let usage = answer.usage.unwrap_or_default();
+        let usage = answer.usage().unwrap_or_default();
         debug!(
             target: TARGET,
             model = self.model,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod cache;
+mod carbon;
 mod compose;
 mod defaults;
 mod library;
@@ -24,6 +25,7 @@ use antiphon_core::{
 };
 use antiphon_providers::{
     Endpoint,
+    catalog::zones::Zone,
     dialects::{self, ParsedRequest},
     transport::HttpTransport,
 };
@@ -91,6 +93,8 @@ pub struct SessionOptions {
     pub itpm: Option<u64>,
     /// Output tokens per minute of each account.
     pub otpm: Option<u64>,
+    /// Where all models are computed, for estimates of energy and carbon.
+    pub zone: Option<&'static Zone>,
     /// Retries of a call.
     pub max_retries: Option<u32>,
     /// Retries of a call where neither this session nor its model says.

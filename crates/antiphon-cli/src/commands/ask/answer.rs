@@ -43,7 +43,7 @@ pub(super) fn facts(name: &str, label: &str, reply: &Reply, took: Duration) -> S
         Some(usage) => words::tokens(&usage),
         None => "tokens unknown".to_owned(),
     });
-    facts.push("cost unknown".to_owned());
+    facts.push(words::cost(&reply.spent()));
     if head.attempts > 1 {
         facts.push(format!("{} attempts", head.attempts));
     }
@@ -133,7 +133,9 @@ pub(super) fn as_json(
             "finish_reason": reply.answer.finish_reason.as_str(),
             "usage": reply.usage(),
             "latency_ms": milliseconds(reply.answer.latency),
-            "cost_usd": null,
+            "cost_usd": reply.spent().cost(),
+            "energy_kwh": reply.spent().impacts().map(|impacts| impacts.energy_kwh),
+            "gwp_kgco2eq": reply.spent().impacts().map(|impacts| impacts.gwp_kgco2eq),
             "members": reply.head.gathered.as_ref().map(|gathered| &gathered.members),
             "decision": reply.decision(),
             "error": null,
@@ -145,7 +147,9 @@ pub(super) fn as_json(
             "finish_reason": null,
             "usage": error.usage(),
             "latency_ms": null,
-            "cost_usd": null,
+            "cost_usd": error.spent().cost(),
+            "energy_kwh": null,
+            "gwp_kgco2eq": null,
             "members": null,
             "decision": null,
             "error": error_as_json(error),

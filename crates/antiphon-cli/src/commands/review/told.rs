@@ -3,7 +3,7 @@
 use antiphon::core::{
     Error,
     patterns::{
-        Aggregate, PanelReview, Point, Recommendation, ReviewError, RoleReview, Spent, Synthesis,
+        Aggregate, Expense, PanelReview, Point, Recommendation, ReviewError, RoleReview, Synthesis,
     },
 };
 use serde_json::{Value, json};
@@ -113,7 +113,7 @@ fn word(recommendation: Recommendation) -> &'static str {
 }
 
 /// What the calls took.
-pub(super) fn spent(outcome: &Outcome) -> Spent {
+pub(super) fn spent(outcome: &Outcome) -> Expense {
     match outcome {
         Ok(review) => review.spent,
         Err(error) => error.spent(),
@@ -123,12 +123,12 @@ pub(super) fn spent(outcome: &Outcome) -> Spent {
 /// One line of facts.
 pub(super) fn what_it_took(file: &str, outcome: &Outcome) -> String {
     let spent = spent(outcome);
-    let tokens = match &spent.usage {
-        Some(usage) => words::tokens(usage),
+    let tokens = match spent.usage() {
+        Some(usage) => words::tokens(&usage),
         None => "tokens unknown".to_owned(),
     };
     let calls = words::several(spent.calls, "call", "calls");
-    let mut facts = vec![file.to_owned(), calls, tokens, "cost unknown".to_owned()];
+    let mut facts = vec![file.to_owned(), calls, tokens, words::cost(&spent.spent)];
     if spent.attempts > spent.calls {
         facts.push(format!("{} attempts", words::count(spent.attempts)));
     }
@@ -163,8 +163,8 @@ pub(super) fn as_json(file: &str, outcome: &Outcome) -> Value {
         "error": error,
         "calls": spent.calls,
         "attempts": spent.attempts,
-        "usage": spent.usage,
-        "cost_usd": null,
+        "usage": spent.usage(),
+        "cost_usd": spent.cost(),
     })
 }
 

@@ -109,13 +109,13 @@ fn ride(mut passage: Passage, response: ChatResponse) -> ChatResponse {
     head.receipt = Some(Receipt::new((passage.permit(), below)));
     let body = match body {
         Body::Ready(answer) => {
-            passage.ended(answer.usage);
+            passage.ended(answer.usage());
             Body::Ready(answer)
         }
         Body::Whole(answer) => Body::Whole(Box::pin(async move {
             let answer = answer.await;
             match &answer {
-                Ok(answer) => passage.ended(answer.usage),
+                Ok(answer) => passage.ended(answer.usage()),
                 Err(error) => passage.failed(error),
             }
             answer

@@ -18,7 +18,7 @@ pub use policy::RetryConfig;
 use super::{admit::Account, meter::Metrics};
 use crate::{
     Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, Limits, Makeup, Model,
-    SharedModel, chat::DeltaStream,
+    SharedModel, Spent, chat::DeltaStream,
 };
 pub(crate) use policy::Verdict;
 
@@ -57,23 +57,26 @@ impl Retry {
     async fn run(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
         let mut attempts = 0;
         let mut failures = 0;
+        let mut spent = Spent::default();
         loop {
             if self.drain.is_cancelled() {
-                return Err(
-                    Error::stopped("stopped before the call was sent").with_attempts(attempts)
-                );
+                let stopped = Error::stopped("stopped before the call was sent");
+                return Err(stopped.with_attempts(attempts).with_spent(spent));
             }
             let error = match attempt(&self.inner, request.clone()).await {
                 Ok(mut response) => {
                     self.account.budget().deposit();
                     attempts += response.head.attempts.max(1);
                     response.head.attempts = attempts;
-                    return Ok(counted(response, attempts));
+                    response.head.earlier += spent;
+                    return Ok(counted(response, attempts, spent));
                 }
                 Err(error) => error,
             };
             let sent = error.attempts();
             attempts += sent;
+            spent += error.spent();
+            let error = error.with_spent(spent);
             let excused = self.account.excuses(&error);
             let verdict = match sent {
                 0 => Verdict::Final,
@@ -88,9 +91,10 @@ impl Retry {
                 Verdict::Final => return Err(error.with_attempts(attempts)),
             };
             failures += u32::from(!excused);
-            self.back_off(delay, excused)
-                .await
-                .map_err(|stopped| stopped.with_source(error.clone()).with_attempts(attempts))?;
+            self.back_off(delay, excused).await.map_err(|stopped| {
+                let stopped = stopped.with_source(error.clone());
+                stopped.with_attempts(attempts).with_spent(spent)
+            })?;
             self.metrics.retried(error.kind());
         }
     }
@@ -183,13 +187,17 @@ async fn begin(mut deltas: DeltaStream) -> Result<DeltaStream, Error> {
     }
 }
 
-/// A response whose later errors know how many attempts were made.
-fn counted(response: ChatResponse, attempts: u32) -> ChatResponse {
+/// A response whose later errors know how many attempts were made, and what they used.
+fn counted(response: ChatResponse, attempts: u32, earlier: Spent) -> ChatResponse {
     let ChatResponse { head, body } = response;
     let body = match body {
         Body::Stream(deltas) => {
-            let deltas =
-                deltas.map(move |delta| delta.map_err(|error| error.with_attempts(attempts)));
+            let deltas = deltas.map(move |delta| {
+                delta.map_err(|error| {
+                    let spent = earlier + error.spent();
+                    error.with_attempts(attempts).with_spent(spent)
+                })
+            });
             Body::Stream(Box::pin(deltas))
         }
         other => other,

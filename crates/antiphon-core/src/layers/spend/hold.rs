@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use super::{budgets::Budgets, desk::Held, purse::Settled};
-use crate::Usd;
+use crate::{Error, Usd};
 
 /// Rides in a request to where it is sent: whoever sends it says so, since from then on the provider may bill it.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +52,14 @@ impl Holding {
     /// What is held, also after it is settled.
     pub(super) fn amount(&self) -> Usd {
         self.amount
+    }
+
+    /// The attempt ended before an answer began.
+    pub(super) fn failed(&mut self, error: &Error) {
+        self.settle(match self.sign.is_sent() && error.may_be_billed() {
+            true => Settled::Keep,
+            false => Settled::Refund,
+        });
     }
 
     pub(super) fn settle(&mut self, settled: Settled) {

@@ -110,10 +110,7 @@ impl Spend {
         request.hold = Some(holding.sign());
         match self.inner.call(request).await {
             Err(error) => {
-                holding.settle(match error.may_be_billed() {
-                    true => Settled::Keep,
-                    false => Settled::Refund,
-                });
+                holding.failed(&error);
                 Err(error)
             }
             Ok(response) => Ok(self.ride(holding, response)),
@@ -127,13 +124,13 @@ impl Spend {
         let prices = Arc::clone(&self.prices);
         let body = match body {
             Body::Ready(answer) => {
-                holding.settle(prices.settled(&answer, holding.amount()));
+                holding.settle(prices.settled(answer.spent.cost(), holding.amount()));
                 Body::Ready(answer)
             }
             Body::Whole(answer) => Body::Whole(Box::pin(async move {
                 let answer = answer.await;
                 holding.settle(match &answer {
-                    Ok(answer) => prices.settled(answer, holding.amount()),
+                    Ok(answer) => prices.settled(answer.spent.cost(), holding.amount()),
                     Err(_) => Settled::Keep,
                 });
                 answer

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{budgets::Budget, purse::Settled};
 use crate::{
-    Answer, ChatRequest, Clock, Error, ErrorKind, Usage, Usd,
+    ChatRequest, Clock, Error, ErrorKind, Usage, Usd,
     account::{Billed, Rates, Worst, most_input_tokens, most_output_tokens},
 };
 
@@ -168,27 +168,7 @@ impl Prices {
     }
 
     /// What an answer means for what it holds.
-    pub(super) fn settled(&self, answer: &Answer, held: Usd) -> Settled {
-        self.of_usage(answer.model.as_deref(), answer.usage, answer.latency, held)
-    }
-
-    /// The same of the parts that a stream tells.
-    pub(super) fn of_usage(
-        &self,
-        reported: Option<&str>,
-        usage: Option<Usage>,
-        latency: Duration,
-        held: Usd,
-    ) -> Settled {
-        let wall = self.clock.wall();
-        let cost = usage.zip(self.rates.as_ref()).and_then(|(usage, rates)| {
-            rates.cost(&Billed {
-                reported,
-                usage,
-                sent: wall.checked_sub(latency).unwrap_or(wall),
-                latency,
-            })
-        });
+    pub(super) fn settled(&self, cost: Option<Usd>, held: Usd) -> Settled {
         match cost {
             Some(cost) => {
                 self.learn(cost, held);
@@ -196,6 +176,17 @@ impl Prices {
             }
             None => Settled::Keep,
         }
+    }
+
+    /// The cost of an answer that nobody has priced yet, as it was dropped before its very end.
+    pub(super) fn cost(&self, usage: Option<Usage>, reported: Option<&str>) -> Option<Usd> {
+        let billed = Billed {
+            reported,
+            usage: usage?,
+            sent: self.clock.wall(),
+            latency: Duration::ZERO,
+        };
+        self.rates.as_ref()?.cost(&billed)
     }
 
     fn learn(&self, cost: Usd, held: Usd) {

@@ -4,13 +4,12 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use futures_util::Stream;
 
 use super::{hold::Holding, price::Prices, purse::Settled};
-use crate::{ChatDelta, Error, Usage, chat::DeltaStream};
+use crate::{ChatDelta, Error, Usage, Usd, chat::DeltaStream};
 
 /// It settles when the stream ends whole: at its end, or when it is dropped after its finish reason and usage. Any other end
 /// keeps the hold.
@@ -20,6 +19,8 @@ pub(super) struct Riding {
     prices: Arc<Prices>,
     model: Option<String>,
     usage: Option<Usage>,
+    /// What the whole answer cost, once it was priced.
+    cost: Option<Usd>,
     /// A finish reason has come, and since then nothing went wrong.
     complete: bool,
 }
@@ -32,12 +33,14 @@ impl Riding {
             prices,
             model: None,
             usage: None,
+            cost: None,
             complete: false,
         }
     }
 
     fn note(&mut self, delta: &ChatDelta) {
         self.usage = delta.usage.or(self.usage);
+        self.cost = delta.spent.and_then(|spent| spent.cost()).or(self.cost);
         self.complete |= delta.finish_reason.is_some();
         if self.model.is_none() {
             self.model.clone_from(&delta.model);
@@ -47,10 +50,9 @@ impl Riding {
     fn end(&mut self) {
         let settled = match self.complete {
             true => {
-                let model = self.model.as_deref();
-                let held = self.holding.amount();
-                self.prices
-                    .of_usage(model, self.usage, Duration::ZERO, held)
+                let priced = || self.prices.cost(self.usage, self.model.as_deref());
+                let cost = self.cost.or_else(priced);
+                self.prices.settled(cost, self.holding.amount())
             }
             false => Settled::Keep,
         };

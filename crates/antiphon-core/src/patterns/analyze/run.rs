@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::{ChatRequest, Error, ErrorKind, Message, Reply, Schema, SharedModel, chat::Role};
 
 use super::super::{
-    asking::{Spent, ask, typed},
+    asking::{Expense, ask, typed},
     document::{ABOUT_BLOCKS, Document, NoDocuments, blocks},
     tokens::{Estimate, most_tokens, tokens_of},
     window,
@@ -95,7 +95,7 @@ pub struct AnalyzedDocument<A> {
     /// The analysis, or why there is none.
     pub outcome: Result<A, Error>,
     /// What the call took.
-    pub spent: Spent,
+    pub spent: Expense,
 }
 
 impl<K: AnalysisKind> Analyze<K> {
@@ -174,12 +174,12 @@ impl<K: AnalysisKind> Analyze<K> {
         schema: &Schema,
         stopped: &OnceLock<String>,
     ) -> AnalyzedDocument<K::Analysis> {
-        let mut spent = Spent::default();
+        let mut spent = Expense::default();
         let outcome = match self.sendable(&document, stopped) {
             Err(error) => Err(error),
             Ok(request) => {
                 let reply = ask(&self.model, request, None).await;
-                spent = Spent::by(&reply);
+                spent = Expense::by(&reply);
                 if let Err(error) = &reply
                     && error.stops_the_run()
                 {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{BatchSummary, CallbackFailure, calls::Calls};
-use crate::{Error, Reply, Usage};
+use crate::{Error, Reply, Spent, Usage};
 
 /// What became of one request.
 #[derive(Clone, Debug)]
@@ -19,13 +19,14 @@ pub struct BatchOutcome<A = Reply> {
 impl<A: AsRef<Reply>> BatchOutcome<A> {
     /// Tokens that were paid for it; `None` where nothing is known or nothing was paid.
     pub fn usage(&self) -> Option<Usage> {
+        self.spent().usage()
+    }
+
+    /// What its attempts have used and cost.
+    pub fn spent(&self) -> Spent {
         match &self.result {
-            Ok(answer) => {
-                let reply = answer.as_ref();
-                let is_paid = |usage: &Usage| !reply.head.cached || usage.if_any().is_some();
-                reply.usage().filter(is_paid)
-            }
-            Err(error) => error.usage(),
+            Ok(answer) => answer.as_ref().spent(),
+            Err(error) => error.spent(),
         }
     }
 }
@@ -40,8 +41,8 @@ pub struct BatchResult<A = Reply> {
     /// What went wrong with the progress callback. Nothing of it is in the outcomes.
     pub callback_failures: Vec<CallbackFailure>,
     calls: Arc<Calls<A>>,
-    /// Tokens of failures that were asked again since.
-    earlier_usage: Usage,
+    /// What failures used that were asked again since.
+    earlier: Spent,
 }
 
 impl<A: AsRef<Reply> + Send + Unpin + 'static> BatchResult<A> {
@@ -52,7 +53,7 @@ impl<A: AsRef<Reply> + Send + Unpin + 'static> BatchResult<A> {
             duration: Duration::ZERO,
             callback_failures: Vec::new(),
             calls,
-            earlier_usage: Usage::default(),
+            earlier: Spent::default(),
         };
         result.outcomes = result.ask(all).await;
         result
@@ -79,7 +80,7 @@ impl<A: AsRef<Reply> + Send + Unpin + 'static> BatchResult<A> {
         for outcome in self.ask(failed).await {
             let index = outcome.index;
             let failure = std::mem::replace(&mut self.outcomes[index], outcome);
-            self.earlier_usage += failure.usage().unwrap_or_default();
+            self.earlier += failure.spent();
         }
         self
     }
@@ -116,11 +117,12 @@ impl<A: AsRef<Reply> + Send + Unpin + 'static> BatchResult<A> {
 
     /// All tokens that were paid for, by kind: answers, answers asked again, failures. What was at hand is not in it.
     pub fn usage(&self) -> Usage {
-        let mut sum = self.earlier_usage;
-        for usage in self.outcomes.iter().filter_map(BatchOutcome::usage) {
-            sum += usage;
-        }
-        sum
+        self.spent().usage().unwrap_or_default()
+    }
+
+    /// What all attempts have used and cost.
+    pub fn spent(&self) -> Spent {
+        self.earlier + Spent::sum(self.outcomes.iter().map(BatchOutcome::spent))
     }
 
     /// Outcomes a second, 0 where no time has passed.

@@ -6,7 +6,10 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::BatchResult;
-use crate::{Reply, Usage};
+use crate::{
+    Reply, Usage, Usd,
+    account::{Impacts, Range},
+};
 
 /// Latencies beyond this are counted as this.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -30,12 +33,12 @@ pub struct BatchSummary {
     pub requests_per_second: f64,
     /// Tokens that were paid for.
     pub usage: Usage,
-    /// Their price in US dollars.
-    pub cost_usd: Option<f64>,
+    /// What they cost in US dollars; `None` where that of any is not known.
+    pub cost_usd: Option<Usd>,
     /// Energy.
-    pub energy_kwh: Option<f64>,
+    pub energy_kwh: Option<Range>,
     /// Greenhouse gases.
-    pub gwp_kgco2eq: Option<f64>,
+    pub gwp_kgco2eq: Option<Range>,
     /// Time on the wire of the answers.
     pub latency_ms: LatencySummary,
     /// Failures by code.
@@ -63,6 +66,8 @@ impl BatchSummary {
         for (_, error) in result.failures() {
             *errors_by_code.entry(error.kind().code()).or_default() += 1;
         }
+        let spent = result.spent();
+        let impacts: Option<Impacts> = spent.impacts();
         let measured = replies().filter(|reply| !reply.head.cached);
         Self {
             total: result.outcomes.len(),
@@ -72,11 +77,10 @@ impl BatchSummary {
             success_rate: result.success_rate(),
             duration_s: result.duration.as_secs_f64(),
             requests_per_second: result.requests_per_second(),
-            usage: result.usage(),
-            // nobody has told prices or the carbon of a model yet
-            cost_usd: None,
-            energy_kwh: None,
-            gwp_kgco2eq: None,
+            usage: spent.usage().unwrap_or_default(),
+            cost_usd: spent.cost(),
+            energy_kwh: impacts.map(|impacts| impacts.energy_kwh),
+            gwp_kgco2eq: impacts.map(|impacts| impacts.gwp_kgco2eq),
             latency_ms: LatencySummary::of(measured.map(|reply| reply.answer.latency)),
             errors_by_code,
         }

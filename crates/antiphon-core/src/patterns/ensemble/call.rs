@@ -116,25 +116,25 @@ impl Ensemble {
         let Decided {
             chosen,
             decision,
-            spent,
+            bill,
         } = match deciding.decide().await {
             Ok(decided) => decided,
             Err(error) => {
-                let mut spent = said.spent;
-                spent.on_failure(&error);
-                return Err(spent.charge(error));
+                let mut bill = said.bill;
+                bill.on_failure(&error);
+                return Err(bill.charge(error));
             }
         };
-        let spent = said.spent.then(spent);
+        let bill = said.bill.then(bill);
         log.decision(&decision);
-        lock(&self.counters).decided(&decision, spent.usage);
+        lock(&self.counters).decided(&decision, bill.spent);
         let mut answer = self.text_of(chosen, &candidates);
-        answer.body = completion(&self.name, &[(0, &answer)], spent.told(), self.clock.wall());
+        answer.body = completion(&self.name, &[(0, &answer)], bill.told(), self.clock.wall());
         let gathered = Gathered {
             members,
             decision: Some(decision),
         };
-        Ok(spent.respond(&self.name, answer, gathered))
+        Ok(bill.respond(&self.name, answer, gathered))
     }
 
     fn text_of(&self, chosen: Chosen, candidates: &[Candidate]) -> Answer {
@@ -144,7 +144,7 @@ impl Ensemble {
             refusal: None,
             tool_calls: Vec::new(),
             model: Some(self.name.clone()),
-            usage: None,
+            spent: Default::default(),
             body: bytes::Bytes::new(),
             latency: Duration::ZERO,
         };

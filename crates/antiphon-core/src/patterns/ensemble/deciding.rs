@@ -5,11 +5,11 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 
 use super::{
+    bill::Bill,
     config::EnsembleConfig,
     decision::Task,
     form::Form,
     question::question,
-    spent::Spent,
     tries::Tries,
     verdict::{Candidate, Chosen, Decide, Verdict},
 };
@@ -125,7 +125,7 @@ pub(super) struct Deciding<'a> {
 pub(super) struct Decided {
     pub(super) chosen: Chosen,
     pub(super) decision: Decision,
-    pub(super) spent: Spent,
+    pub(super) bill: Bill,
 }
 
 /// One judgement of a model.
@@ -134,7 +134,7 @@ struct Judgement {
     member: Member,
     /// The members in the order in which they were shown.
     shown: Vec<usize>,
-    spent: Spent,
+    bill: Bill,
 }
 
 impl Deciding<'_> {
@@ -152,17 +152,17 @@ impl Deciding<'_> {
                     from: vec![sole.member],
                     ..Decision::default()
                 },
-                spent: Spent::default(),
+                bill: Bill::default(),
             });
         }
         if let Way::Vote(vote) = self.way {
             let verdict = vote.decide(self.candidates, self.form.schema.as_ref());
             let verdict = verdict.and_then(|verdict| self.check(verdict));
-            return Ok(self.settle(verdict, None, None, Spent::default()));
+            return Ok(self.settle(verdict, None, None, Bill::default()));
         }
         let Some(model) = self.model else {
             let error = Error::new(ErrorKind::ModelNotFound, "there is no decision maker");
-            return Ok(self.settle(Err(error), None, None, Spent::default()));
+            return Ok(self.settle(Err(error), None, None, Bill::default()));
         };
         let asks = self
             .orders()
@@ -209,27 +209,27 @@ impl Deciding<'_> {
             self.check(verdict)
         };
         let members = shown.iter().map(|candidate| candidate.member).collect();
-        let judgement = |verdict, member, spent| Judgement {
+        let judgement = |verdict, member, bill| Judgement {
             verdict,
             member,
             shown: members,
-            spent,
+            bill,
         };
-        let mut spent = Spent::default();
+        let mut bill = Bill::default();
 
         if let Some(reply) = recorded(&asked)
             && let Ok(verdict) = read(&reply)
         {
-            spent.on(&reply);
-            return Ok(judgement(Ok(verdict), said(&reply), spent));
+            bill.on(&reply);
+            return Ok(judgement(Ok(verdict), said(&reply), bill));
         }
         let mut reply = match self.tries.ask(model, asked.clone()).await {
             Ok(reply) => reply,
             Err(error) if self.ends_the_call(&error) => return Err(error),
             Err(error) => {
-                spent.on_failure(&error);
+                bill.on_failure(&error);
                 let member = Member::failed(model.name(), &error);
-                return Ok(judgement(Err(error), member, spent));
+                return Ok(judgement(Err(error), member, bill));
             }
         };
         let verdict = read(&reply);
@@ -238,8 +238,8 @@ impl Deciding<'_> {
         }
         let mut member = said(&reply);
         member.error = verdict.as_ref().err().map(Into::into);
-        spent.on(&reply);
-        Ok(judgement(verdict, member, spent))
+        bill.on(&reply);
+        Ok(judgement(verdict, member, bill))
     }
 
     /// A run that stops shall not end its rows with half a decision: the members' answers are recorded, and the next
@@ -271,12 +271,12 @@ impl Deciding<'_> {
         let mut judgements = judgements.into_iter();
         let Some(first) = judgements.next() else {
             let error = Error::new(ErrorKind::BadResponse, "nobody was asked to decide");
-            return self.settle(Err(error), None, None, Spent::default());
+            return self.settle(Err(error), None, None, Bill::default());
         };
         let Some(second) = judgements.next() else {
-            return self.settle(first.verdict, None, Some(first.member), first.spent);
+            return self.settle(first.verdict, None, Some(first.member), first.bill);
         };
-        let spent = first.spent.beside(second.spent);
+        let bill = first.bill.beside(second.bill);
         let member = both(first.member, second.member);
         let (verdict, doubt) = match (first.verdict, second.verdict) {
             (Ok(one), Ok(other)) if one.chosen == other.chosen => (Ok(one), None),
@@ -297,7 +297,7 @@ impl Deciding<'_> {
             }
             (Err(error), Err(_)) => (Err(error), None),
         };
-        self.settle(verdict, doubt, Some(member), spent)
+        self.settle(verdict, doubt, Some(member), bill)
     }
 
     /// The decision. Where it failed, the first candidate is taken, and the decision says so and why.
@@ -306,7 +306,7 @@ impl Deciding<'_> {
         verdict: Result<Verdict, Error>,
         doubt: Option<String>,
         decider: Option<Member>,
-        spent: Spent,
+        bill: Bill,
     ) -> Decided {
         match verdict {
             Ok(verdict) => Decided {
@@ -319,7 +319,7 @@ impl Deciding<'_> {
                     decider,
                     calls_saved: self.calls_saved,
                 },
-                spent,
+                bill,
             },
             Err(error) => {
                 let first = self.candidates.first().map_or(0, |one| one.member);
@@ -338,7 +338,7 @@ impl Deciding<'_> {
                         decider,
                         calls_saved: self.calls_saved,
                     },
-                    spent,
+                    bill,
                 }
             }
         }
@@ -347,7 +347,7 @@ impl Deciding<'_> {
 
 fn said(reply: &Reply) -> Member {
     let text = reply.answer.text.clone();
-    Member::answered(&reply.head.model, Some(text), reply.usage())
+    Member::answered(&reply.head.model, Some(text), reply.spent())
 }
 
 /// Two calls of the same judge as one.
@@ -357,7 +357,10 @@ fn both(one: Member, other: Member) -> Member {
         model: one.model,
         text: (!texts.is_empty()).then(|| texts.join("\n")),
         usage: Usage::sum([one.usage, other.usage]),
-        cost_usd: None,
+        cost_usd: one
+            .cost_usd
+            .zip(other.cost_usd)
+            .map(|(one, other)| one + other),
         error: one.error.or(other.error),
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 
-use super::{spent::Spent, tries::Tries};
+use super::{bill::Bill, tries::Tries};
 use crate::{
     ChatRequest, Error, ErrorKind, Reply, SharedModel,
     chat::{Delivery, Member},
@@ -109,7 +109,7 @@ impl fmt::Display for End {
 #[derive(Debug)]
 pub(super) struct Said<T> {
     pub(super) settled: Vec<Settled<T>>,
-    pub(super) spent: Spent,
+    pub(super) bill: Bill,
     /// Whether the outcome was certain before all had ended.
     pub(super) certain: bool,
 }
@@ -214,13 +214,13 @@ async fn answer<T>(
 }
 
 fn sum_up<T>(mut settled: Vec<Settled<T>>, end: Option<End>) -> Result<Said<T>, Error> {
-    let mut spent = Spent::default();
+    let mut bill = Bill::default();
     let mut stopped = None;
     for call in &mut settled {
         match call {
-            Settled::Answered(reply, _) => spent.on(reply),
+            Settled::Answered(reply, _) => bill.on(reply),
             Settled::Failed(error) => {
-                spent.on_failure(error);
+                bill.on_failure(error);
                 if error.kind().is_given_up() {
                     stopped.get_or_insert(error.clone());
                 }
@@ -229,10 +229,10 @@ fn sum_up<T>(mut settled: Vec<Settled<T>>, end: Option<End>) -> Result<Said<T>, 
         }
     }
     match (stopped, end) {
-        (Some(error), None | Some(End::Late(_))) => Err(spent.charge(error)),
+        (Some(error), None | Some(End::Late(_))) => Err(bill.charge(error)),
         _ => Ok(Said {
             settled,
-            spent,
+            bill,
             certain: end == Some(End::Certain),
         }),
     }
@@ -247,7 +247,7 @@ pub(super) fn listed<T>(
     let member = |(seat, call): (&Seat, &Settled<T>)| match call {
         Settled::Answered(reply, taken) => {
             let text = Some(text(reply, taken));
-            Member::answered(&reply.head.model, text, reply.usage())
+            Member::answered(&reply.head.model, text, reply.spent())
         }
         Settled::Failed(error) => Member::failed(seat.model.name(), error),
         Settled::Cancelled(why) => Member::cancelled(seat.model.name(), why),

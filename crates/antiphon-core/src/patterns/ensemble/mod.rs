@@ -6,6 +6,7 @@
 //!                                           cancelled)
 //! ```
 
+mod bill;
 mod build;
 mod call;
 mod config;
@@ -20,7 +21,6 @@ mod question;
 mod reasoning;
 mod references;
 mod samples;
-mod spent;
 mod summary;
 mod tries;
 mod verdict;

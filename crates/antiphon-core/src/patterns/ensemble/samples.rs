@@ -78,7 +78,7 @@ impl Samples {
         let Some((_, first)) = answers.first() else {
             return Err(all_failed("samples", failures(&seats, said.settled)));
         };
-        let body = completion(self.name(), &answers, said.spent.told(), self.clock.wall());
+        let body = completion(self.name(), &answers, said.bill.told(), self.clock.wall());
         let answer = Answer {
             body,
             ..Answer::clone(first)
@@ -87,7 +87,7 @@ impl Samples {
             members,
             decision: None,
         };
-        Ok(said.spent.respond(self.model.name(), answer, gathered))
+        Ok(said.bill.respond(self.model.name(), answer, gathered))
     }
 }
 

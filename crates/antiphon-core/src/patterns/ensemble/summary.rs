@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::config::EnsembleConfig;
 use crate::{
-    Error, Usage,
+    Error, Spent, Usage,
     chat::{Decision, Member},
 };
 
@@ -49,9 +49,9 @@ impl Counters {
         }
     }
 
-    pub(super) fn decided(&mut self, decision: &Decision, usage: Option<Usage>) {
+    pub(super) fn decided(&mut self, decision: &Decision, spent: Spent) {
         self.calls += 1;
-        self.tokens += usage.unwrap_or_default();
+        self.tokens += spent.usage().unwrap_or_default();
         match decision.by.as_str() {
             "sole" => self.decisions_skipped += 1,
             "first" => self.decisions_failed += 1,

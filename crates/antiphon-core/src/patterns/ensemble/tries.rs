@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    ChatRequest, Clock, Dice, Error, Phase, Reply, SharedModel, Usage,
+    ChatRequest, Clock, Dice, Error, Phase, Reply, SharedModel, Spent,
     layers::retry::{RetryConfig, Verdict},
 };
 
@@ -32,25 +32,25 @@ impl Tries<'_> {
             max_retries: self.max_retries,
             ..RetryConfig::default()
         };
-        let (mut attempts, mut failures, mut used) = (0, 0, None);
+        let (mut attempts, mut failures, mut used) = (0, 0, Spent::default());
         loop {
             let error = match self.once(model, request.clone()).await {
                 Ok(mut reply) => {
                     reply.head.attempts += attempts;
-                    reply.head.earlier_usage += used.unwrap_or_default();
+                    reply.head.earlier += used;
                     return Ok(reply);
                 }
                 Err(error) => error,
             };
             attempts += error.attempts();
-            used = Usage::sum([used, error.usage()]);
+            used += error.spent();
             let earlier = failures + error.attempts().saturating_sub(1);
             failures = earlier + 1;
             match policy.judge(&error, earlier, MAX_WAIT, self.dice.unit()) {
                 Verdict::Again(delay) if !error.stops_the_run() => {
                     self.clock.sleep_until(self.clock.now() + delay).await;
                 }
-                _ => return Err(error.with_attempts(attempts).with_usage(used)),
+                _ => return Err(error.with_attempts(attempts).with_spent(used)),
             }
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::{Error, ErrorKind};
 
 use super::{
-    super::{asking::Spent, document::NoDocuments},
+    super::{asking::Expense, document::NoDocuments},
     outcome::MappedDocument,
 };
 
@@ -83,7 +83,7 @@ pub struct Ended {
     /// The documents, in their order; pieces that had no answer yet are [`ErrorKind::Stopped`].
     pub documents: Vec<MappedDocument>,
     /// All calls together.
-    pub spent: Spent,
+    pub spent: Expense,
 }
 
 /// Why it ended.

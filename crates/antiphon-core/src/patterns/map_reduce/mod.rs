@@ -61,7 +61,7 @@ pub enum OnFailure {
 /// #     fn call(&self, _: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
 /// #         let answer = Answer {
 /// #             text: "a summary".into(), finish_reason: FinishReason::Stop, refusal: None, tool_calls: vec![], model: None,
-/// #             usage: None, body: Default::default(), latency: Default::default(),
+/// #             spent: Default::default(), body: Default::default(), latency: Default::default(),
 /// #         };
 /// #         Box::pin(std::future::ready(Ok(ChatResponse { head: Head::default(), body: Body::Ready(answer) })))
 /// #     }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::Error;
 
-use super::super::asking::Spent;
+use super::super::asking::Expense;
 
 /// The result over all documents.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct MapReduced {
     /// Reduce calls at each level of the tree, those next to the documents first; empty where none was needed.
     pub levels: Vec<usize>,
     /// All calls together.
-    pub spent: Spent,
+    pub spent: Expense,
 }
 
 impl MapReduced {

@@ -6,7 +6,7 @@ use crate::{ChatRequest, Error, Reply, patterns::window};
 
 use super::{
     super::{
-        asking::{Spent, typed},
+        asking::{Expense, typed},
         document::Document,
     },
     error::{Cause, Room},
@@ -31,7 +31,7 @@ pub(super) struct Reduced {
     pub(super) text: Result<Text, Cause>,
     /// The text as a value: of the root, where a schema is asked for.
     pub(super) value: Option<Value>,
-    pub(super) spent: Spent,
+    pub(super) spent: Expense,
 }
 
 impl Run<'_> {
@@ -49,7 +49,7 @@ impl Run<'_> {
                     .collect::<Vec<_>>(),
             ),
             value: None,
-            spent: Spent::default(),
+            spent: Expense::default(),
         };
         let texts: Vec<String> = node.children.into_iter().flatten().collect();
         let text = match texts.len() {
@@ -99,7 +99,7 @@ struct Step<'a> {
     structured: bool,
     note: Option<String>,
     value: Option<Value>,
-    spent: Spent,
+    spent: Expense,
 }
 
 impl Step<'_> {
@@ -172,7 +172,7 @@ impl Step<'_> {
     async fn last(&mut self, only: &Group<'_>, round: usize) -> Result<String, Cause> {
         let request = self.request(&only.texts);
         let reply = self.ask(request, round, 0).await;
-        self.spent += Spent::by(&reply);
+        self.spent += Expense::by(&reply);
         let reply = reply.map_err(|error| self.failed(error))?;
         let schema = self.run.config.schema.as_ref().filter(|_| self.structured);
         if let Some(schema) = schema {
@@ -204,7 +204,7 @@ impl Step<'_> {
             match reply {
                 None => texts.extend(group.texts.iter().map(|text| (*text).to_owned())),
                 Some(reply) => {
-                    self.spent += Spent::by(&reply);
+                    self.spent += Expense::by(&reply);
                     match reply {
                         Ok(reply) => texts.push(reply.answer.text),
                         Err(error) => failure = failure.or(Some(error)),

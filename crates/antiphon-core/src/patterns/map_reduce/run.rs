@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     super::{
-        asking::{Spent, ask},
+        asking::{Expense, ask},
         document::Document,
     },
     MapReduce, OnFailure,
@@ -43,7 +43,7 @@ struct Progress {
     tree: Tree<Text>,
     mapped: Vec<Option<Mapped>>,
     levels: Vec<usize>,
-    spent: Spent,
+    spent: Expense,
 }
 
 /// The text that is left, and its value where a schema is asked for.
@@ -100,7 +100,7 @@ impl<'a> Run<'a> {
             tree: Tree::new(self.pieces.len(), self.config.fan_in),
             mapped: self.pieces.iter().map(|_| None).collect(),
             levels: Vec::new(),
-            spent: Spent::default(),
+            spent: Expense::default(),
         };
         let root = self.drive(&mut progress).await;
         let Progress {
@@ -177,19 +177,19 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn map(&self, index: usize) -> (Mapped, Spent) {
+    async fn map(&self, index: usize) -> (Mapped, Expense) {
         let piece = &self.pieces[index].1;
         if piece.document.is_blank() {
             let message = format!("document `{}` is empty", piece.document.id);
             let error = Error::new(ErrorKind::BadRequest, message);
-            return (Err(error), Spent::default());
+            return (Err(error), Expense::default());
         }
         let mut request = self.config.map_request(piece);
         request.sample = self.samples[index];
         let reply = self
             .ask(&self.config.map.model, request, &format!("map.{index}"))
             .await;
-        let spent = Spent::by(&reply);
+        let spent = Expense::by(&reply);
         let answer = reply.map(|reply| PieceAnswer {
             cut_off: reply.answer.finish_reason == FinishReason::Length,
             text: reply.answer.text,
@@ -233,7 +233,7 @@ impl<'a> Run<'a> {
 }
 
 impl Progress {
-    fn count(&mut self, level: usize, spent: Spent) {
+    fn count(&mut self, level: usize, spent: Expense) {
         self.spent += spent;
         let calls = usize::try_from(spent.calls).unwrap_or(usize::MAX);
         if calls > 0 && self.levels.len() < level {
@@ -245,7 +245,7 @@ impl Progress {
     }
 }
 
-fn ended(cause: Cause, documents: Vec<MappedDocument>, spent: Spent) -> MapReduceError {
+fn ended(cause: Cause, documents: Vec<MappedDocument>, spent: Expense) -> MapReduceError {
     MapReduceError::Ended(Box::new(Ended {
         cause,
         documents,

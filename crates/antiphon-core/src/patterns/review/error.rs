@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{super::asking::Spent, panel::RoleReview};
+use super::{super::asking::Expense, panel::RoleReview};
 use crate::Error;
 
 /// Why there is no review.
@@ -18,12 +18,12 @@ pub enum ReviewError {
     /// There is nothing to review.
     Blank(String),
     /// Every reviewer failed: the outcomes, and what they took.
-    AllFailed(Vec<RoleReview>, Spent),
+    AllFailed(Vec<RoleReview>, Box<Expense>),
     /// A call was given up on this side, or an answer could not be recorded ([`ErrorKind::is_given_up`]): why, the outcomes,
     /// and what they took.
     ///
     /// [`ErrorKind::is_given_up`]: crate::ErrorKind::is_given_up
-    GivenUp(Error, Vec<RoleReview>, Spent),
+    GivenUp(Error, Vec<RoleReview>, Box<Expense>),
 }
 
 impl fmt::Display for ReviewError {
@@ -66,10 +66,10 @@ impl ReviewError {
     }
 
     /// What all calls together took.
-    pub fn spent(&self) -> Spent {
+    pub fn spent(&self) -> Expense {
         match self {
-            Self::AllFailed(_, spent) | Self::GivenUp(_, _, spent) => *spent,
-            _ => Spent::default(),
+            Self::AllFailed(_, spent) | Self::GivenUp(_, _, spent) => **spent,
+            _ => Expense::default(),
         }
     }
 }

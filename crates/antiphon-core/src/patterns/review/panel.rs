@@ -8,7 +8,7 @@ use crate::{ChatRequest, Error, Reply, Schema, SharedModel, job::AttemptJournal}
 
 use super::{
     super::{
-        asking::{Spent, ask, typed},
+        asking::{Expense, ask, typed},
         document::Document,
         window,
     },
@@ -107,7 +107,7 @@ pub struct RoleReview {
     /// The review, or why there is none.
     pub outcome: Result<Review, Error>,
     /// What the call took.
-    pub spent: Spent,
+    pub spent: Expense,
 }
 
 /// What a panel gives.
@@ -120,7 +120,7 @@ pub struct PanelReview {
     /// One review made of them; `None` where it was not asked for or only one reviewer succeeded.
     pub synthesis: Option<Result<Synthesis, Error>>,
     /// All calls together.
-    pub spent: Spent,
+    pub spent: Expense,
 }
 
 impl ReviewPanel {
@@ -212,18 +212,18 @@ impl ReviewPanel {
             async move { role_review(index, role, reply.await, schema) }
         });
         let reviews = reviews.settle().await;
-        let mut spent = Spent::default();
+        let mut spent = Expense::default();
         reviews.iter().for_each(|review| spent += review.spent);
         let errors = reviews.iter().filter_map(|one| one.outcome.as_ref().err());
         if let Some(error) = given_up(errors) {
-            return Err(ReviewError::GivenUp(error, reviews, spent));
+            return Err(ReviewError::GivenUp(error, reviews, Box::new(spent)));
         }
         let good: Vec<(&str, &Review)> = reviews
             .iter()
             .filter_map(|review| Some((review.role.as_str(), review.outcome.as_ref().ok()?)))
             .collect();
         let Some(aggregate) = Aggregate::of(&good) else {
-            return Err(ReviewError::AllFailed(reviews, spent));
+            return Err(ReviewError::AllFailed(reviews, Box::new(spent)));
         };
         let synthesizer = match &self.synthesizer {
             Synthesizer::Reviewer => Some(model),
@@ -236,13 +236,13 @@ impl ReviewPanel {
                 let schema = Schema::of::<Synthesis>().expect("a derived schema is valid");
                 let request = self.completed(prompts::synthesis_request(&good, &schema));
                 let reply = ask(model, request, part("synthesis")).await;
-                spent += Spent::by(&reply);
+                spent += Expense::by(&reply);
                 Some(reply.and_then(|reply| typed(&reply, &schema)))
             }
         };
         let error = synthesis.as_ref().and_then(|made| made.as_ref().err());
         if let Some(error) = given_up(error) {
-            return Err(ReviewError::GivenUp(error, reviews, spent));
+            return Err(ReviewError::GivenUp(error, reviews, Box::new(spent)));
         }
         Ok(PanelReview {
             reviews,
@@ -297,7 +297,7 @@ fn role_review(
     RoleReview {
         index,
         role: role.name.clone(),
-        spent: Spent::by(&reply),
+        spent: Expense::by(&reply),
         outcome: reply.and_then(|reply| typed(&reply, schema)),
     }
 }

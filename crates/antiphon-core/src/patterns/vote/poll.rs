@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Rule, Tally, Vote, VoteError};
 use crate::{
-    ChatRequest, Error, ErrorKind, Reply, Schema, SharedModel, Usage,
+    ChatRequest, Error, ErrorKind, Reply, Schema, SharedModel, Spent,
     chat::Delivery,
     makeup::Shares,
     patterns::{
@@ -31,7 +31,7 @@ use crate::{
 /// #     fn name(&self) -> &str { "demo/model" }
 /// #     fn call(&self, _: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
 /// #         let body = Body::Ready(Answer { text: self.0.into(), finish_reason: FinishReason::Stop, refusal: None, tool_calls: vec![],
-/// #             model: None, usage: None, body: Default::default(), latency: Default::default() });
+/// #             model: None, spent: Default::default(), body: Default::default(), latency: Default::default() });
 /// #         Box::pin(async move { Ok(ChatResponse { head: Head::default(), body }) })
 /// #     }
 /// # }
@@ -78,9 +78,8 @@ pub struct Polled {
     pub vote: Vote,
     /// What became of each voter, at the voter's index.
     pub ballots: Vec<Ballot>,
-    /// Tokens of all answered attempts of all voters, failed ones included. What a cancelled call has used is not known
-    /// and not in it. `None` where nothing is known of any.
-    pub usage: Option<Usage>,
+    /// What all attempts of all voters used, failed ones included. What a cancelled call has used is not known and not in it.
+    pub spent: Spent,
     /// Attempts made on the wire, those of cancelled calls not included.
     pub attempts: u32,
 }
@@ -187,21 +186,21 @@ impl Poll {
                 .collect();
             return Err(all_failed("voters", failures));
         }
-        let mut usage: Option<Usage> = None;
+        let mut spent = Spent::default();
         let mut attempts: u32 = 0;
         for ballot in &ballots {
             let (used, made) = match ballot {
-                Ballot::Cast { reply, .. } => (reply.usage(), reply.head.attempts),
-                Ballot::Failed(error) => (error.usage(), error.attempts()),
-                Ballot::Cancelled => (None, 0),
+                Ballot::Cast { reply, .. } => (reply.spent(), reply.head.attempts),
+                Ballot::Failed(error) => (error.spent(), error.attempts()),
+                Ballot::Cancelled => (Spent::default(), 0),
             };
-            usage = Usage::sum([usage, used]);
+            spent += used;
             attempts = attempts.saturating_add(made);
         }
         Ok(Polled {
             vote,
             ballots,
-            usage,
+            spent,
             attempts,
         })
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use antiphon_core::{
-    ChatRequest, Error, ErrorKind, Model, Schema,
+    ChatRequest, Error, ErrorKind, Model, Schema, Spent,
     chat::ToolCall,
     patterns::ensemble::{
         Candidate, Chosen, Decide, Decider, Ensemble, EnsembleConfig, EnsembleError, Majority,
@@ -70,7 +70,9 @@ async fn every_members_usage_is_kept_and_summed_with_the_deciders() {
     let (a, b) = (saying("a", "1"), saying("b", "2"));
     let broken = Scripted::new("c", |_, _| async {
         let error = Error::new(ErrorKind::OffSchema, "no JSON");
-        Err(error.with_usage(Some(used(3))).with_attempts(3))
+        Err(error
+            .with_spent(Spent::answer(Some(used(3))))
+            .with_attempts(3))
     });
     let decider = saying("chair", decided(&[1], Value::Null));
     let panel = ensemble(&[&a, &b, &broken], Decider::Decide(decider));

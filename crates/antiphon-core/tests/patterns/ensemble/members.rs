@@ -4,7 +4,7 @@ use std::{
 };
 
 use antiphon_core::{
-    Advice, Answer, ChatRequest, Clock, Error, ErrorKind, SystemClock,
+    Advice, Answer, ChatRequest, Clock, Error, ErrorKind, Spent, SystemClock,
     patterns::ensemble::{Decider, Ensemble, EnsembleConfig},
 };
 use serde_json::Value;
@@ -149,7 +149,7 @@ async fn a_retry_that_succeeds_counts_and_keeps_what_was_paid() {
         match number {
             0 => {
                 let error = Error::new(ErrorKind::Overloaded, "busy").with_attempts(1);
-                Err(error.with_usage(Some(used(1))))
+                Err(error.with_spent(Spent::answer(Some(used(1)))))
             }
             _ => ready("1"),
         }
@@ -246,7 +246,7 @@ fn at_hand(name: &str, text: impl Into<String>) -> Arc<Scripted> {
         async move {
             let mut response = response?;
             (response.head.cached, response.head.attempts) = (true, 0);
-            response.head.earlier_usage = used(2);
+            response.head.earlier = Spent::answer(Some(used(2)));
             Ok(response)
         }
     })
@@ -270,7 +270,7 @@ async fn answers_at_hand_cost_nothing_and_take_no_time() {
     let all = ensemble(&[&hit, &hit], Decider::Decide(chair));
     let all = ask(&all, ChatRequest::prompt("x")).await.unwrap();
     assert!(all.head.cached);
-    assert_eq!(all.answer.usage, Some(used(3)), "saved");
+    assert_eq!(all.answer.usage(), Some(used(3)), "saved");
     assert_eq!(all.usage(), Some(used(6)), "earlier asks were paid for");
 }
 

@@ -122,7 +122,7 @@ pub(crate) fn answer(text: &str) -> Answer {
         refusal: None,
         tool_calls: Vec::new(),
         model: None,
-        usage: Some(used(1)),
+        spent: antiphon_core::Spent::answer(Some(used(1))),
         body: text.as_bytes().to_vec().into(),
         latency: Duration::from_secs(1),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use antiphon_core::{Answer, Error, FinishReason, Usage, chat::ToolCall};
+use antiphon_core::{Answer, Error, FinishReason, Spent, Usage, chat::ToolCall};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
@@ -164,7 +164,7 @@ pub(super) fn decode(head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Err
         refusal,
         tool_calls,
         model,
-        usage: usage.and_then(WireUsage::usage),
+        spent: Spent::answer(usage.and_then(WireUsage::usage)),
         body: on_one_line(body),
         latency: Duration::ZERO,
     })
@@ -219,7 +219,7 @@ pub(super) fn whole_body(answer: &Answer) -> Bytes {
         "content": content,
         "stop_reason": stop_reason,
         "stop_sequence": null,
-        "usage": answer.usage.as_ref().map(wire_usage),
+        "usage": answer.usage().as_ref().map(wire_usage),
     });
     if let Some(refusal) = answer.refusal.as_ref().filter(|words| !words.is_empty()) {
         body["stop_details"] = json!({"explanation": refusal});

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use antiphon_core::{Answer, Error, FinishReason, Usage, chat::ToolCall};
+use antiphon_core::{Answer, Error, FinishReason, Spent, Usage, chat::ToolCall};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
@@ -142,7 +142,7 @@ pub(super) fn decode(head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Err
         refusal,
         tool_calls,
         model,
-        usage: usage.and_then(WireUsage::usage),
+        spent: Spent::answer(usage.and_then(WireUsage::usage)),
         body: on_one_line(body),
         latency: Duration::ZERO,
     })
@@ -208,7 +208,7 @@ pub(super) fn whole_body(answer: &Answer) -> Bytes {
             "finish_reason": answer.finish_reason.as_str(),
             "logprobs": null,
         }],
-        "usage": answer.usage.as_ref().map(wire_usage),
+        "usage": answer.usage().as_ref().map(wire_usage),
     });
     Bytes::from(body.to_string())
 }

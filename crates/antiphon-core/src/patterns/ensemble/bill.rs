@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::{Answer, Body, ChatResponse, Error, Head, Reply, Usage, chat::Gathered};
+use crate::{Answer, Body, ChatResponse, Error, Head, Reply, Spent, Usage, chat::Gathered};
 
 /// The sum over several calls.
 #[derive(Debug, Default)]
-pub(super) struct Spent {
-    /// What was paid.
-    pub(super) usage: Option<Usage>,
+pub(super) struct Bill {
+    /// What was spent.
+    pub(super) spent: Spent,
     /// What answers at hand have saved.
-    saved: Option<Usage>,
+    saved: Spent,
     pub(super) attempts: u32,
     /// Of the slowest: the calls run side by side. Answers at hand take no time.
     latency: Duration,
@@ -18,13 +18,13 @@ pub(super) struct Spent {
     paid: bool,
 }
 
-impl Spent {
+impl Bill {
     pub(super) fn on(&mut self, reply: &Reply) {
-        self.usage = Usage::sum([self.usage, reply.usage()]);
+        self.spent += reply.spent();
         self.attempts += reply.head.attempts;
         self.drop_named(reply.head.dropped.clone());
         if reply.head.cached {
-            self.saved = Usage::sum([self.saved, reply.answer.usage]);
+            self.saved += reply.answer.spent;
         } else {
             self.latency = self.latency.max(reply.answer.latency);
             self.paid = true;
@@ -32,7 +32,7 @@ impl Spent {
     }
 
     pub(super) fn on_failure(&mut self, error: &Error) {
-        self.usage = Usage::sum([self.usage, error.usage()]);
+        self.spent += error.spent();
         self.attempts += error.attempts();
         self.paid = true;
     }
@@ -50,8 +50,8 @@ impl Spent {
 
     /// With what was spent at the same time.
     pub(super) fn beside(mut self, other: Self) -> Self {
-        self.usage = Usage::sum([self.usage, other.usage]);
-        self.saved = Usage::sum([self.saved, other.saved]);
+        self.spent += other.spent;
+        self.saved += other.saved;
         self.attempts += other.attempts;
         self.latency = self.latency.max(other.latency);
         self.drop_named(other.dropped);
@@ -69,22 +69,29 @@ impl Spent {
 
     /// The usage that an answer made of these calls tells: what was paid, or what was saved where nothing was.
     pub(super) fn told(&self) -> Option<Usage> {
-        if self.paid { self.usage } else { self.saved }
+        self.shown().usage()
+    }
+
+    fn shown(&self) -> Spent {
+        if self.paid { self.spent } else { self.saved }
     }
 
     /// An error in spite of all this.
     pub(super) fn charge(self, error: Error) -> Error {
-        error.with_attempts(self.attempts).with_usage(self.usage)
+        error.with_attempts(self.attempts).with_spent(self.spent)
     }
 
     /// The response of a model of this name whose answer is made of these calls.
     pub(super) fn respond(self, model: &str, mut answer: Answer, made: Gathered) -> ChatResponse {
-        answer.usage = self.told();
+        answer.spent = self.shown();
         answer.latency = self.latency;
         // a call whose answers are all at hand may still have paid for asks of an earlier run
-        let earlier = self.usage.filter(|_| !self.paid);
+        let earlier = match self.paid {
+            true => Spent::default(),
+            false => self.spent,
+        };
         let head = Head {
-            earlier_usage: earlier.unwrap_or_default(),
+            earlier,
             model: model.to_owned(),
             status: 200,
             dropped: self.dropped,
