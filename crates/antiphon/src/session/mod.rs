@@ -13,14 +13,20 @@ mod resolved;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    num::NonZeroU32,
+    num::{NonZeroU32, NonZeroU64},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use antiphon_core::{
-    Clock, Dice, Error, ErrorKind, SharedModel, SystemClock,
-    layers::{admit::Account, coalesce::CoalesceConfig, meter::Metrics, timeout::TimeoutConfig},
+    ChatRequest, Clock, Dice, Error, ErrorKind, SharedModel, SystemClock, Usd,
+    layers::{
+        admit::Account,
+        coalesce::CoalesceConfig,
+        meter::Metrics,
+        spend::{self, Budget, BudgetConfig, Budgets, SpendConfig},
+        timeout::TimeoutConfig,
+    },
     stack::{self, StackConfig},
 };
 use antiphon_providers::{
@@ -103,6 +109,10 @@ pub struct SessionOptions {
     pub timeout: Option<Duration>,
     /// Longest Retry-After that is obeyed.
     pub max_wait: Option<Duration>,
+    /// The most that the session's calls may cost. Every model then needs a price.
+    pub budget: Option<Usd>,
+    /// Output cap of requests that name none, in tokens.
+    pub max_output_tokens: Option<NonZeroU64>,
     /// Equal requests in flight share one call.
     pub coalesce: bool,
     /// Models that answer where the one before fails.
@@ -122,6 +132,7 @@ pub struct Session {
     dice: Arc<Dice>,
     metrics: Arc<Metrics>,
     drain: CancellationToken,
+    budget: Option<Budget>,
     cache: cache::Shelf,
     transport: Mutex<Option<Arc<HttpTransport>>>,
     accounts: Mutex<HashMap<[String; 4], Arc<Account>>>,
@@ -155,9 +166,16 @@ impl Session {
             .into_iter()
             .filter_map(|name| Some((name.clone(), env(&name)?)))
             .collect();
+        let budget = options.budget.map(|cap| {
+            Budgets::new().open(BudgetConfig {
+                cap: Some(cap),
+                ..BudgetConfig::default()
+            })
+        });
         Self {
             config,
             options,
+            budget,
             environment,
             clock: SystemClock::shared(),
             dice: Arc::new(Dice::new()),
@@ -178,6 +196,22 @@ impl Session {
     /// The accounts in use.
     pub fn accounts(&self) -> Vec<Arc<Account>> {
         lock(&self.accounts).values().cloned().collect()
+    }
+
+    /// The budget of its calls, where they have one.
+    pub fn budget(&self) -> Option<&Budget> {
+        self.budget.as_ref()
+    }
+
+    /// Refuses a request whose cost cannot be bounded, where there is a budget.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadRequest`].
+    pub fn check_bounded(&self, request: &ChatRequest) -> Result<(), Error> {
+        match self.budget {
+            Some(_) => spend::check_bounded(request),
+            None => Ok(()),
+        }
     }
 
     /// The model of rows that name none.
@@ -251,6 +285,10 @@ impl Session {
         let account = self.account(&target, &key, &plain.provider);
         let leaf = logged::logged(leaf, self.clock.clone());
         let config = self.stack_config(followed.limits, &target);
+        if self.budget.is_some() {
+            let name = format!("{}/{}", plain.provider, plain.model);
+            spend::check_priced(&name, config.rates.as_deref(), &*self.clock)?;
+        }
         Ok(Resolved {
             model: stack::stack(leaf, &config, &account, &self.metrics),
             params: Map::new(),
@@ -268,6 +306,13 @@ impl Session {
             drain: self.drain.clone(),
             ..StackConfig::default()
         };
+        let max_output_tokens = self.options.max_output_tokens.map(NonZeroU64::get);
+        if self.budget.is_some() || max_output_tokens.is_some() {
+            config.spend = Some(SpendConfig {
+                budget: self.budget.clone(),
+                max_output_tokens,
+            });
+        }
         if let Some(cache) = &config.cache {
             config.coalesce = Some(cache.coalesce());
         }

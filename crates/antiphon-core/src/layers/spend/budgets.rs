@@ -177,13 +177,27 @@ impl Budget {
         lock(&self.all.desk).waiting()
     }
 
-    /// Writes down what was really used, in place of a ceiling above it: at the end, when nothing more is sent.
+    /// Begins anew with what earlier runs have spent, or may have: before the first attempt.
+    pub fn go_on_from(&self, spent: Usd, vault: Option<Arc<dyn Vault>>) {
+        let mut desk = lock(&self.all.desk);
+        let cap = desk.purse(self.id).snapshot().cap;
+        desk.replace(self.id, Purse::new(cap, spent, vault.is_some()));
+        if let Some(place) = lock(&self.all.vaults).get_mut(self.id.0) {
+            *place = vault;
+        }
+    }
+
+    /// Writes down what was really used, in place of a ceiling above it: at the end, when nothing more is sent. The vault
+    /// is given back.
     ///
     /// # Errors
     /// [`ErrorKind::Ledger`]: it cannot be written; then the ceiling stands.
     pub async fn close(&self) -> Result<(), Error> {
         let used = lock(&self.all.desk).purse(self.id).used();
-        match self.all.vault(self.id) {
+        let vault = lock(&self.all.vaults)
+            .get_mut(self.id.0)
+            .and_then(Option::take);
+        match vault {
             Some(vault) => vault.keep(used).await,
             None => Ok(()),
         }
