@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use antiphon::core::{Spent, Usage, Usd};
+use antiphon::core::{Spent, Usage, Usd, account::Range};
 
 /// `1319` as `1,319`.
 pub(crate) fn count(number: u64) -> String {
@@ -73,6 +73,55 @@ pub(crate) fn dollars(amount: Usd) -> String {
     }
 }
 
+/// From least to most in a unit that suits both, of those that each are so many of the one before: `0.033–0.042 Wh`.
+fn range(range: Range, units: &[(f64, &str)]) -> String {
+    let fits = |(size, _): &&(f64, &str)| range.max >= *size;
+    let (size, unit) = units
+        .iter()
+        .find(fits)
+        .or(units.last())
+        .copied()
+        .unwrap_or((1.0, ""));
+    let (min, max) = (figures(range.min / size), figures(range.max / size));
+    match min == max {
+        true => format!("{max} {unit}"),
+        false => format!("{min}–{max} {unit}"),
+    }
+}
+
+/// Two figures that say something.
+fn figures(value: f64) -> String {
+    match value {
+        0.0 => "0".to_owned(),
+        10.0.. => format!("{value:.0}"),
+        _ => {
+            let zeros = (-value.log10()).floor().clamp(-1.0, 12.0) as i32;
+            format!("{value:.places$}", places = (zeros + 2).max(1) as usize)
+        }
+    }
+}
+
+/// Energy of kilowatt-hours.
+pub(crate) fn energy(kwh: Range) -> String {
+    range(
+        kwh,
+        &[(1e3, "MWh"), (1.0, "kWh"), (1e-3, "Wh"), (1e-6, "mWh")],
+    )
+}
+
+/// Greenhouse gases of kilograms.
+pub(crate) fn carbon(kg: Range) -> String {
+    range(
+        kg,
+        &[
+            (1e3, "t CO2eq"),
+            (1.0, "kg CO2eq"),
+            (1e-3, "g CO2eq"),
+            (1e-6, "mg CO2eq"),
+        ],
+    )
+}
+
 /// What a call cost.
 pub(crate) fn cost(spent: &Spent) -> String {
     spent.cost().map_or("cost unknown".to_owned(), dollars)
@@ -94,6 +143,12 @@ mod tests {
         };
         assert_eq!(tokens(&usage(1, 1)), "1 token in, 1 out");
         assert_eq!(tokens(&usage(1_204, 96)), "1,204 tokens in, 96 out");
+        let wh = |min, max| energy(Range { min, max });
+        assert_eq!(wh(3.3e-5, 4.2e-5), "33–42 mWh");
+        assert_eq!(wh(0.0012, 0.0034), "1.2–3.4 Wh");
+        assert_eq!(wh(0.9, 1.25), "0.90–1.2 kWh");
+        assert_eq!(wh(0.0, 0.0), "0 mWh");
+        assert_eq!(carbon(Range::exactly(0.25)), "250 g CO2eq");
         let dollars = |text: &str| dollars(text.parse().unwrap());
         assert_eq!(dollars("0.0000072"), "$0.0000072");
         assert_eq!(dollars("0.0034567"), "$0.0035");

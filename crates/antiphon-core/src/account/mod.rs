@@ -3,6 +3,7 @@
 pub(crate) mod bounds;
 pub mod carbon;
 mod impacts;
+pub mod price;
 mod rates;
 mod spent;
 mod usage;

@@ -21,11 +21,11 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 });
 
 /// Models by name and alias, of all providers.
-static BY_NAME: LazyLock<HashMap<&'static str, Vec<&'static EnergyModel>>> = LazyLock::new(|| {
-    let mut by_name: HashMap<&str, Vec<&EnergyModel>> = HashMap::new();
+static BY_NAME: LazyLock<HashMap<String, Vec<&'static EnergyModel>>> = LazyLock::new(|| {
+    let mut by_name: HashMap<String, Vec<&EnergyModel>> = HashMap::new();
     for model in models() {
         let names = std::iter::once(&model.name).chain(&model.aliases);
-        names.for_each(|name| by_name.entry(name).or_default().push(model));
+        names.for_each(|name| by_name.entry(name.to_lowercase()).or_default().push(model));
     }
     by_name
 });
@@ -180,14 +180,14 @@ pub fn models() -> &'static [EnergyModel] {
     &TABLE.models
 }
 
-/// The provider's model of the first of these names that is known, exactly so written or an alias. Models of the
+/// The provider's model of the first of these names that is known, exactly so written but for capitals, or an alias. Models of the
 /// simulated provider are those of all others, where only one has the name.
 pub fn model<'a>(
     provider: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'static EnergyModel> {
     names.into_iter().find_map(|name| {
-        let called_so = BY_NAME.get(name)?;
+        let called_so = BY_NAME.get(&name.to_lowercase())?;
         match called_so.as_slice() {
             [only] if provider == SIM => Some(*only),
             _ => called_so
@@ -220,7 +220,11 @@ mod tests {
             Some("gpt-4")
         );
         assert_eq!(found("openai", &["gpt-4o-2099-01-01"]), None);
-        assert_eq!(found("openai", &["GPT-4o"]), None);
+        assert_eq!(
+            found("openai", &["GPT-4o"]),
+            Some("gpt-4o"),
+            "case is nothing"
+        );
         assert_eq!(found("openai", &[]), None);
         assert_eq!(found("sim", &["demo"]), None);
     }

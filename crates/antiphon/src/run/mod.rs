@@ -268,6 +268,7 @@ impl PreparedRun {
                 .map(|dropped| format!("parameter left out: {dropped}")),
         );
         notes.extend(watch.session.cache_notes());
+        notes.extend(watch.session.unpriced_notes());
         notes.extend(unwritten);
         RunEnd {
             report: watch.report(),

@@ -31,6 +31,7 @@ use antiphon_core::{
 };
 use antiphon_providers::{
     Endpoint,
+    catalog::Catalog,
     catalog::zones::Zone,
     dialects::{self, ParsedRequest},
     transport::HttpTransport,
@@ -193,6 +194,19 @@ impl Session {
         &self.metrics
     }
 
+    /// Which models have no known price although they have answered, for people. Told once, at the end.
+    pub fn unpriced_notes(&self) -> Vec<String> {
+        let spent = self.metrics.snapshot().spent_by_model;
+        let unpriced = spent.iter().filter(|(_, spent)| spent.unpriced() > 0);
+        let told = unpriced.map(|(model, spent)| match spent.usage() {
+            None => format!("{model} does not tell its tokens: what it cost is not known"),
+            Some(_) => format!(
+                "no price is known for {model}: a table [prices.\"{model}\"] in antiphon.toml can say it"
+            ),
+        });
+        told.collect()
+    }
+
     /// The accounts in use.
     pub fn accounts(&self) -> Vec<Arc<Account>> {
         lock(&self.accounts).values().cloned().collect()
@@ -284,7 +298,9 @@ impl Session {
         let target = [plain.provider.clone(), base_url, plain.model.clone()];
         let account = self.account(&target, &key, &plain.provider);
         let leaf = logged::logged(leaf, self.clock.clone());
-        let config = self.stack_config(followed.limits, &target);
+        let mut config = self.stack_config(followed.limits, &target);
+        let zone = self.zone(&plain.provider);
+        config.rates = Some(Catalog::built_in().rates(&plain.provider, &plain.model, zone));
         if self.budget.is_some() {
             let name = format!("{}/{}", plain.provider, plain.model);
             spend::check_priced(&name, config.rates.as_deref(), &*self.clock)?;

@@ -108,18 +108,25 @@ impl Spend {
         }
         let mut holding = self.hold(&request, payers).await?;
         request.hold = Some(holding.sign());
+        let tier = request.params.get("service_tier");
+        let tier = tier.and_then(|tier| Some(tier.as_str()?.to_owned()));
         match self.inner.call(request).await {
             Err(error) => {
                 holding.failed(&error);
                 Err(error)
             }
-            Ok(response) => Ok(self.ride(holding, response)),
+            Ok(response) => Ok(self.ride(holding, response, tier)),
         }
     }
 
     /// Puts what the attempt holds into its response. An error after the head was sent by a provider that had begun to
     /// answer: what it bills is not known.
-    fn ride(&self, mut holding: Holding, response: ChatResponse) -> ChatResponse {
+    fn ride(
+        &self,
+        mut holding: Holding,
+        response: ChatResponse,
+        tier: Option<String>,
+    ) -> ChatResponse {
         let ChatResponse { head, body } = response;
         let prices = Arc::clone(&self.prices);
         let body = match body {
@@ -135,7 +142,9 @@ impl Spend {
                 });
                 answer
             })),
-            Body::Stream(deltas) => Body::Stream(Box::pin(Riding::new(deltas, holding, prices))),
+            Body::Stream(deltas) => {
+                Body::Stream(Box::pin(Riding::new(deltas, holding, prices, tier)))
+            }
         };
         ChatResponse { head, body }
     }

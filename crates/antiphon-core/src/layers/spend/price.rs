@@ -179,9 +179,15 @@ impl Prices {
     }
 
     /// The cost of an answer that nobody has priced yet, as it was dropped before its very end.
-    pub(super) fn cost(&self, usage: Option<Usage>, reported: Option<&str>) -> Option<Usd> {
+    pub(super) fn cost(
+        &self,
+        usage: Option<Usage>,
+        reported: Option<&str>,
+        service_tier: Option<&str>,
+    ) -> Option<Usd> {
         let billed = Billed {
             reported,
+            service_tier,
             usage: usage?,
             sent: self.clock.wall(),
             latency: Duration::ZERO,

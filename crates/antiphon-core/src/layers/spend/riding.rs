@@ -17,6 +17,7 @@ pub(super) struct Riding {
     deltas: DeltaStream,
     holding: Holding,
     prices: Arc<Prices>,
+    service_tier: Option<String>,
     model: Option<String>,
     usage: Option<Usage>,
     /// What the whole answer cost, once it was priced.
@@ -26,11 +27,17 @@ pub(super) struct Riding {
 }
 
 impl Riding {
-    pub(super) fn new(deltas: DeltaStream, holding: Holding, prices: Arc<Prices>) -> Self {
+    pub(super) fn new(
+        deltas: DeltaStream,
+        holding: Holding,
+        prices: Arc<Prices>,
+        service_tier: Option<String>,
+    ) -> Self {
         Self {
             deltas,
             holding,
             prices,
+            service_tier,
             model: None,
             usage: None,
             cost: None,
@@ -50,7 +57,8 @@ impl Riding {
     fn end(&mut self) {
         let settled = match self.complete {
             true => {
-                let priced = || self.prices.cost(self.usage, self.model.as_deref());
+                let (model, tier) = (self.model.as_deref(), self.service_tier.as_deref());
+                let priced = || self.prices.cost(self.usage, model, tier);
                 let cost = self.cost.or_else(priced);
                 self.prices.settled(cost, self.holding.amount())
             }
