@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    desk::{Decided, Desk, Held, Payers, Place, PurseId, Refused},
+    desk::{Decided, Desk, Held, Place, PurseId, Refused},
     hold::Holding,
     purse::{BudgetSnapshot, Purse},
 };
@@ -35,6 +35,10 @@ pub struct BudgetConfig {
     /// Where the ceiling is kept, for a cap that outlives this process.
     pub vault: Option<Arc<dyn Vault>>,
 }
+
+/// Attempts of one target that hold money and are not sent yet: enough for admission to find somebody at its door, and few,
+/// since a kill costs their holds.
+const MOST_UNSENT: usize = 8;
 
 /// Whoever waits is told through this.
 type Seat = oneshot::Sender<Result<Holding, Error>>;
@@ -79,11 +83,10 @@ impl Budgets {
         }
     }
 
-    /// Waits until the amount is held by all payers. Dropping the future leaves the line.
+    /// Waits until the amount is held on all payers. Dropping the future leaves the line.
     pub(super) async fn hold(
         self: &Arc<Self>,
-        amount: Usd,
-        payers: Payers,
+        held: Held,
         drain: &CancellationToken,
     ) -> Result<Holding, Error> {
         let stopped = || Error::stopped("stopped before the call was sent");
@@ -91,7 +94,7 @@ impl Budgets {
             return Err(stopped());
         }
         let (seat, mut verdict) = oneshot::channel();
-        let place = self.act(|desk, _| desk.ask(amount, payers, seat));
+        let place = self.act(|desk, _| desk.ask(held, seat));
         // most need not wait
         if let Ok(decided) = verdict.try_recv() {
             return decided;
@@ -157,7 +160,7 @@ impl Budgets {
 
 impl Default for Desk<Seat> {
     fn default() -> Self {
-        Self::new()
+        Self::new(MOST_UNSENT)
     }
 }
 

@@ -9,17 +9,26 @@ use super::{budgets::Budgets, desk::Held, purse::Settled};
 use crate::{Error, Usd};
 
 /// Rides in a request to where it is sent: whoever sends it says so, since from then on the provider may bill it.
-#[derive(Clone, Debug, Default)]
-pub struct Hold(Arc<AtomicBool>);
+#[derive(Clone, Debug)]
+pub struct Hold(Arc<Sign>);
+
+#[derive(Debug)]
+struct Sign {
+    all: Arc<Budgets>,
+    held: Held,
+    sent: AtomicBool,
+}
 
 impl Hold {
     /// The request goes out.
     pub(in crate::layers) fn sent(&self) {
-        self.0.store(true, Relaxed);
+        if !self.0.sent.swap(true, Relaxed) {
+            self.0.all.act(|desk, _| desk.sent(self.0.held));
+        }
     }
 
     fn is_sent(&self) -> bool {
-        self.0.load(Relaxed)
+        self.0.sent.load(Relaxed)
     }
 }
 
@@ -27,20 +36,16 @@ impl Hold {
 /// request was sent, and kept after.
 #[derive(Debug)]
 pub(super) struct Holding {
-    all: Arc<Budgets>,
-    /// `None` once it is settled.
-    held: Option<Held>,
-    amount: Usd,
     sign: Hold,
+    is_settled: bool,
 }
 
 impl Holding {
     pub(super) fn new(all: Arc<Budgets>, held: Held) -> Self {
+        let sent = AtomicBool::new(false);
         Self {
-            all,
-            held: Some(held),
-            amount: held.amount,
-            sign: Hold::default(),
+            sign: Hold(Arc::new(Sign { all, held, sent })),
+            is_settled: false,
         }
     }
 
@@ -51,7 +56,7 @@ impl Holding {
 
     /// What is held, also after it is settled.
     pub(super) fn amount(&self) -> Usd {
-        self.amount
+        self.sign.0.held.amount
     }
 
     /// The attempt ended before an answer began.
@@ -63,9 +68,18 @@ impl Holding {
     }
 
     pub(super) fn settle(&mut self, settled: Settled) {
-        if let Some(held) = self.held.take() {
-            self.all.act(|desk, _| desk.settle(held, settled));
+        if std::mem::replace(&mut self.is_settled, true) {
+            return;
         }
+        let Sign { all, held, sent } = &*self.sign.0;
+        // whoever sends it later finds that it was said
+        let was_sent = sent.swap(true, Relaxed);
+        all.act(|desk, _| {
+            if !was_sent {
+                desk.sent(*held);
+            }
+            desk.settle(*held, settled);
+        });
     }
 }
 

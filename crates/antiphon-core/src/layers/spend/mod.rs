@@ -14,6 +14,8 @@ mod budgets;
 mod desk;
 mod hold;
 #[cfg(test)]
+mod interleavings;
+#[cfg(test)]
 mod model;
 mod price;
 mod purse;
@@ -30,7 +32,13 @@ pub use hold::Hold;
 pub use price::{DEFAULT_MAX_OUTPUT_TOKENS, SpendConfig, check_bounded, check_priced};
 pub use purse::BudgetSnapshot;
 
-use self::{desk::Payers, hold::Holding, price::Prices, purse::Settled, riding::Riding};
+use self::{
+    desk::{Held, Lane, Payers},
+    hold::Holding,
+    price::Prices,
+    purse::Settled,
+    riding::Riding,
+};
 use crate::{
     Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits, Makeup, Model,
     SharedModel, account::Rates,
@@ -91,11 +99,16 @@ impl Spend {
             false => self.prices.worst(request).unwrap_or_default(),
         };
         let [key, whole] = payers;
-        let ids = Payers::new(key.map(Budget::id), whole.map(Budget::id));
+        let held = Held {
+            amount,
+            payers: Payers::new(key.map(Budget::id), whole.map(Budget::id)),
+            // as long as this layer lives, nothing else has its address
+            lane: Lane(Arc::as_ptr(&self.prices) as usize),
+        };
         let Some(all) = one_desk(key, whole)? else {
             return Err(Error::stopped("nobody pays for the attempt"));
         };
-        all.hold(amount, ids, &self.drain).await
+        all.hold(held, &self.drain).await
     }
 
     async fn run(&self, request: ChatRequest) -> Result<ChatResponse, Error> {

@@ -7,7 +7,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::{
-    desk::{Decided, Desk, Held, Payers, Place, PurseId},
+    desk::{Decided, Desk, Held, Lane, Payers, Place, PurseId},
     purse::{Purse, Settled},
 };
 use crate::Usd;
@@ -22,6 +22,8 @@ struct Case {
     caps: [u64; 2],
     /// What each attempt holds, and whether the key pays for it too.
     attempts: [(u64, bool); 3],
+    /// Attempts that may hold money before they are sent.
+    most_unsent: usize,
     crashes: u8,
 }
 
@@ -89,18 +91,27 @@ impl World {
                 Stage::Idle => all.push(self.after(|next, _| {
                     let (amount, keyed) = case.attempts[who];
                     let key = keyed.then_some(PurseId(KEY));
-                    let payers = Payers::new(key, Some(PurseId(WHOLE)));
-                    next.stages[who] = Stage::Waiting(next.desk.ask(picos(amount), payers, who));
+                    let held = Held {
+                        amount: picos(amount),
+                        payers: Payers::new(key, Some(PurseId(WHOLE))),
+                        lane: Lane(0),
+                    };
+                    next.stages[who] = Stage::Waiting(next.desk.ask(held, who));
                 })),
                 Stage::Waiting(place) => all.push(self.after(|next, _| {
                     next.stages[who] = Stage::Over;
                     assert_eq!(next.desk.leave(place), Some(who));
                 })),
                 Stage::Held(held) => {
-                    all.push(self.settled(who, held, Settled::Refund));
+                    all.push(self.after(|next, _| {
+                        next.stages[who] = Stage::Over;
+                        next.desk.sent(held);
+                        next.desk.settle(held, Settled::Refund);
+                    }));
                     all.extend((0..=held.amount.picos()).map(|bill| {
                         self.after(|next, _| {
                             next.stages[who] = Stage::Sent(held, bill);
+                            next.desk.sent(held);
                             for payer in held.payers.iter() {
                                 next.billed[payer.0] += bill;
                             }
@@ -169,7 +180,7 @@ impl World {
 }
 
 fn desk(case: &Case, disk: [u64; 2]) -> Desk<usize> {
-    let mut desk = Desk::new();
+    let mut desk = Desk::new(case.most_unsent);
     for payer in [WHOLE, KEY] {
         let (cap, spent) = (picos(case.caps[payer]), picos(disk[payer]));
         desk.open(Purse::new(Some(cap), spent, true));
@@ -197,14 +208,16 @@ fn explore(case: &Case) -> usize {
 fn no_interleaving_of_a_small_case_exceeds_a_budget_or_gets_stuck() {
     // two holds fit the whole and one the key; two fit the key; one fits nowhere
     let cases = [
-        ([5, 3], [(2, false), (2, true), (2, true)]),
-        ([4, 4], [(2, true), (1, false), (2, true)]),
-        ([3, 2], [(3, false), (1, true), (3, true)]),
+        ([5, 3], [(2, false), (2, true), (2, true)], 3),
+        ([5, 3], [(2, false), (2, true), (2, true)], 1),
+        ([4, 4], [(2, true), (1, false), (2, true)], 2),
+        ([3, 2], [(3, false), (1, true), (3, true)], 3),
     ];
-    for (caps, attempts) in cases {
+    for (caps, attempts, most_unsent) in cases {
         let case = Case {
             caps,
             attempts,
+            most_unsent,
             crashes: 2,
         };
         let states = explore(&case);

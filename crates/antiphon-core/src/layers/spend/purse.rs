@@ -100,11 +100,6 @@ impl Purse {
         self.cap.is_some()
     }
 
-    /// Whether it may not go beyond what was written.
-    pub(super) fn has_ceiling(&self) -> bool {
-        self.ceiling.is_some()
-    }
-
     /// Everything that is spent or may be.
     pub(super) fn used(&self) -> Usd {
         self.gone() + self.open
