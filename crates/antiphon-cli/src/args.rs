@@ -78,6 +78,8 @@ pub(crate) enum Command {
     Vote(Box<crate::commands::vote::VoteArgs>),
     /// Have files reviewed from several points of view
     Review(Box<crate::commands::review::ReviewArgs>),
+    /// List the models that are known, with prices, windows, energy and dates
+    Models(crate::commands::models::ModelsArgs),
     /// Serve a simulated provider over HTTP, in OpenAI's and Anthropic's wire formats
     Sim(SimArgs),
     /// Show the configuration

@@ -37,6 +37,9 @@ pub(crate) struct TargetArgs {
     /// Parameter of every request, for instance temperature=0 (repeatable)
     #[arg(long = "param", value_name = "KEY=JSON", help_heading = "Model")]
     pub(crate) params: Vec<String>,
+    /// Prices of models, in place of the built-in ones (see antiphon models)
+    #[arg(long, value_name = "FILE", help_heading = "Model")]
+    pub(crate) catalog: Option<PathBuf>,
     /// Zone where the models are computed, an ISO 3166-1 code or WOR, for estimates of energy and carbon [default: that of
     /// the provider]
     #[arg(long, value_name = "ZONE", value_parser = zone, help_heading = "Model")]
@@ -222,6 +225,7 @@ pub(crate) fn session_options(target: &TargetArgs, limits: &LimitArgs) -> Sessio
     SessionOptions {
         provider: target.provider.clone(),
         base_url: target.base_url.clone(),
+        catalog: target.catalog.clone(),
         concurrency: limits.concurrency,
         rpm: limits.rpm,
         tpm: limits.tpm,

@@ -74,6 +74,7 @@ impl AskingArgs {
         SessionOptions {
             provider: self.target.provider.clone(),
             base_url: self.target.base_url.clone(),
+            catalog: self.target.catalog.clone(),
             concurrency: self.concurrency,
             rpm: self.rpm,
             tpm: self.tpm,

@@ -11,6 +11,7 @@ mod compare;
 mod configuration;
 mod limits;
 mod map_reduce;
+mod models;
 mod names;
 mod other_commands;
 mod outputs;

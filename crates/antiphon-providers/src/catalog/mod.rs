@@ -31,8 +31,10 @@ use names::Names;
 pub use overrides::Override;
 pub use rates::is_standard_tier;
 
-/// Version of the file's form.
-const SCHEMA: u64 = 1;
+/// Version of the form of catalogues.
+pub const SCHEMA: u64 = 1;
+/// What lists say of a model beside its values: it follows from these, from the time and from other tables.
+const FOLLOWING: [&str; 3] = ["prices_now", "retired", "estimate"];
 /// Where the simulated models stand.
 const SIM: &str = "sim";
 /// Age from which on prices are worth a look.
@@ -132,7 +134,11 @@ impl Catalog {
             let name = |key: &str| model.get(key).and_then(Value::as_str).unwrap_or("?");
             let called = format!("model {}, {}/{}", at + 1, name("provider"), name("model"));
             let wrong = |why: String| wrong(format!("{called}: {why}"));
-            let entry = serde_json::from_value(model.clone());
+            let mut told = model.clone();
+            if let Value::Object(told) = &mut told {
+                told.retain(|key, _| !FOLLOWING.contains(&key.as_str()));
+            }
+            let entry = serde_json::from_value(told);
             let mut entry: Entry = entry.map_err(|error| wrong(error.to_string()))?;
             entry.prepare().map_err(wrong)?;
             if entry.source.is_empty() {

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     num::{NonZeroU32, NonZeroU64},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use toml::de::{DeTable, DeValue};
 use super::{
     Origin, keys,
     model::ModelConfig,
+    prices::{self, PriceSettings},
     sim::{SimSettings, SimTable},
 };
 
@@ -32,6 +33,11 @@ pub struct Settings {
     /// Models by name.
     #[serde(default)]
     pub models: BTreeMap<String, ModelConfig>,
+    /// A file of prices in place of the built-in ones.
+    pub catalog: Option<PathBuf>,
+    /// Prices of models, provider/model, over those of the catalogue.
+    #[serde(default)]
+    pub prices: BTreeMap<String, PriceSettings>,
 }
 
 /// A provider.
@@ -83,13 +89,17 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl Settings {
-    /// Lays another file's values over these: providers value by value, models whole.
+    /// Lays another file's values over these: providers and prices value by value, models whole.
     pub(super) fn merge(&mut self, over: Self) {
         self.default_model = over.default_model.or(self.default_model.take());
         for (name, over) in over.providers {
             self.providers.entry(name).or_default().merge(over);
         }
         self.models.extend(over.models);
+        self.catalog = over.catalog.or(self.catalog.take());
+        for (name, over) in over.prices {
+            self.prices.entry(name).or_default().merge(over);
+        }
     }
 }
 
@@ -144,12 +154,14 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<(Settings, Vec<Origin>), 
             unknown.key
         ))
     })?;
-    let settings: Settings = toml::from_str(text).map_err(|error| {
+    let mut settings: Settings = toml::from_str(text).map_err(|error| {
         let at = place(error.span().map_or(0, |span| span.start));
         let mut there = origins.iter().filter(|origin| origin.from == at);
         let key = match (there.next(), there.next()) {
-            // words of our own name what they are about
-            (Some(only), None) if error.message().starts_with("invalid ") => {
+            // words of our own name what they are about, but for those of prices
+            (Some(only), None)
+                if error.message().starts_with("invalid ") || only.key.starts_with("prices.") =>
+            {
                 format!("`{}`: ", only.key)
             }
             _ => String::new(),
@@ -160,6 +172,11 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<(Settings, Vec<Origin>), 
         let checked = provider.sim.config();
         checked.map_err(|error| ConfigError(format!("{}: {error}", path.display())))?;
     }
+    for (name, told) in &mut settings.prices {
+        told.placed(name, &origins, path)?;
+    }
+    let catalog = settings.catalog.take();
+    settings.catalog = catalog.map(|named| prices::beside(path, named));
     Ok((settings, origins))
 }
 

@@ -64,11 +64,24 @@ const MODEL: Shape = Table(&[
     ("decision_maker_prompt", Value),
 ]);
 
+const PRICE: Shape = Table(&[
+    ("like", Value),
+    ("input", Value),
+    ("cached_input", Value),
+    ("cache_write", Value),
+    ("cache_write_1h", Value),
+    ("output", Value),
+    ("context_window", Value),
+    ("aliases", Value),
+]);
+
 /// The whole file.
 pub(super) const FILE: Shape = Table(&[
     ("default_model", Value),
     ("providers", NamedBut(&PROVIDER, "sim", &SIM)),
     ("models", Named(&MODEL)),
+    ("catalog", Value),
+    ("prices", Named(&PRICE)),
 ]);
 
 /// Whether the value under a dotted key may carry a secret: a header of such a name, a URL with a user in it.

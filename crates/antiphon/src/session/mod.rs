@@ -1,6 +1,7 @@
 //! Names of models, and the models behind them.
 
 mod accounts;
+mod budget;
 mod cache;
 mod carbon;
 mod compose;
@@ -8,31 +9,29 @@ mod defaults;
 mod library;
 mod logged;
 mod names;
+mod prices;
 mod provider;
 mod resolved;
 
 use std::{
     collections::{BTreeMap, HashMap},
     num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use antiphon_core::{
-    ChatRequest, Clock, Dice, Error, ErrorKind, SharedModel, SystemClock, Usd,
+    Clock, Dice, Error, ErrorKind, SharedModel, SystemClock, Usd,
     layers::{
-        admit::Account,
-        coalesce::CoalesceConfig,
-        meter::Metrics,
-        spend::{self, Budget, BudgetConfig, Budgets, SpendConfig},
+        admit::Account, coalesce::CoalesceConfig, meter::Metrics, spend::Budget,
         timeout::TimeoutConfig,
     },
     stack::{self, StackConfig},
 };
 use antiphon_providers::{
     Endpoint,
-    catalog::Catalog,
-    catalog::zones::Zone,
+    catalog::{Catalog, zones::Zone},
     dialects::{self, ParsedRequest},
     transport::HttpTransport,
 };
@@ -122,6 +121,8 @@ pub struct SessionOptions {
     pub ensemble: Option<(NonZeroU32, DeciderSettings)>,
     /// Every request is answered so many times, side by side.
     pub samples: Option<NonZeroU32>,
+    /// File of prices in place of the configured or built-in ones.
+    pub catalog: Option<PathBuf>,
 }
 
 /// Named models with their stacks, and the accounts they share.
@@ -135,6 +136,7 @@ pub struct Session {
     drain: CancellationToken,
     budget: Option<Budget>,
     cache: cache::Shelf,
+    catalog: Mutex<Option<Arc<Catalog>>>,
     transport: Mutex<Option<Arc<HttpTransport>>>,
     accounts: Mutex<HashMap<[String; 4], Arc<Account>>>,
     models: Mutex<HashMap<(String, Wire), Arc<Resolved>>>,
@@ -167,22 +169,17 @@ impl Session {
             .into_iter()
             .filter_map(|name| Some((name.clone(), env(&name)?)))
             .collect();
-        let budget = options.budget.map(|cap| {
-            Budgets::new().open(BudgetConfig {
-                cap: Some(cap),
-                ..BudgetConfig::default()
-            })
-        });
         Self {
+            budget: options.budget.map(budget::open),
             config,
             options,
-            budget,
             environment,
             clock: SystemClock::shared(),
             dice: Arc::new(Dice::new()),
             metrics: Metrics::new(),
             drain,
             cache: cache::Shelf::default(),
+            catalog: Mutex::default(),
             transport: Mutex::default(),
             accounts: Mutex::default(),
             models: Mutex::default(),
@@ -210,22 +207,6 @@ impl Session {
     /// The accounts in use.
     pub fn accounts(&self) -> Vec<Arc<Account>> {
         lock(&self.accounts).values().cloned().collect()
-    }
-
-    /// The budget of its calls, where they have one.
-    pub fn budget(&self) -> Option<&Budget> {
-        self.budget.as_ref()
-    }
-
-    /// Refuses a request whose cost cannot be bounded, where there is a budget.
-    ///
-    /// # Errors
-    /// [`ErrorKind::BadRequest`].
-    pub fn check_bounded(&self, request: &ChatRequest) -> Result<(), Error> {
-        match self.budget {
-            Some(_) => spend::check_bounded(request),
-            None => Ok(()),
-        }
     }
 
     /// The model of rows that name none.
@@ -299,12 +280,8 @@ impl Session {
         let account = self.account(&target, &key, &plain.provider);
         let leaf = logged::logged(leaf, self.clock.clone());
         let mut config = self.stack_config(followed.limits, &target);
-        let zone = self.zone(&plain.provider);
-        config.rates = Some(Catalog::built_in().rates(&plain.provider, &plain.model, zone));
-        if self.budget.is_some() {
-            let name = format!("{}/{}", plain.provider, plain.model);
-            spend::check_priced(&name, config.rates.as_deref(), &*self.clock)?;
-        }
+        config.rates = Some(self.rates(&plain.provider, &plain.model)?);
+        self.check_priced(plain, config.rates.as_deref())?;
         Ok(Resolved {
             model: stack::stack(leaf, &config, &account, &self.metrics),
             params: Map::new(),
@@ -319,16 +296,10 @@ impl Session {
         let mut config = StackConfig {
             coalesce: self.options.coalesce.then(CoalesceConfig::default),
             cache: self.cache_of(target),
+            spend: self.spending(),
             drain: self.drain.clone(),
             ..StackConfig::default()
         };
-        let max_output_tokens = self.options.max_output_tokens.map(NonZeroU64::get);
-        if self.budget.is_some() || max_output_tokens.is_some() {
-            config.spend = Some(SpendConfig {
-                budget: self.budget.clone(),
-                max_output_tokens,
-            });
-        }
         if let Some(cache) = &config.cache {
             config.coalesce = Some(cache.coalesce());
         }

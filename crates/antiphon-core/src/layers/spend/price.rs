@@ -160,10 +160,16 @@ impl Prices {
             return Ok(self.widened(most));
         }
         check_priced(&self.model, self.rates.as_deref(), &*self.clock)?;
-        let message = format!(
-            "a budget cannot bound what this request costs: it holds more than text, and the context window of {} is not known",
-            self.model
-        );
+        let message = match worst.input_tokens {
+            None => format!(
+                "a budget cannot bound what this request costs: it holds more than text, and the context window of {} is not known",
+                self.model
+            ),
+            Some(_) => format!(
+                "a budget needs prices, and those of {} end today",
+                self.model
+            ),
+        };
         Err(Error::new(ErrorKind::BadRequest, message))
     }
 
