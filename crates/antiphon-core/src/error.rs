@@ -142,9 +142,8 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// Answers of a proxy that gave up waiting for the server, or lost its answer (RFC 9110, section 15; 520 and 524 are
-/// Cloudflare's).
-const LOST_BY_PROXY: [u16; 5] = [408, 502, 504, 520, 524];
+/// Answers of a proxy that waited for the server in vain (RFC 9110, section 15.6.5; 524 is Cloudflare's).
+const GATEWAY_TIMEOUTS: [u16; 2] = [504, 524];
 
 /// What the caller can do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -356,9 +355,9 @@ impl Error {
 
     /// Whether the provider may bill the attempt all the same: it was sent, and was not refused. A time limit that ran out, a
     /// connection that broke and an answer that cannot be read tell nothing of what the other side has done; nor does a
-    /// proxy that has lost the server's answer, or waited for it in vain.
+    /// proxy that waited for the server in vain.
     pub fn may_be_billed(&self) -> bool {
-        let refuses = |status: u16| status >= 300 && !LOST_BY_PROXY.contains(&status);
+        let refuses = |status: u16| status >= 300 && !GATEWAY_TIMEOUTS.contains(&status);
         let is_refused = self.0.status.is_some_and(refuses);
         let is_sent = !self.0.not_sent && self.0.phase != Some(Phase::Connect);
         is_sent && !is_refused
@@ -447,6 +446,7 @@ mod tests {
             status(400),
             status(429),
             status(500),
+            status(502),
             status(503),
             status(529),
         ] {
@@ -456,7 +456,6 @@ mod tests {
             total,
             sent(ErrorKind::Connection),
             sent(ErrorKind::BadResponse).with_status(200),
-            status(502),
             status(504),
             status(524),
         ] {
