@@ -194,7 +194,11 @@ impl Session {
     /// Which models have no known price although they have answered, for people. Told once, at the end.
     pub fn unpriced_notes(&self) -> Vec<String> {
         let spent = self.metrics.snapshot().spent_by_model;
-        let unpriced = spent.iter().filter(|(_, spent)| spent.unpriced() > 0);
+        // nobody asks what a made-up model costs
+        let is_real = |model: &str| !model.starts_with("sim/");
+        let unpriced = spent
+            .iter()
+            .filter(|(model, spent)| spent.unpriced() > 0 && is_real(model));
         let told = unpriced.map(|(model, spent)| match spent.usage() {
             None => format!("{model} does not tell its tokens: what it cost is not known"),
             Some(_) => format!(
@@ -286,6 +290,7 @@ impl Session {
             model: stack::stack(leaf, &config, &account, &self.metrics),
             params: Map::new(),
             is_made_of_parts: false,
+            width: 1,
             target: target.to_vec(),
             known_by: Map::new(),
             made_of,
