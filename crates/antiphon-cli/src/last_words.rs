@@ -78,6 +78,9 @@ pub(crate) fn say(end: &RunEnd, job: &Job<'_>, printer: &Printer) {
         let word = job.rows.trim_end_matches('s');
         printer.say(&format!("the first bad {word}: {bad}"));
     }
+    if let Some(hint) = unused_budget(end) {
+        printer.say(&hint);
+    }
     if let Some(next) = next_command(end, job) {
         printer.say(&next);
     }
@@ -163,6 +166,20 @@ fn at_hand(end: &RunEnd, args: &SharingArgs) -> String {
         said.push_str(&format!(" ({tokens}{money} not paid for)"));
     }
     said
+}
+
+/// What is to be done where much of a budget is left that no attempt fits any more.
+fn unused_budget(end: &RunEnd) -> Option<String> {
+    let Some(StopReason::Budget(_)) = end.stopped else {
+        return None;
+    };
+    let (budget, left) = (end.report.budget_usd?, end.report.budget_left_usd?);
+    (left.times(20) > budget).then(|| {
+        format!(
+            "{} of the budget is left, less than an attempt may cost: a lower --max-output-tokens makes each hold less",
+            words::dollars(left)
+        )
+    })
 }
 
 /// The exact command that goes on from here, or where the answers are.
