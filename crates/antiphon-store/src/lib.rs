@@ -2,12 +2,14 @@
 //!
 //! - [`SqliteLedger`]: what a job remembers, on embedded SQLite (`docs/ledger.md` names every column); [`PastRuns`]: the same,
 //!   read without a trace
+//! - [`BudgetFile`]: what a job without a ledger may have spent
 //! - [`DiskCache`]: answers kept beyond a run (`docs/cache.md`)
 //! - [`StateDir`]: the folder it lives in, private and locked
 //! - [`sources`]: readers of input, one file a format
 //! - [`sinks`]: writers of output, one file a format
 //! - [`DiskSeen`]: exact counts of equal keys in bounded memory
 
+mod budget_file;
 mod cache;
 mod ledger;
 mod seen;
@@ -16,6 +18,7 @@ pub mod sources;
 mod state_dir;
 mod sum;
 
+pub use budget_file::BudgetFile;
 pub use cache::{Bounds, DiskCache, WallTime};
 pub use ledger::{
     PastOutcome, PastRuns, SqliteLedger, is_disk_failure, is_of_disk, open_or_salvage,

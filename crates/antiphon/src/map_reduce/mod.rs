@@ -1,5 +1,6 @@
 //! `antiphon map-reduce`: one text from many documents, as a job that remembers its calls.
 
+mod budget;
 mod documents;
 mod memory;
 mod plan;
@@ -14,9 +15,10 @@ use std::{
 use antiphon_core::{
     ErrorKind,
     job::{ProgressSnapshot, Stop, StopReason, drain_at_deadline},
-    layers::meter::Metrics,
+    layers::{meter::Metrics, spend::Budget},
     patterns::{Document, MapReduce, MapReduceError, MapReduced, OnFailure},
 };
+use antiphon_store::BudgetFile;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -75,6 +77,7 @@ pub struct PreparedMapReduce {
     watch: MapReduceWatch,
     /// What the user should be told before the first call.
     pub notes: Vec<String>,
+    budget: BudgetFile,
     /// The folder of the memory, and its lock.
     _state: crate::run::plan::State,
 }
@@ -101,6 +104,8 @@ pub struct MapReduceEnd {
     pub result: Result<MapReduced, MapReduceError>,
     /// Why the text could not be written.
     pub unwritten: Option<RunError>,
+    /// What the user should be told afterwards.
+    pub notes: Vec<String>,
 }
 
 impl PreparedMapReduce {
@@ -133,6 +138,7 @@ impl PreparedMapReduce {
             .map(|deadline| tokio::spawn(drain_at_deadline(stop, deadline)));
         let result = self.pattern.run(&self.documents).await;
         watch.calls.settle().await;
+        let unwritten_budget = budget::end(&watch.session, &self.budget).await;
         if let Some(deadline) = deadline {
             deadline.abort();
         }
@@ -141,6 +147,7 @@ impl PreparedMapReduce {
             stopped: watch.stop.reason(),
             result,
             unwritten: None,
+            notes: unwritten_budget.into_iter().collect(),
         };
         if let Some(reduced) = end.reduced() {
             let unwritten = self.target.write(&reduced.text).err();
@@ -160,7 +167,7 @@ impl MapReduceEnd {
                 .iter()
                 .flat_map(|document| &document.pieces);
             let mut errors = pieces.filter_map(|piece| piece.as_ref().err());
-            errors.all(|error| error.kind() != ErrorKind::Stopped)
+            errors.all(|error| !matches!(error.kind(), ErrorKind::Stopped | ErrorKind::Budget))
         })
     }
 }
@@ -189,6 +196,7 @@ impl MapReduceWatch {
             &progress,
             &metrics,
             told.earlier_runs,
+            self.session.budget().map(Budget::snapshot),
             self.started.elapsed(),
         )
     }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod asked;
+mod budget;
 mod cache;
 mod carbon;
 mod compose;
@@ -15,15 +16,18 @@ mod resolved;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    num::NonZeroU32,
+    num::{NonZeroU32, NonZeroU64},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use antiphon_core::{
-    Clock, Dice, Error, ErrorKind, SharedModel, SystemClock,
-    layers::{admit::Account, coalesce::CoalesceConfig, meter::Metrics, timeout::TimeoutConfig},
+    Clock, Dice, Error, ErrorKind, SharedModel, SystemClock, Usd,
+    layers::{
+        admit::Account, coalesce::CoalesceConfig, meter::Metrics, spend::Budget,
+        timeout::TimeoutConfig,
+    },
     stack::{self, StackConfig},
 };
 use antiphon_providers::{
@@ -108,6 +112,10 @@ pub struct SessionOptions {
     pub timeout: Option<Duration>,
     /// Longest Retry-After that is obeyed.
     pub max_wait: Option<Duration>,
+    /// The most that the session's calls may cost. Every model then needs a price.
+    pub budget: Option<Usd>,
+    /// Output cap of requests that name none, in tokens.
+    pub max_output_tokens: Option<NonZeroU64>,
     /// Equal requests in flight share one call.
     pub coalesce: bool,
     /// Models that answer where the one before fails.
@@ -131,6 +139,7 @@ pub struct Session {
     dice: Arc<Dice>,
     metrics: Arc<Metrics>,
     drain: CancellationToken,
+    budget: Option<Budget>,
     cache: cache::Shelf,
     catalog: Mutex<Option<Arc<Catalog>>>,
     transport: Mutex<Option<Arc<HttpTransport>>>,
@@ -167,6 +176,7 @@ impl Session {
             .filter_map(|name| Some((name.clone(), env(&name)?)))
             .collect();
         Self {
+            budget: options.budget.map(budget::open),
             config,
             options,
             environment,
@@ -282,10 +292,11 @@ impl Session {
             let leaf = Endpoint::new(config, self.transport()?, self.clock.clone())?;
             (Arc::new(leaf), base_url, key, made_of)
         };
-        let usual_cap = match &made_of {
+        let of_dialect = match &made_of {
             MadeOf::Endpoint { dialect, .. } => dialect.usual_output_cap(),
             _ => None,
         };
+        let usual_cap = self.usual_output_cap().or(of_dialect);
         let target = [plain.provider.clone(), base_url, plain.model.clone()];
         let account = self.account(&target, &key, &plain.provider);
         let leaf = logged::logged(leaf, self.clock.clone());
@@ -299,6 +310,7 @@ impl Session {
             account: self.account_config(&plain.provider),
             usual_cap,
         };
+        self.check_priced(plain, config.rates.as_deref())?;
         Ok(Resolved {
             model: stack::stack(leaf, &config, &account, &self.metrics),
             params: Map::new(),
@@ -315,6 +327,7 @@ impl Session {
         let mut config = StackConfig {
             coalesce: self.options.coalesce.then(CoalesceConfig::default),
             cache: self.cache_of(target),
+            spend: self.spending(),
             drain: self.drain.clone(),
             ..StackConfig::default()
         };

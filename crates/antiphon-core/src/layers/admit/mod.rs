@@ -90,6 +90,9 @@ impl Model for Admit {
             let demand = self.account.demand(&request).await;
             let mut passage = self.account.admit(demand, &self.drain).await?;
             passage.sent();
+            if let Some(hold) = &request.hold {
+                hold.sent();
+            }
             match self.inner.call(request).await {
                 Err(error) => {
                     passage.failed(&error);

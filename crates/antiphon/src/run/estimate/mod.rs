@@ -124,6 +124,11 @@ impl RunEstimate {
             each.try_fold(Range::default(), |sum, range| Some(sum + range?))
         };
         let number = |of: fn(&Group) -> u64| groups.iter().map(|(group, _)| of(group)).sum();
+        let job_cost = cost
+            .zip(spent)
+            .map(|(cost, spent)| cost.and(Estimate::exactly(spent.as_f64())));
+        let mut notes = notes(walked, checked);
+        notes.extend(job_cost.and_then(|cost| against_budget(&cost, checked)));
         let models = walked.groups.iter().filter(|(_, group)| group.rows > 0);
         Self {
             rows: walked.rows,
@@ -139,15 +144,13 @@ impl RunEstimate {
             output_tokens: sum(|rest| rest.output),
             cost_usd: cost,
             spent_usd: spent,
-            job_cost_usd: cost
-                .zip(spent)
-                .map(|(cost, spent)| cost.and(Estimate::exactly(spent.as_f64()))),
+            job_cost_usd: job_cost,
             energy_kwh: range(|rest| rest.energy_kwh),
             gwp_kgco2eq: range(|rest| rest.gwp_kgco2eq),
             duration_s: time::of(&groups),
             models: models.zip(&groups).map(ModelEstimate::of).collect(),
             first_bad_line: walked.first_bad_line.clone(),
-            notes: notes(walked, checked),
+            notes,
         }
     }
 }
@@ -165,6 +168,18 @@ impl ModelEstimate {
             unpriced: group.unpriced_models(),
         }
     }
+}
+
+/// Whether the job's budget will do.
+fn against_budget(cost: &Estimate, checked: &Checked) -> Option<String> {
+    let budget = checked.options.session.budget?;
+    let most = budget.as_f64();
+    if cost.low > most {
+        return Some(format!(
+            "the run stops before its end: --budget {budget} is less than it costs"
+        ));
+    }
+    (cost.high > most).then(|| format!("--budget {budget} may stop the run before its end"))
 }
 
 fn calls_by_model(groups: &[(&Group, Rest)]) -> BTreeMap<String, u64> {
