@@ -5,7 +5,7 @@ use std::{fs, time::SystemTime};
 use antiphon_sim::{SimConfig, SimServer, Simulator};
 use serde_json::Value;
 
-use crate::support::Scratch;
+use crate::support::{Scratch, sim_config};
 
 fn questions(number: u32) -> Scratch {
     let rows: Vec<String> = (0..number)
@@ -246,4 +246,47 @@ fn a_plan_that_cannot_work_is_refused_as_the_run_refuses_it() {
         assert_eq!(ran.says(2, &[words]).out, "");
     }
     assert_eq!(scratch.names(), ["in.jsonl"]);
+}
+
+#[test]
+fn time_is_what_limits_and_the_latency_of_the_sample_demand() {
+    let scratch = questions(100);
+    sim_config(&scratch, "latency = \"20ms\"");
+    let job = ["-m", "sim/gpt-4o-mini", "-o", "out.jsonl"];
+    assert!(estimated(&scratch, &job)["duration_s"].is_null());
+    let limited = estimated(&scratch, &[&job[..], &["--itpm", "60"]].concat());
+    let minutes = number(&limited, "/duration_s/low") / 60.0;
+    assert!((minutes - number(&limited, "/input_tokens/low") / 60.0).abs() < 1e-9);
+    assert_eq!(limited["duration_s"]["bound_by"], "itpm");
+
+    let sampled = estimated(
+        &scratch,
+        &[&job[..], &["--sample", "20", "--quiet"]].concat(),
+    );
+    assert!(sampled["duration_s"]["high"].is_null(), "{sampled}");
+    let bounded = estimated(&scratch, &[&job[..], &["--concurrency", "4"]].concat());
+    assert_eq!(bounded["duration_s"]["bound_by"], "latency");
+    // 80 calls of 20 ms or more, four at once
+    assert!(number(&bounded, "/duration_s/low") >= 0.4, "{bounded}");
+    assert!(number(&bounded, "/duration_s/high") >= number(&bounded, "/duration_s/low"));
+}
+
+#[test]
+fn caps_bound_the_cost_and_a_budget_is_compared_with_it() {
+    let scratch = questions(20);
+    let high = |args: &[&str]| {
+        let args = [&["-m", "sim/gpt-4o-mini"], args].concat();
+        let estimate = estimated(&scratch, &args);
+        (number(&estimate, "/output_tokens/high"), estimate)
+    };
+    assert_eq!(high(&["--param", "max_tokens=7"]).0, 140.0);
+    assert_eq!(high(&["--max-output-tokens", "9"]).0, 180.0);
+    assert_eq!(
+        high(&["--param", "max_tokens=2", "--param", "n=3"]).0,
+        120.0
+    );
+    let notes = |budget: &str| high(&["--budget", budget]).1["notes"].to_string();
+    assert!(notes("0.000001").contains("stops before its end"));
+    assert!(notes("0.01").contains("may stop"));
+    assert_eq!(notes("5"), "[]");
 }

@@ -1,6 +1,6 @@
 //! A sample of rows, drawn at random: the same ones each time, and what they have cost is not paid again.
 
-use antiphon_testkit::{OutputLine, Sandbox, Sim, outputs};
+use antiphon_testkit::{OutputLine, Sandbox, Signal, Sim, outputs};
 use serde_json::json;
 
 use crate::sandbox;
@@ -93,4 +93,36 @@ fn a_sample_that_is_interrupted_goes_on_and_one_of_a_pipe_is_the_same() {
         .exits(0);
     let piped = outputs(&String::from_utf8_lossy(&piped.stdout));
     assert_eq!(indices(&piped), indices(&drawn));
+}
+
+#[test]
+fn an_estimate_that_is_interrupted_keeps_what_it_paid_for() {
+    let sandbox = sandbox();
+    write_input(&sandbox);
+    let sim = Sim::start(&sandbox, ["--seed", "7", "--latency", "40ms"]);
+    let estimate = || {
+        sandbox
+            .antiphon(["estimate", "in.jsonl", "-o", "out.jsonl", "--sample", "80"])
+            .args(["--json", "--concurrency", "8", "--progress", "none"])
+            .args(["--base-url", &sim.base_url()])
+            .env("OPENAI_API_KEY", "key-of-the-sandbox")
+    };
+    let mut running = estimate().start();
+    assert!(running.until(|_| sim.books().answered() >= 20));
+    running.signal(Signal::ALL[0]);
+    let ended = running.wait().exits(130).says("to go on: ");
+    assert!(ended.stdout.is_empty(), "no estimate of half a sample");
+    let paid = sim.settled().answered();
+    assert!((20..80).contains(&paid), "{paid}");
+    assert_eq!(outputs(&sandbox.read("out.jsonl")).len() as u64, paid);
+
+    let ended = estimate().run().exits(0);
+    let told: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(
+        (told["done"].as_u64(), told["to_send"].as_u64()),
+        (Some(80), Some(ROWS - 80))
+    );
+    assert_eq!(sim.settled().answered(), 80);
+    let drawn = indices(&outputs(&sandbox.read("out.jsonl")));
+    assert!(drawn.len() == 80 && drawn.is_sorted());
 }

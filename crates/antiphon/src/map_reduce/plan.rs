@@ -24,7 +24,8 @@ use crate::{
     env::Lookup,
     run::{
         RunError,
-        plan::{ledger_error, open_state, refuse_reserved},
+        check::refuse_reserved,
+        plan::{ledger_error, open_state},
     },
     session::Session,
 };

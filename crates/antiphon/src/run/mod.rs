@@ -1,6 +1,7 @@
 //! `antiphon run`: a file of requests in, one line for each out.
 
 mod budget;
+pub(crate) mod check;
 mod estimate;
 mod feed;
 pub(crate) mod input;

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use super::{
     RunError, RunOptions,
-    plan::{self, Checked},
+    check::{self, Checked},
 };
 use crate::{Config, env::Lookup};
 use group::{Group, Rest};
@@ -99,7 +99,7 @@ impl RunEstimate {
     /// [`RunError`], as a run would give it. A key that is missing is none: it is one of the notes.
     pub fn new(mut options: RunOptions, config: Config, env: Lookup<'_>) -> Result<Self, RunError> {
         options.session.is_dry = true;
-        let mut checked = plan::check(options, config, env)?;
+        let mut checked = check::check(options, config, env)?;
         let walked = walk::walk(&mut checked)?;
         Ok(Self::of(&walked, &checked))
     }

@@ -7,7 +7,7 @@ use antiphon_core::layers::admit::AccountConfig;
 use serde::Serialize;
 
 use super::group::{Group, Rest};
-use crate::run::plan::ADAPTIVE_CONCURRENCY;
+use crate::run::check::ADAPTIVE_CONCURRENCY;
 
 /// Time that a run takes, in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]

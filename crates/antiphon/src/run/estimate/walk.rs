@@ -11,10 +11,7 @@ use antiphon_store::{DiskSeen, PastOutcome, PastRuns};
 use super::{foreseen::RowForeseen, group::Group};
 use crate::{
     lines::Lines,
-    run::{
-        RunError,
-        plan::{Checked, ledger_error},
-    },
+    run::{RunError, check::Checked, plan::ledger_error},
 };
 
 /// Rows, and bytes of them, that are prepared together.
