@@ -20,7 +20,7 @@ use crate::{
     words,
 };
 
-pub(crate) fn run(args: EstimateArgs, printer: &Printer) -> Result<Exit> {
+pub(crate) fn run(mut args: EstimateArgs, printer: &Printer) -> Result<Exit> {
     if args.run.sample.is_none() {
         return tell(&args.run, printer);
     }
@@ -43,14 +43,16 @@ pub(crate) fn run(args: EstimateArgs, printer: &Printer) -> Result<Exit> {
             "write it to a file first",
         );
     }
-    // stdout is for the estimate
-    let exit = send(run, printer, false)?;
+    // stdout is for the estimate, and --json is about that
+    let json = std::mem::take(&mut args.run.talk.json);
+    let exit = send(&args.run, printer, false)?;
     if matches!(exit, Exit::Usage | Exit::StoppedEarly | Exit::Interrupted) {
         return Ok(exit);
     }
     // what was answered is told by the state from here on: nothing is moved aside again
     let mut whole = args.run;
     whole.sample = None;
+    whole.talk.json = json;
     whole.state.fresh = false;
     whole.talk.report = None;
     match tell(&whole, printer)? {

@@ -122,8 +122,10 @@ proptest! {
         let rest = estimated(&done, &to_do, most);
         let likely = rest.likely.unwrap();
         prop_assert!(0.0 <= rest.low && rest.low <= likely && likely <= rest.high, "{:?}", rest);
-        if let Some(most) = most {
-            prop_assert!(rest.high <= most * to_do.len() as f64 * (1.0 + 1e-9));
+        if let Some(most) = most.map(|most| most * to_do.len() as f64) {
+            let free = estimated(&done, &to_do, None);
+            let is_broken = free.likely.unwrap() > most * (1.0 + 1e-9);
+            prop_assert!(if is_broken { rest == free } else { rest.high <= most * (1.0 + 1e-9) }, "{:?} {:?}", rest, free);
         }
     }
 

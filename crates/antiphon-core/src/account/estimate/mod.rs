@@ -24,6 +24,8 @@ const LEAST_POINTS: usize = 10;
 const MISSED_BY_A_TENTH: f64 = 2.3;
 /// What a row that no sample shows comes to, in usual ones.
 const UNSEEN: f64 = 12.0;
+/// Sums of floats differ by so much that should be equal.
+const ROUNDING: f64 = 1e-9;
 const SEED: u64 = 0x616e_7469_7068_6f6e;
 
 /// From the least to the most that something is expected to come to. Never negative.
@@ -170,8 +172,8 @@ impl Estimator {
         if self.to_do == 0 {
             return Estimate::exactly(0.0);
         }
-        let within = |value: f64| value.max(0.0).min(self.most.unwrap_or(f64::INFINITY));
         if !self.has_sample() {
+            let within = |value| bounded(value, self.most);
             let (low, told) = (within(self.low), self.told);
             let high = within(self.high).max(low);
             return Estimate {
@@ -190,10 +192,17 @@ impl Estimator {
         let likely = self.told + rows * fit.mean;
         let low = self.told + rows * interval.0;
         let high = (self.told + rows * interval.1).max(likely + unseen);
+        // a bound that the sample has broken is none: a server may count otherwise than its model's maker
+        let most = self.most.filter(|most| likely <= *most * (1.0 + ROUNDING));
+        let within = |value| bounded(value, most);
         Estimate {
             low: within(low),
             likely: Some(within(likely)),
             high: within(high),
         }
     }
+}
+
+fn bounded(value: f64, most: Option<f64>) -> f64 {
+    value.max(0.0).min(most.unwrap_or(f64::INFINITY))
 }
