@@ -63,6 +63,7 @@ mod ensemble;
 pub mod env;
 mod lines;
 pub mod map_reduce;
+pub mod numbers;
 pub mod patterns;
 pub mod run;
 pub mod session;

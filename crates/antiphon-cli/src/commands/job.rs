@@ -134,7 +134,7 @@ async fn attend(prepared: PreparedRun, job: &Job<'_>, style: Style) -> RunEnd {
         printer.error(&anyhow!("{}", last_words::why_stopped(reason)));
     }
     if (args.json || style == Style::Json)
-        && let Ok(json) = serde_json::to_string(&end.report)
+        && let Ok(json) = serde_json::to_string(&end.report.numbers())
     {
         printer.say(&json);
     }

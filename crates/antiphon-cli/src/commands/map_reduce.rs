@@ -319,6 +319,6 @@ fn as_json(end: &MapReduceEnd) -> Result<Value> {
         "documents": documents,
         "levels": reduced.map(|reduced| &reduced.levels),
         "error": end.result.as_ref().err().map(ToString::to_string),
-        "report": serde_json::to_value(&end.report)?,
+        "report": serde_json::to_value(end.report.numbers())?,
     }))
 }

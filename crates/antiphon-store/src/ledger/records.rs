@@ -155,6 +155,8 @@ pub(super) fn verdict_of(row: &Row<'_>, first: usize) -> Option<(i64, Outcome)> 
             reasoning_tokens: count(7).ok()?,
             cache_write_tokens: count(8).ok()?,
         },
+        // its line tells it
+        cost: None,
         latency_us: count(9).ok()?,
         head: String::new(),
         details: String::new(),

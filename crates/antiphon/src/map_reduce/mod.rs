@@ -13,7 +13,7 @@ use std::{
 
 use antiphon_core::{
     ErrorKind,
-    job::{ProgressSnapshot, Stop, StopReason, drain_at_deadline},
+    job::{Notable, ProgressSnapshot, Stop, StopReason, drain_at_deadline},
     layers::meter::Metrics,
     patterns::{Document, MapReduce, MapReduceError, MapReduced, OnFailure},
 };
@@ -22,7 +22,10 @@ use serde_json::{Map, Value};
 use crate::{
     Config,
     env::Lookup,
-    run::{Report, RunError},
+    run::{
+        Course, Report, RunError,
+        timeline::{Counted, Recorder},
+    },
     session::{Session, SessionOptions},
 };
 use memory::Calls;
@@ -131,8 +134,18 @@ impl PreparedMapReduce {
         let deadline = self
             .deadline
             .map(|deadline| tokio::spawn(drain_at_deadline(stop, deadline)));
-        let result = self.pattern.run(&self.documents).await;
-        watch.calls.settle().await;
+        let recorder = Recorder::new(watch.session.clock().clone());
+        let counted = || Counted::of(&watch.calls.told().finished, watch.metrics());
+        let recording = recorder.record(counted);
+        let running = async {
+            let result = self.pattern.run(&self.documents).await;
+            watch.calls.settle().await;
+            result
+        };
+        let result = tokio::select! {
+            result = running => result,
+            never = recording => match never {},
+        };
         if let Some(deadline) = deadline {
             deadline.abort();
         }
@@ -147,6 +160,9 @@ impl PreparedMapReduce {
             end.report = watch.report_of(true);
             end.unwritten = unwritten;
         }
+        // calls have no place in an input, so none is told as a row
+        let rows = Notable::default();
+        end.report.course = Some(Course::new(&recorder, counted(), watch.metrics(), &rows));
         end
     }
 }

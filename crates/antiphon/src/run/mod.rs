@@ -9,6 +9,7 @@ mod report;
 mod resume;
 mod strict;
 mod terminal;
+pub(crate) mod timeline;
 
 use std::{
     path::PathBuf,
@@ -32,8 +33,9 @@ use crate::{
 pub use crate::lines::{Analysis, Variant};
 pub use input::Input;
 pub use output::Output;
-pub use report::{Latency, ModelReport, Report};
+pub use report::{Course, Latency, ModelReport, Report};
 pub use terminal::harmless_json;
+pub use timeline::Step;
 
 /// What a run shall do: flags as they were meant.
 #[derive(Clone, Debug)]
@@ -177,6 +179,10 @@ impl RunWatch {
         )
     }
 
+    fn counted(&self) -> timeline::Counted {
+        timeline::Counted::of(&self.progress.snapshot().finished, self.metrics())
+    }
+
     /// A run that stopped early has not read all of its input. How many rows wait in the rest is counted.
     async fn count_the_rest(&self, feed: feed::Feed, limit: Option<u64>) {
         let read = self.progress.snapshot();
@@ -246,7 +252,11 @@ impl PreparedRun {
         let deadline = self
             .deadline
             .map(|deadline| tokio::spawn(drain_at_deadline(stop, deadline)));
-        self.job.run().await;
+        let recorder = timeline::Recorder::new(watch.session.clock().clone());
+        tokio::select! {
+            () = self.job.run() => {}
+            never = recorder.record(|| watch.counted()) => match never {},
+        }
         if let Some(deadline) = deadline {
             deadline.abort();
         }
@@ -265,8 +275,13 @@ impl PreparedRun {
                 .map(|dropped| format!("parameter left out: {dropped}")),
         );
         notes.extend(watch.session.cache_notes());
+        let (counted, metrics) = (watch.counted(), watch.metrics());
+        let course = Course::new(&recorder, counted, metrics, &watch.progress.notable());
         RunEnd {
-            report: watch.report(),
+            report: Report {
+                course: Some(course),
+                ..watch.report()
+            },
             stopped: watch.stop.reason(),
             progress,
             notes,
