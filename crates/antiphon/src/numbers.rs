@@ -65,7 +65,18 @@ pub fn digits(value: f64) -> String {
 /// A range in one unit, `1.2–3.4 Wh`; a value that is known is one number.
 pub fn range(range: Range, units: &[(f64, &'static str)]) -> String {
     let (size, unit) = suited(range.max, units);
-    let (min, max) = (digits(range.min / size), digits(range.max / size));
+    let (least, most) = (range.min / size, range.max / size);
+    let max = digits(most);
+    // with the places of the other end, where they leave something of it
+    let places = max.split_once('.').map_or(0, |(_, places)| places.len());
+    let rounded = format!("{least:.places$}");
+    let is_near = rounded
+        .parse()
+        .is_ok_and(|rounded: f64| (rounded - least).abs() <= least * 0.02);
+    let min = match is_near && most < 1e3 {
+        true => rounded,
+        false => digits(least),
+    };
     match min == max {
         true => format!("{max} {unit}"),
         false => format!("{min}–{max} {unit}"),
@@ -139,8 +150,10 @@ mod tests {
         let between = |min, max| Range { min, max };
         assert_eq!(range(between(0.000_7, 0.001_2), &ENERGY_KWH), "0.7–1.2 Wh");
         assert_eq!(range(between(2.5e-13, 2.5e-13), &MASS_KG), "250 pg");
+        assert_eq!(range(between(0.844, 1.46), &ENERGY_KWH), "0.84–1.46 kWh");
+        assert_eq!(range(between(0.011, 568.0), &MASS_KG), "0.011–568 kg");
         assert_eq!(range(between(0.0, 0.0), &WATER_L), "0 µl");
-        assert_eq!(range(between(999.0, 1_234.5), &ENERGY_MJ), "0.999–1.23 GJ");
+        assert_eq!(range(between(999.0, 1_234.5), &ENERGY_MJ), "1.00–1.23 GJ");
         assert_eq!(digits(0.012_34), "0.0123");
         assert_eq!(digits(1_234.5), "1,235");
     }

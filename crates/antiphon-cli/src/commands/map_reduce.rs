@@ -176,8 +176,10 @@ async fn attend(prepared: PreparedMapReduce, args: &MapReduceArgs) -> Result<Exi
     let end = prepared.run().await;
     progress.abort();
     signals.abort();
+    let output = args.output().map(PathBuf::as_path);
+    let about = report_file::about(&args.files, output, "calls", end.stopped.as_ref());
     if let Some(path) = &talk.report
-        && let Err(error) = report_file::write(path, &end.report)
+        && let Err(error) = report_file::write(path, &end.report, &about)
     {
         printer.error(&error);
     }
