@@ -34,7 +34,7 @@ Examples:
   antiphon run prompts.txt --base-url http://127.0.0.1:8000/v1 \\
     -m meta-llama/Llama-3.1-8B -o out.jsonl
   antiphon run rows.jsonl --prompt-file ask.txt --schema answer.json -m sim/demo \\
-    -o out.jsonl --report report.json
+    -o out.jsonl --report report.html
   antiphon run rows.jsonl -m sim/demo --ensemble 3 --judge sim/judge -o out.jsonl
   cat prompts.jsonl | antiphon run - -m sim/demo | jq -r .antiphon.text
 
@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Vote(Box<crate::commands::vote::VoteArgs>),
     /// Have files reviewed from several points of view
     Review(Box<crate::commands::review::ReviewArgs>),
+    /// List the models that are known, with prices, windows, energy and dates
+    Models(crate::commands::models::ModelsArgs),
     /// Serve a simulated provider over HTTP, in OpenAI's and Anthropic's wire formats
     Sim(SimArgs),
     /// Show the configuration

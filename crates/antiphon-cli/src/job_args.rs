@@ -7,6 +7,7 @@ use antiphon::{
     env,
     run::{Input, Output, RunOptions},
     session::{SessionOptions, default_cache_dir},
+    zones::{Zone, zone},
 };
 use anyhow::{Context, Result};
 use clap::Args;
@@ -31,6 +32,13 @@ pub(crate) struct TargetArgs {
     /// Parameter of every request, for instance temperature=0 (repeatable)
     #[arg(long = "param", value_name = "KEY=JSON", help_heading = "Model")]
     pub(crate) params: Vec<String>,
+    /// Prices of models, in place of the built-in ones (see antiphon models)
+    #[arg(long, value_name = "FILE", help_heading = "Model")]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Zone where the models are computed, an ISO 3166-1 code or WOR, for estimates of energy and carbon [default: that of
+    /// the provider]
+    #[arg(long, value_name = "ZONE", value_parser = zone, help_heading = "Model")]
+    pub(crate) zone: Option<&'static Zone>,
 }
 
 /// How fast, how often and how long.
@@ -197,11 +205,13 @@ pub(crate) fn session_options(target: &TargetArgs, limits: &LimitArgs) -> Sessio
     SessionOptions {
         provider: target.provider.clone(),
         base_url: target.base_url.clone(),
+        catalog: target.catalog.clone(),
         concurrency: limits.concurrency,
         rpm: limits.rpm,
         tpm: limits.tpm,
         itpm: limits.itpm,
         otpm: limits.otpm,
+        zone: target.zone,
         max_retries: limits.max_retries,
         usual_max_retries: Some(JOB_MAX_RETRIES),
         timeout: limits.timeout,

@@ -98,6 +98,7 @@ pub(crate) fn what_it_took(report: &Report) -> String {
     }
     took.push(words::tokens(&report.usage));
     took.push(cost(report));
+    took.extend(energy(report));
     took.join(" · ")
 }
 
@@ -125,6 +126,17 @@ fn cost(report: &Report) -> String {
         said.push_str(&format!(" ({})", beside.join(", ")));
     }
     said
+}
+
+/// Energy and carbon, as far as they can be estimated.
+fn energy(report: &Report) -> Option<String> {
+    let (kwh, kg) = report.energy_kwh.zip(report.gwp_kgco2eq)?;
+    let mut said = format!("{}, {}", words::energy(kwh), words::carbon(kg));
+    if report.unestimated_answers > 0 {
+        let answers = words::several(report.unestimated_answers, "answer", "answers");
+        said.push_str(&format!(" ({answers} not estimated)"));
+    }
+    (kwh.max > 0.0).then_some(said)
 }
 
 /// Rows that cost nothing, where they came from, and what that has saved.

@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         Command::Compare(compare) => commands::compare::run(&compare, &printer),
         Command::MapReduce(args) => commands::map_reduce::run(&args, &printer),
         Command::Vote(vote) => commands::vote::run(&vote, &printer),
+        Command::Models(models) => commands::models::run(&models, &printer),
         Command::Sim(sim) => commands::sim::run(sim, &printer),
         Command::Config(config) => commands::config::run(&config, &printer),
         Command::Completions { shell } => commands::pages::completions(shell, &printer),

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use antiphon::core::{Spent, Usage};
+use antiphon::core::{Spent, Usage, account::Range};
+use antiphon::numbers::{ENERGY_KWH, GASES_KG, range};
 pub(crate) use antiphon::numbers::{count, dollars, duration};
 
 /// `1 row`, `2 rows`.
@@ -37,6 +38,16 @@ pub(crate) fn tokens(usage: &Usage) -> String {
     )
 }
 
+/// Energy of kilowatt-hours.
+pub(crate) fn energy(kwh: Range) -> String {
+    range(kwh, &ENERGY_KWH)
+}
+
+/// Greenhouse gases of kilograms.
+pub(crate) fn carbon(kg: Range) -> String {
+    format!("{} CO2eq", range(kg, &GASES_KG))
+}
+
 /// What a call cost.
 pub(crate) fn cost(spent: &Spent) -> String {
     spent.cost().map_or("cost unknown".to_owned(), dollars)
@@ -56,6 +67,12 @@ mod tests {
         };
         assert_eq!(tokens(&usage(1, 1)), "1 token in, 1 out");
         assert_eq!(tokens(&usage(1_204, 96)), "1,204 tokens in, 96 out");
+        let wh = |min, max| energy(Range { min, max });
+        assert_eq!(wh(3.3e-5, 4.2e-5), "33–42 mWh");
+        assert_eq!(wh(0.0012, 0.0034), "1.2–3.4 Wh");
+        assert_eq!(wh(0.9, 1.25), "0.90–1.2 kWh");
+        assert_eq!(wh(0.0, 0.0), "0 mWh");
+        assert_eq!(carbon(Range::exactly(0.25)), "250 g CO2eq");
         assert_eq!(several(2_000, "retry", "retries"), "2,000 retries");
     }
 }

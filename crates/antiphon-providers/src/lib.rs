@@ -1,8 +1,9 @@
-//! Provider dialects as pure translation, and the one HTTP transport.
+//! Provider dialects as pure translation, the one HTTP transport, and what is known of models.
 //!
 //! A dialect turns a chat request into bytes and bytes into answers, deltas, limits and classified errors. It never
 //! talks: sockets, TLS, proxies and time limits belong to the transport.
 
+pub mod catalog;
 pub mod dialects;
 mod endpoint;
 pub mod limits;

@@ -79,6 +79,7 @@ pub use antiphon_core::{
     ChatRequest, Error, ErrorKind, Message, Model, Reply, Schema, SharedModel, Spent, SystemClock,
     Usage, Usd,
 };
+pub use antiphon_providers::catalog::{self, zones};
 pub use config::{Config, ConfigError};
 pub use ensemble::{create_ensemble, create_ensemble_in};
 pub use schemars;

@@ -62,38 +62,34 @@ pub fn digits(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A range in one unit, `1.2–3.4 Wh`; a value that is known is one number.
+/// From least to most in a unit that suits both, `1.2–3.4 Wh`; a value that is known is one number.
 pub fn range(range: Range, units: &[(f64, &'static str)]) -> String {
     let (size, unit) = suited(range.max, units);
-    let (least, most) = (range.min / size, range.max / size);
-    let max = digits(most);
-    // with the places of the other end, where they leave something of it
-    let places = max.split_once('.').map_or(0, |(_, places)| places.len());
-    let rounded = format!("{least:.places$}");
-    let is_near = rounded
-        .parse()
-        .is_ok_and(|rounded: f64| (rounded - least).abs() <= least * 0.02);
-    let min = match is_near && most < 1e3 {
-        true => rounded,
-        false => digits(least),
-    };
+    let (min, max) = (figures(range.min / size), figures(range.max / size));
     match min == max {
         true => format!("{max} {unit}"),
         false => format!("{min}–{max} {unit}"),
     }
 }
 
+/// Two figures that say something: estimates have no more.
+fn figures(value: f64) -> String {
+    match value {
+        0.0 => "0".to_owned(),
+        10.0.. => count(value.round() as u64),
+        _ => {
+            let zeros = (-value.log10()).floor().clamp(-1.0, 12.0) as i32;
+            format!("{value:.places$}", places = (zeros + 2).max(1) as usize)
+        }
+    }
+}
+
 /// Units of energy in kWh.
-pub const ENERGY_KWH: [(f64, &str); 5] = [
-    (1e3, "MWh"),
-    (1.0, "kWh"),
-    (1e-3, "Wh"),
-    (1e-6, "mWh"),
-    (1e-9, "µWh"),
-];
-/// Units of mass in kg.
-pub const MASS_KG: [(f64, &str); 7] = [
-    (1e3, "t"),
+pub const ENERGY_KWH: [(f64, &str); 4] = [(1e3, "MWh"), (1.0, "kWh"), (1e-3, "Wh"), (1e-6, "mWh")];
+/// Units of greenhouse gases in kg.
+pub const GASES_KG: [(f64, &str); 4] = [(1e3, "t"), (1.0, "kg"), (1e-3, "g"), (1e-6, "mg")];
+/// Units of minerals and metals in kg: answers use up very little.
+pub const MINERALS_KG: [(f64, &str); 6] = [
     (1.0, "kg"),
     (1e-3, "g"),
     (1e-6, "mg"),
@@ -148,12 +144,15 @@ mod tests {
     #[test]
     fn both_ends_of_a_range_have_its_unit() {
         let between = |min, max| Range { min, max };
-        assert_eq!(range(between(0.000_7, 0.001_2), &ENERGY_KWH), "0.7–1.2 Wh");
-        assert_eq!(range(between(2.5e-13, 2.5e-13), &MASS_KG), "250 pg");
-        assert_eq!(range(between(0.844, 1.46), &ENERGY_KWH), "0.84–1.46 kWh");
-        assert_eq!(range(between(0.011, 568.0), &MASS_KG), "0.011–568 kg");
+        assert_eq!(range(between(0.000_7, 0.001_2), &ENERGY_KWH), "0.70–1.2 Wh");
+        assert_eq!(range(between(0.844, 1.46), &ENERGY_KWH), "0.84–1.5 kWh");
+        assert_eq!(range(between(0.329, 0.568), &GASES_KG), "329–568 g");
+        assert_eq!(range(between(2.5e-13, 2.5e-13), &MINERALS_KG), "250 pg");
         assert_eq!(range(between(0.0, 0.0), &WATER_L), "0 µl");
-        assert_eq!(range(between(999.0, 1_234.5), &ENERGY_MJ), "1.00–1.23 GJ");
+        assert_eq!(
+            range(between(999.0, 2_345_678.5), &ENERGY_MJ),
+            "1.00–2,346 GJ"
+        );
         assert_eq!(digits(0.012_34), "0.0123");
         assert_eq!(digits(1_234.5), "1,235");
     }

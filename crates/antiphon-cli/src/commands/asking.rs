@@ -74,9 +74,11 @@ impl AskingArgs {
         SessionOptions {
             provider: self.target.provider.clone(),
             base_url: self.target.base_url.clone(),
+            catalog: self.target.catalog.clone(),
             concurrency: self.concurrency,
             rpm: self.rpm,
             tpm: self.tpm,
+            zone: self.target.zone,
             max_retries: self.max_retries,
             timeout: self.timeout,
             ..SessionOptions::default()

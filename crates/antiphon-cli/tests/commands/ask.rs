@@ -17,7 +17,7 @@ const HOSTILE: &str = "a\u{1b}[2J\u{1b}]52;c;AAAA\u{7}b\u{9b}2Jc\u{202e}d\re";
 fn the_answer_alone_is_on_stdout() {
     let scratch = Scratch::new();
     let ran = scratch.antiphon(&["ask", "What is 17 + 25?", "-m", "sim/demo"]);
-    ran.says(0, &["sim/demo · ", " tokens in, ", " out · cost unknown"]);
+    ran.says(0, &["sim/demo · ", " tokens in, ", " out · $0"]);
     assert_eq!(ran.out, "(simulated) The answer is 42.\n#### 42\n");
     assert_eq!(ran.err.lines().count(), 1);
 
@@ -123,15 +123,18 @@ fn json_has_the_same_fields_whatever_became_of_a_model() {
         *fast,
         json!({
             "model": "fast", "text": "from the fast one", "parsed": null, "finish_reason": "stop", "usage": usage,
-            "latency_ms": null, "cost_usd": null, "members": null, "decision": null, "error": null,
+            "latency_ms": null, "cost_usd": null, "energy_kwh": null, "gwp_kgco2eq": null,
+            "members": null, "decision": null, "error": null,
         })
     );
+    let nothing = json!({"min": 0.0, "max": 0.0});
     let error = json!({"code": "bad_request", "message": "no such thing"});
     assert_eq!(
         told["answers"][1],
         json!({
             "model": "broken", "text": null, "parsed": null, "finish_reason": null, "usage": null,
-            "latency_ms": null, "cost_usd": null, "members": null, "decision": null, "error": error,
+            "latency_ms": null, "cost_usd": 0.0, "energy_kwh": nothing, "gwp_kgco2eq": nothing,
+            "members": null, "decision": null, "error": error,
         })
     );
     assert_eq!(told["answers"][2]["model"], "fast");

@@ -156,6 +156,7 @@ fn examples_of_the_help_fit_a_terminal_and_can_be_copied() {
         &["ask"],
         &["vote"],
         &["review"],
+        &["models"],
         &["sim"],
     ] {
         let help = scratch.antiphon(&[command, &["--help"]].concat()).out;

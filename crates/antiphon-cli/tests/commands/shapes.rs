@@ -57,7 +57,7 @@ fn an_output_line_has_the_promised_fields_in_their_order() {
             ["id", "custom_id", "response", "error", "antiphon", "input"]
         );
         assert_eq!(names(&line["antiphon"]), details);
-        for unknown in ["parsed", "cost_usd", "energy_kwh", "gwp_kgco2eq", "members"] {
+        for unknown in ["parsed", "members"] {
             assert_eq!(line["antiphon"][unknown], json!(null));
         }
     }
@@ -75,6 +75,17 @@ fn an_output_line_has_the_promised_fields_in_their_order() {
             "cached_input_tokens",
             "reasoning_tokens"
         ]
+    );
+    let costs = ["cost_usd", "energy_kwh", "gwp_kgco2eq"];
+    for unknown in costs {
+        // nobody knows what the stub is
+        assert_eq!(answer["antiphon"][unknown], json!(null));
+    }
+    // nothing was sent for it
+    assert_eq!(failure["antiphon"]["cost_usd"], 0.0);
+    assert_eq!(
+        failure["antiphon"]["energy_kwh"],
+        json!({"min": 0.0, "max": 0.0})
     );
     assert_eq!(answer["input"]["custom_id"], "a");
     assert_eq!(failure["response"], json!(null));

@@ -108,9 +108,9 @@ fn a_voter_who_fails_abstains_and_a_quorum_may_be_missed() {
     let usage = json!({"input_tokens": 1, "output_tokens": 2, "cached_input_tokens": 0, "reasoning_tokens": 0});
     let error = json!({"code": "bad_request", "message": "I do not vote"});
     let ballots = json!([
-        {"model": "yes-1", "category": "yes", "confidence": 1.0, "usage": usage, "error": null},
-        {"model": "broken", "category": null, "confidence": null, "usage": null, "error": error},
-        {"model": "yes-0.5", "category": "yes", "confidence": 0.5, "usage": usage, "error": null},
+        {"model": "yes-1", "category": "yes", "confidence": 1.0, "usage": usage, "cost_usd": null, "error": null},
+        {"model": "broken", "category": null, "confidence": null, "usage": null, "cost_usd": 0.0, "error": error},
+        {"model": "yes-0.5", "category": "yes", "confidence": 0.5, "usage": usage, "cost_usd": null, "error": null},
     ]);
     assert_eq!(told["ballots"], ballots);
     assert_eq!(

@@ -1,6 +1,8 @@
 //! Accounting: what answers used, what they cost, and what their computing took. Arithmetic on tables that others inject.
 
+pub mod carbon;
 mod impacts;
+pub mod price;
 mod rates;
 mod spent;
 mod usage;

@@ -12,6 +12,8 @@ use super::{Impacts, Usage, Usd};
 pub struct Billed<'a> {
     /// The model's name as the provider reports it (often dated), where it does.
     pub reported: Option<&'a str>,
+    /// The `service_tier` that the request asks for, where it does: others than the usual one have other prices.
+    pub service_tier: Option<&'a str>,
     /// Tokens used.
     pub usage: Usage,
     /// Wall time when the request was sent: prices change by date and hour.

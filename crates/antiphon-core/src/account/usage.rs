@@ -19,6 +19,9 @@ pub struct Usage {
     /// Of the input: written to the provider's cache.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cache_write_tokens: u64,
+    /// Of the cache writes: with a life of an hour, which has a price of its own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write_1h_tokens: u64,
 }
 
 fn is_zero(tokens: &u64) -> bool {
@@ -53,5 +56,6 @@ impl std::ops::AddAssign for Usage {
         self.cached_input_tokens = add(self.cached_input_tokens, other.cached_input_tokens);
         self.reasoning_tokens = add(self.reasoning_tokens, other.reasoning_tokens);
         self.cache_write_tokens = add(self.cache_write_tokens, other.cache_write_tokens);
+        self.cache_write_1h_tokens = add(self.cache_write_1h_tokens, other.cache_write_1h_tokens);
     }
 }

@@ -19,8 +19,8 @@ pub struct JobConfig {
     pub include_input: bool,
     /// Whether raw lines are JSON (else they are text, and become a JSON string in the output).
     pub input_is_json: bool,
-    /// Rows in the window: read and not yet durable. Larger than the models' concurrency, because rows in back-off
-    /// hold a place.
+    /// Calls in the window, of rows that are read and not yet durable. Larger than the models' concurrency, because rows in
+    /// back-off hold their places.
     pub window_rows: u32,
 }
 

@@ -178,7 +178,10 @@ async fn send_rows(
         for send in batch.sends {
             let size = u32::try_from(send.bytes).unwrap_or(u32::MAX);
             let place = async {
-                let row = rows.clone().acquire_owned().await;
+                // a window of calls and not of rows: the members of far more rows than fit the gate would all be asked
+                // before the first row is decided
+                let width = send.call.width.clamp(1, window_rows);
+                let row = rows.clone().acquire_many_owned(width).await;
                 let bytes = bytes.clone().acquire_many_owned(size.min(WINDOW_BYTES));
                 Some((row.ok()?, bytes.await.ok()?))
             };

@@ -77,6 +77,8 @@ pub struct Call {
     pub dropped: Vec<String>,
     /// Whether answers that are not the end of the call must be recorded: those off their schema, those of members.
     pub is_journaled: bool,
+    /// Plain calls that are made for it side by side: it takes as many places of the window.
+    pub width: u32,
 }
 
 /// What a raw row means under the plan of the job.

@@ -210,13 +210,15 @@ impl Meter {
         }
     }
 
-    fn begin(&self) -> Measured {
+    fn begin(&self, request: &ChatRequest) -> Measured {
+        let service_tier = request.params.get("service_tier");
         self.metrics.begun();
         Measured {
             metrics: Arc::clone(&self.metrics),
             clock: Arc::clone(&self.clock),
             rates: self.rates.clone(),
             spent: Arc::clone(&self.spent),
+            service_tier: service_tier.and_then(|tier| tier.as_str()).map(Box::from),
             begun: self.clock.now(),
             sent: self.clock.wall(),
             ended: false,
@@ -239,7 +241,7 @@ impl Model for Meter {
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         Box::pin(async move {
-            let measured = self.begin();
+            let measured = self.begin(&request);
             let mut response = match self.inner.call(request).await {
                 Ok(response) => response,
                 Err(error) => return Err(measured.failed(error)),
@@ -278,6 +280,7 @@ struct Measured {
     clock: Arc<dyn Clock>,
     rates: Option<Arc<dyn Rates>>,
     spent: Arc<Mutex<Spent>>,
+    service_tier: Option<Box<str>>,
     begun: Moment,
     sent: SystemTime,
     ended: bool,
@@ -297,6 +300,7 @@ impl Measured {
         if let (Some(rates), Some(usage)) = (&self.rates, usage) {
             let billed = Billed {
                 reported,
+                service_tier: self.service_tier.as_deref(),
                 usage,
                 sent: self.sent,
                 latency,

@@ -21,7 +21,7 @@ fn the_sample_of_openai() {
             output_tokens: 9,
             cached_input_tokens: 8,
             reasoning_tokens: 6,
-            cache_write_tokens: 0,
+            ..Usage::default()
         })
     );
     assert_eq!(answer.body, OPENAI.trim_end());
@@ -257,6 +257,19 @@ fn a_body_over_several_lines_becomes_one() {
             value
         );
     }
+}
+
+#[test]
+fn cache_writes_of_an_hour_are_told_apart() {
+    let usage = json!({"input_tokens": 5, "output_tokens": 3, "cache_creation_input_tokens": 7,
+        "cache_creation": {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 4}});
+    let body = json!({"content": [{"type": "text", "text": "Hi"}], "stop_reason": "end_turn", "usage": usage});
+    let answer = decode(anthropic(), body.to_string()).unwrap();
+    let usage = answer.usage().unwrap();
+    assert_eq!((usage.input_tokens, usage.cache_write_tokens), (12, 7));
+    assert_eq!(usage.cache_write_1h_tokens, 4);
+    let again = decode(anthropic(), anthropic().whole_body(&answer)).unwrap();
+    assert_eq!(again.usage(), Some(usage));
 }
 
 #[test]

@@ -77,6 +77,18 @@ fn text_and_usage() {
 }
 
 #[test]
+fn the_life_of_cache_writes_is_told_at_the_start_and_stands() {
+    let told = r#""usage":{"cache_creation_input_tokens":4,"cache_creation":{"ephemeral_1h_input_tokens":4},"#;
+    let stream = ANTHROPIC.replacen(r#""usage":{"#, told, 1);
+    let usage = fold(anthropic(), stream.as_bytes())
+        .unwrap()
+        .usage()
+        .unwrap();
+    assert_eq!(usage.cache_write_tokens, 4);
+    assert_eq!(usage.cache_write_1h_tokens, 4);
+}
+
+#[test]
 fn interleaved_and_repeated_tool_calls() {
     let answer = fold(openai(), OPENAI_TOOLS.as_bytes()).unwrap();
     assert_eq!(answer.finish_reason, FinishReason::ToolCalls);

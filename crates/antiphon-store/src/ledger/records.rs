@@ -154,6 +154,8 @@ pub(super) fn verdict_of(row: &Row<'_>, first: usize) -> Option<(i64, Outcome)> 
             cached_input_tokens: count(6).ok()?,
             reasoning_tokens: count(7).ok()?,
             cache_write_tokens: count(8).ok()?,
+            // how long cache writes live has been priced already
+            ..Usage::default()
         },
         // its line tells it
         cost: None,

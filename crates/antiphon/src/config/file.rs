@@ -4,10 +4,11 @@ use std::{
     collections::BTreeMap,
     fmt,
     num::{NonZeroU32, NonZeroU64},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
+use antiphon_providers::catalog::zones::{self, Zone};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -17,6 +18,7 @@ use toml::de::{DeTable, DeValue};
 use super::{
     Origin, keys,
     model::ModelConfig,
+    prices::{self, PriceSettings},
     sim::{SimSettings, SimTable},
 };
 
@@ -31,6 +33,11 @@ pub struct Settings {
     /// Models by name.
     #[serde(default)]
     pub models: BTreeMap<String, ModelConfig>,
+    /// A file of prices in place of the built-in ones.
+    pub catalog: Option<PathBuf>,
+    /// Prices of models, provider/model, over those of the catalogue.
+    #[serde(default)]
+    pub prices: BTreeMap<String, PriceSettings>,
 }
 
 /// A provider.
@@ -59,6 +66,9 @@ pub struct ProviderConfig {
     pub otpm: Option<u64>,
     /// Upper bound of calls in flight.
     pub concurrency: Option<NonZeroU32>,
+    /// Where its models are computed, for estimates of energy and carbon.
+    #[serde(default, deserialize_with = "zones::deserialize")]
+    pub zone: Option<&'static Zone>,
     /// Version of the wire format (`anthropic-version`).
     pub version: Option<String>,
     /// Settings of the simulated provider.
@@ -79,13 +89,17 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl Settings {
-    /// Lays another file's values over these: providers value by value, models whole.
+    /// Lays another file's values over these: providers and prices value by value, models whole.
     pub(super) fn merge(&mut self, over: Self) {
         self.default_model = over.default_model.or(self.default_model.take());
         for (name, over) in over.providers {
             self.providers.entry(name).or_default().merge(over);
         }
         self.models.extend(over.models);
+        self.catalog = over.catalog.or(self.catalog.take());
+        for (name, over) in over.prices {
+            self.prices.entry(name).or_default().merge(over);
+        }
     }
 }
 
@@ -105,6 +119,7 @@ impl ProviderConfig {
         lay(&mut self.itpm, over.itpm);
         lay(&mut self.otpm, over.otpm);
         lay(&mut self.concurrency, over.concurrency);
+        lay(&mut self.zone, over.zone);
         lay(&mut self.version, over.version);
         self.sim.merge(over.sim);
     }
@@ -139,12 +154,14 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<(Settings, Vec<Origin>), 
             unknown.key
         ))
     })?;
-    let settings: Settings = toml::from_str(text).map_err(|error| {
+    let mut settings: Settings = toml::from_str(text).map_err(|error| {
         let at = place(error.span().map_or(0, |span| span.start));
         let mut there = origins.iter().filter(|origin| origin.from == at);
         let key = match (there.next(), there.next()) {
-            // words of our own name what they are about
-            (Some(only), None) if error.message().starts_with("invalid ") => {
+            // words of our own name what they are about, but for those of prices
+            (Some(only), None)
+                if error.message().starts_with("invalid ") || only.key.starts_with("prices.") =>
+            {
                 format!("`{}`: ", only.key)
             }
             _ => String::new(),
@@ -155,6 +172,11 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<(Settings, Vec<Origin>), 
         let checked = provider.sim.config();
         checked.map_err(|error| ConfigError(format!("{}: {error}", path.display())))?;
     }
+    for (name, told) in &mut settings.prices {
+        told.placed(name, &origins, path)?;
+    }
+    let catalog = settings.catalog.take();
+    settings.catalog = catalog.map(|named| prices::beside(path, named));
     Ok((settings, origins))
 }
 
@@ -276,6 +298,26 @@ mod tests {
         assert!(fails("[models.a]\nensemble = []\n").contains("names no model"));
         assert!(fails("[models.a]\nensemble = [\"b\"]\nvote = 3\n").contains("\"all\""));
         assert!(fails("[providers.openai]\nrpm = 0\n").starts_with("antiphon.toml:2: "));
+        for provider in ["openai", "sim"] {
+            let zone = fails(&format!(
+                "[providers.{provider}]\nrpm = 5\nzone = \"FRX\"\n"
+            ));
+            assert_eq!(
+                zone,
+                "antiphon.toml:3: no zone is called \"FRX\"; nearest are FRA (France)"
+            );
+        }
+    }
+
+    #[test]
+    fn a_zone_stands_until_another_file_says_otherwise() {
+        let read = |text: &str| parse(text, Path::new("f")).unwrap().0;
+        let mut settings = read("[providers.a]\nzone = \"fr\"\n[providers.b]\nzone = \"SWE\"\n");
+        settings.merge(read(
+            "[providers.a]\nrpm = 1\n[providers.b]\nzone = \"de\"\n",
+        ));
+        let zone = |name: &str| settings.providers[name].zone.unwrap().code.as_str();
+        assert_eq!((zone("a"), zone("b")), ("FRA", "DEU"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ const PROVIDER: Shape = Table(&[
     ("itpm", Value),
     ("otpm", Value),
     ("concurrency", Value),
+    ("zone", Value),
     ("version", Value),
 ]);
 
@@ -39,6 +40,7 @@ const SIM: Shape = Table(&[
     ("rpm", Value),
     ("tpm", Value),
     ("concurrency", Value),
+    ("zone", Value),
 ]);
 
 const MODEL: Shape = Table(&[
@@ -62,11 +64,24 @@ const MODEL: Shape = Table(&[
     ("decision_maker_prompt", Value),
 ]);
 
+const PRICE: Shape = Table(&[
+    ("like", Value),
+    ("input", Value),
+    ("cached_input", Value),
+    ("cache_write", Value),
+    ("cache_write_1h", Value),
+    ("output", Value),
+    ("context_window", Value),
+    ("aliases", Value),
+]);
+
 /// The whole file.
 pub(super) const FILE: Shape = Table(&[
     ("default_model", Value),
     ("providers", NamedBut(&PROVIDER, "sim", &SIM)),
     ("models", Named(&MODEL)),
+    ("catalog", Value),
+    ("prices", Named(&PRICE)),
 ]);
 
 /// Whether the value under a dotted key may carry a secret: a header of such a name, a URL with a user in it.

@@ -3,6 +3,7 @@
 mod file;
 mod keys;
 mod model;
+mod prices;
 mod sim;
 
 use std::{
@@ -16,6 +17,7 @@ use crate::env::{self, Lookup};
 
 pub use file::{ConfigError, ProviderConfig, Settings};
 pub use model::{Combination, DeciderSettings, EnsembleSettings, Made, ModelConfig};
+pub use prices::PriceSettings;
 pub use sim::SimSettings;
 
 /// The merged configuration and where each value came from.

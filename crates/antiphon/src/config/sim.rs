@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use antiphon_providers::catalog::zones::{self, Zone};
 use antiphon_sim::{Fault, SimConfig};
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -26,6 +27,8 @@ pub(super) struct SimTable {
     #[serde(default, deserialize_with = "limit")]
     tpm: Option<u64>,
     concurrency: Option<NonZeroU32>,
+    #[serde(default, deserialize_with = "zones::deserialize")]
+    zone: Option<&'static Zone>,
 }
 
 impl From<SimTable> for ProviderConfig {
@@ -34,6 +37,7 @@ impl From<SimTable> for ProviderConfig {
             rpm: table.rpm,
             tpm: table.tpm,
             concurrency: table.concurrency,
+            zone: table.zone,
             sim: SimSettings {
                 fail: table.fail,
                 latency: table.latency,

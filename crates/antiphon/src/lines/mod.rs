@@ -279,6 +279,7 @@ impl Prepare for Lines {
                 let call = Call {
                     model: resolved.model.clone(),
                     is_journaled: request.schema.is_some() || resolved.is_made_of_parts,
+                    width: resolved.width,
                     request,
                     dropped: Vec::new(),
                 };

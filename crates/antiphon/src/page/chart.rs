@@ -154,7 +154,7 @@ fn x(share: f64) -> f64 {
 }
 
 fn y(share: f64) -> f64 {
-    HEIGHT - place(share, HEIGHT)
+    place(1.0 - share.clamp(0.0, 1.0), HEIGHT)
 }
 
 /// To a tenth, and never beside the plane.

@@ -68,7 +68,7 @@ pub(super) fn of_time(seconds: f64) -> Axis {
         _ => (86_400.0, "d"),
     };
     // half a second is read best as such, not as so many milliseconds
-    let (size, unit) = if step >= 0.1 && step < 1.0 {
+    let (size, unit) = if (0.1..1.0).contains(&step) {
         (1.0, "s")
     } else {
         (size, unit)

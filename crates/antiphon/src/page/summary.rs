@@ -163,7 +163,7 @@ fn tiles(report: &Report, about: &About, took: String) -> Vec<Tile> {
             "Carbon",
             report
                 .gwp_kgco2eq
-                .map_or_else(unknown, |carbon| numbers::range(carbon, &numbers::MASS_KG)),
+                .map_or_else(unknown, |carbon| numbers::range(carbon, &numbers::GASES_KG)),
             vec!["of CO₂ equivalent, estimated".to_owned()],
         ),
     ]

@@ -34,7 +34,7 @@ struct Impact {
     name: &'static str,
     what: &'static str,
     told: String,
-    /// Where the band begins, in percent of its end; `None` where nothing is known.
+    /// Where the band begins, in percent of its end; `None` where nothing is known, or nothing was used.
     band: Option<f64>,
 }
 
@@ -51,8 +51,8 @@ struct Model {
 #[derive(Debug, Serialize)]
 struct Row {
     custom_id: String,
-    /// Its number in the input, from 1.
-    number: String,
+    /// Its index, where the id does not tell it.
+    place: String,
     model: String,
     latency: String,
     cost: String,
@@ -119,7 +119,9 @@ fn impacts(report: &Report) -> Vec<Impact> {
         name,
         what,
         told: range.map_or(UNKNOWN.to_owned(), |range| numbers::range(range, units)),
-        band: range.map(|range| percent(range.min, range.max).min(99.0)),
+        band: range
+            .filter(|range| range.max > 0.0)
+            .map(|range| percent(range.min, range.max).min(99.0)),
     };
     vec![
         impact(
@@ -132,7 +134,7 @@ fn impacts(report: &Report) -> Vec<Impact> {
             "Carbon",
             "greenhouse gases, CO₂ equivalent",
             report.gwp_kgco2eq,
-            &numbers::MASS_KG,
+            &numbers::GASES_KG,
         ),
         impact("Water", "consumed in use", report.wcf_l, &numbers::WATER_L),
         impact(
@@ -145,7 +147,7 @@ fn impacts(report: &Report) -> Vec<Impact> {
             "Minerals and metals",
             "used up, antimony equivalent",
             report.adpe_kgsbeq,
-            &numbers::MASS_KG,
+            &numbers::MINERALS_KG,
         ),
     ]
 }
@@ -155,7 +157,8 @@ fn models(report: &Report) -> Vec<Model> {
     let range = |range: Option<Range>, units: &[(f64, &'static str)]| {
         range.map_or_else(unknown, |range| numbers::range(range, units))
     };
-    let models = report.models.iter().map(|(name, model)| Model {
+    let answered = report.models.iter().filter(|(_, model)| model.answers > 0);
+    let models = answered.map(|(name, model)| Model {
         name: name.clone(),
         answers: count(model.answers),
         tokens: model.usage.map_or_else(unknown, |usage| {
@@ -177,7 +180,7 @@ fn models(report: &Report) -> Vec<Model> {
             }
         },
         energy: range(model.energy_kwh, &numbers::ENERGY_KWH),
-        carbon: range(model.gwp_kgco2eq, &numbers::MASS_KG),
+        carbon: range(model.gwp_kgco2eq, &numbers::GASES_KG),
     });
     models.collect()
 }
@@ -185,7 +188,10 @@ fn models(report: &Report) -> Vec<Model> {
 fn rows(rows: &[NotableRow]) -> Vec<Row> {
     let rows = rows.iter().map(|row| Row {
         custom_id: row.custom_id.clone(),
-        number: count(row.index + 1),
+        place: match row.custom_id == format!("row-{}", row.index) {
+            true => String::new(),
+            false => format!("index {}", row.index),
+        },
         model: row.model.clone().unwrap_or("model unknown".to_owned()),
         latency: row.latency_ms.map_or("no answer".to_owned(), milliseconds),
         cost: row

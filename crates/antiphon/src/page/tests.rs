@@ -25,6 +25,7 @@ fn spent(answers: u64, price: &str, energy: Option<f64>) -> Spent {
         cached_input_tokens: 400,
         reasoning_tokens: 120,
         cache_write_tokens: 12,
+        ..Usage::default()
     };
     let range = |most: f64| Range {
         min: most * 0.58,
@@ -54,7 +55,7 @@ fn steps() -> Vec<Step> {
             from: Duration::from_millis(number * 3_200),
             to: Duration::from_millis((number + 1) * 3_200),
             finished,
-            failed: u64::from(number % 7 == 0) * (number % 4),
+            failed: u64::from(number.is_multiple_of(7)) * (number % 4),
             attempts: finished + 3,
             rate_limited: u64::from((110..125).contains(&number)) * 6,
             in_flight: (64 + number / 2).min(180),
@@ -229,7 +230,7 @@ fn a_page_of_nothing_is_a_page_all_the_same() {
             ..report.clone()
         };
         let page = render(&report, &about(None)).unwrap();
-        assert!(page.contains("No model was asked in this run."), "{page}");
+        assert!(page.contains("No model answered in this run."), "{page}");
         assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
     }
 }

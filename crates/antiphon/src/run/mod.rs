@@ -275,6 +275,7 @@ impl PreparedRun {
                 .map(|dropped| format!("parameter left out: {dropped}")),
         );
         notes.extend(watch.session.cache_notes());
+        notes.extend(watch.session.unpriced_notes());
         let (counted, metrics) = (watch.counted(), watch.metrics());
         let course = Course::new(&recorder, counted, metrics, &watch.progress.notable());
         RunEnd {

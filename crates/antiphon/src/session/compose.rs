@@ -43,7 +43,9 @@ impl Session {
                 let parts = self.parts(names, wire, limits, path)?;
                 let model = Race::new(name, models_of(&parts))?;
                 let target = [vec!["race".to_owned()], meanings(&parts)].concat();
-                Ok(made_of(Arc::new(model), target, parts))
+                let width = width_of(&parts);
+                let made = made_of(Arc::new(model), target, parts);
+                Ok(Resolved { width, ..made })
             }
             Combination::Ensemble(settings) => {
                 let members = self.parts(&settings.members, wire, limits, path)?;
@@ -75,6 +77,7 @@ impl Session {
             let samples = Arc::new(samples.with_clock(self.clock.clone()));
             let mut made = made_of(samples, target, vec![resolved]);
             made.is_made_of_parts = true;
+            made.width = made.width.saturating_mul(number.get());
             resolved = Arc::new(made);
         }
         Ok(resolved)
@@ -154,6 +157,7 @@ impl Session {
             "prompt": settings.decision_maker_prompt,
         });
         let target = vec!["ensemble".to_owned(), meaning.to_string()];
+        let width = width_of(&members).saturating_mul(settings.samples.get());
         let made_of = match &decider {
             Decider::Vote(vote) => MadeOf::Voters(members, vote.clone()),
             _ => MadeOf::Models(members),
@@ -172,6 +176,7 @@ impl Session {
             model: Arc::new(model),
             params: Map::new(),
             is_made_of_parts: true,
+            width,
             target,
             known_by: Map::new(),
             made_of,
@@ -213,11 +218,14 @@ fn chained(name: &str, parts: Vec<Arc<Resolved>>, rescue: Option<&str>) -> Resul
     Ok(Resolved { known_by, ..made })
 }
 
+/// A model that asks one of these at a time.
+/// A model that asks one of these at a time.
 fn made_of(model: SharedModel, target: Vec<String>, parts: Vec<Arc<Resolved>>) -> Resolved {
     Resolved {
         model,
         params: Map::new(),
         is_made_of_parts: parts.iter().any(|part| part.is_made_of_parts),
+        width: parts.iter().map(|part| part.width).max().unwrap_or(1),
         target,
         known_by: Map::new(),
         made_of: MadeOf::Models(parts),
@@ -230,6 +238,12 @@ fn models_of(parts: &[Arc<Resolved>]) -> Vec<SharedModel> {
         .iter()
         .map(|part| with_defaults(part.model.clone(), &part.params))
         .collect()
+}
+
+/// Of models that are asked side by side.
+fn width_of(parts: &[Arc<Resolved>]) -> u32 {
+    let widths = parts.iter().map(|part| part.width);
+    widths.fold(0, u32::saturating_add).max(1)
 }
 
 fn meanings(parts: &[Arc<Resolved>]) -> Vec<String> {

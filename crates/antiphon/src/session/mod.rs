@@ -2,17 +2,20 @@
 
 mod accounts;
 mod cache;
+mod carbon;
 mod compose;
 mod defaults;
 mod library;
 mod logged;
 mod names;
+mod prices;
 mod provider;
 mod resolved;
 
 use std::{
     collections::{BTreeMap, HashMap},
     num::NonZeroU32,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -24,6 +27,7 @@ use antiphon_core::{
 };
 use antiphon_providers::{
     Endpoint,
+    catalog::{Catalog, zones::Zone},
     dialects::{self, ParsedRequest},
     transport::HttpTransport,
 };
@@ -91,6 +95,8 @@ pub struct SessionOptions {
     pub itpm: Option<u64>,
     /// Output tokens per minute of each account.
     pub otpm: Option<u64>,
+    /// Where all models are computed, for estimates of energy and carbon.
+    pub zone: Option<&'static Zone>,
     /// Retries of a call.
     pub max_retries: Option<u32>,
     /// Retries of a call where neither this session nor its model says.
@@ -107,6 +113,8 @@ pub struct SessionOptions {
     pub ensemble: Option<(NonZeroU32, DeciderSettings)>,
     /// Every request is answered so many times, side by side.
     pub samples: Option<NonZeroU32>,
+    /// File of prices in place of the configured or built-in ones.
+    pub catalog: Option<PathBuf>,
 }
 
 /// Named models with their stacks, and the accounts they share.
@@ -119,6 +127,7 @@ pub struct Session {
     metrics: Arc<Metrics>,
     drain: CancellationToken,
     cache: cache::Shelf,
+    catalog: Mutex<Option<Arc<Catalog>>>,
     transport: Mutex<Option<Arc<HttpTransport>>>,
     accounts: Mutex<HashMap<[String; 4], Arc<Account>>>,
     models: Mutex<HashMap<(String, Wire), Arc<Resolved>>>,
@@ -160,6 +169,7 @@ impl Session {
             metrics: Metrics::new(),
             drain,
             cache: cache::Shelf::default(),
+            catalog: Mutex::default(),
             transport: Mutex::default(),
             accounts: Mutex::default(),
             models: Mutex::default(),
@@ -174,6 +184,23 @@ impl Session {
     /// What the session's calls have measured.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// Which models have no known price although they have answered, for people. Told once, at the end.
+    pub fn unpriced_notes(&self) -> Vec<String> {
+        let spent = self.metrics.snapshot().spent_by_model;
+        // nobody asks what a made-up model costs
+        let is_real = |model: &str| !model.starts_with("sim/");
+        let unpriced = spent
+            .iter()
+            .filter(|(model, spent)| spent.unpriced() > 0 && is_real(model));
+        let told = unpriced.map(|(model, spent)| match spent.usage() {
+            None => format!("{model} does not tell its tokens: what it cost is not known"),
+            Some(_) => format!(
+                "no price is known for {model}: a table [prices.\"{model}\"] in antiphon.toml can say it"
+            ),
+        });
+        told.collect()
     }
 
     /// The accounts in use.
@@ -251,11 +278,13 @@ impl Session {
         let target = [plain.provider.clone(), base_url, plain.model.clone()];
         let account = self.account(&target, &key, &plain.provider);
         let leaf = logged::logged(leaf, self.clock.clone());
-        let config = self.stack_config(followed.limits, &target);
+        let mut config = self.stack_config(followed.limits, &target);
+        config.rates = Some(self.rates(&plain.provider, &plain.model)?);
         Ok(Resolved {
             model: stack::stack(leaf, &config, &account, &self.metrics),
             params: Map::new(),
             is_made_of_parts: false,
+            width: 1,
             target: target.to_vec(),
             known_by: Map::new(),
             made_of,

@@ -19,6 +19,8 @@ pub struct Resolved {
     pub params: Map<String, Value>,
     /// Whether its calls are made of several whose answers must be recorded one by one.
     pub is_made_of_parts: bool,
+    /// Plain calls that a request takes side by side.
+    pub width: u32,
     pub(super) target: Vec<String>,
     /// Parameters that belong to its identity, but not to every model it is made of: those of the first of a chain.
     pub(super) known_by: Map<String, Value>,

@@ -78,6 +78,15 @@ pub(super) struct WireUsage {
     output_tokens: Count,
     #[serde(default)]
     output_tokens_details: Option<OutputDetails>,
+    #[serde(default)]
+    cache_creation: Option<CacheCreation>,
+}
+
+/// Cache writes by their life.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct CacheCreation {
+    #[serde(default)]
+    ephemeral_1h_input_tokens: Count,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -101,6 +110,7 @@ impl WireUsage {
         );
         newer(&mut self.output_tokens, later.output_tokens);
         self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
+        self.cache_creation = later.cache_creation.or(self.cache_creation);
     }
 
     /// `None` where neither total is told. Cached tokens stand beside the input on the wire, inside it here.
@@ -112,6 +122,7 @@ impl WireUsage {
         let written = self.cache_creation_input_tokens.0.unwrap_or_default();
         let read = self.cache_read_input_tokens.0.unwrap_or_default();
         let details = self.output_tokens_details.unwrap_or_default();
+        let by_life = self.cache_creation.unwrap_or_default();
         Some(Usage {
             input_tokens: input
                 .unwrap_or_default()
@@ -121,6 +132,7 @@ impl WireUsage {
             cached_input_tokens: read,
             reasoning_tokens: details.thinking_tokens.0.unwrap_or_default(),
             cache_write_tokens: written,
+            cache_write_1h_tokens: by_life.ephemeral_1h_input_tokens.0.unwrap_or_default(),
         })
     }
 }
@@ -231,11 +243,19 @@ fn wire_usage(usage: &Usage) -> Value {
     let cached = usage
         .cached_input_tokens
         .saturating_add(usage.cache_write_tokens);
-    json!({
+    let mut wire = json!({
         "input_tokens": usage.input_tokens.saturating_sub(cached),
         "cache_creation_input_tokens": usage.cache_write_tokens,
         "cache_read_input_tokens": usage.cached_input_tokens,
         "output_tokens": usage.output_tokens,
         "output_tokens_details": {"thinking_tokens": usage.reasoning_tokens},
-    })
+    });
+    let for_an_hour = usage.cache_write_1h_tokens;
+    if for_an_hour > 0 {
+        wire["cache_creation"] = json!({
+            "ephemeral_5m_input_tokens": usage.cache_write_tokens.saturating_sub(for_an_hour),
+            "ephemeral_1h_input_tokens": for_an_hour,
+        });
+    }
+    wire
 }

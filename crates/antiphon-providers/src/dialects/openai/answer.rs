@@ -106,6 +106,7 @@ impl WireUsage {
             cached_input_tokens: read.cached_tokens.0.unwrap_or_default(),
             reasoning_tokens: written.reasoning_tokens.0.unwrap_or_default(),
             cache_write_tokens: read.cache_write_tokens.0.unwrap_or_default(),
+            cache_write_1h_tokens: 0,
         })
     }
 }
