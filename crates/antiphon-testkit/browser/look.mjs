@@ -122,7 +122,10 @@ try {
       const page = await context.newPage();
       page.on("console", (message) => found(`console: ${message.text()}`));
       page.on("pageerror", (error) => found(`error: ${error}`));
-      page.on("dialog", (dialog) => found(`dialog: ${dialog.message()}`));
+      page.on("dialog", (dialog) => {
+        found(`dialog: ${dialog.message()}`);
+        dialog.dismiss();
+      });
       page.on("request", (request) => request.url() === address || found(`request of ${request.url()}`));
       await page.goto(address);
       (await page.evaluate(judge, JSON.parse(texts))).forEach(found);
@@ -130,6 +133,13 @@ try {
       const [red] = isDark.match(/\d+/);
       if (Number(red) < 128 !== (colorScheme === "dark")) found(`the ground is ${isDark}`);
       await page.screenshot({ path: `${shots}-${device}-${colorScheme}.png`, fullPage: true });
+      if (place === "desktop, light") {
+        // between the two, and below: where the layout changes, and what readers zoom to
+        for (const width of [320, 600, 719, 720, 1024]) {
+          await page.setViewportSize({ width, height: 800 });
+          (await page.evaluate(judge, [])).forEach((fault) => faults.push(`${width} wide: ${fault}`));
+        }
+      }
       await context.close();
     }
   }

@@ -1,6 +1,7 @@
 //! [`Meter`]: counts attempts, times and prices them, from inside retry and admission.
 
 mod latency;
+mod readings;
 
 use std::{
     collections::BTreeMap,
@@ -126,24 +127,6 @@ impl Metrics {
     /// What all attempts have used and cost so far.
     pub fn spent(&self) -> Spent {
         Spent::sum(lock(&self.spent).values().map(|spent| *lock(spent)))
-    }
-
-    /// Attempts so far: begun on the wire, and met by a rate limit. Cheaper than a snapshot.
-    pub fn attempts(&self) -> (u64, u64) {
-        let failures = &lock(&self.rare).failures;
-        let limited = failures.get(&ErrorKind::RateLimited).copied();
-        (self.attempts.load(Relaxed), limited.unwrap_or(0))
-    }
-
-    /// The most attempts on the wire at once since this was last asked. One reader asks.
-    pub fn take_peak(&self) -> u64 {
-        let now = self.in_flight.load(Relaxed);
-        self.peak_since_taken.swap(now, Relaxed).max(now)
-    }
-
-    /// How the latencies of the successes are spread, in at most `most` neighbouring buckets.
-    pub fn latencies(&self, most: usize) -> Vec<LatencyBucket> {
-        latency::buckets(&lock(&self.latency), most)
     }
 
     /// The account of a model: all its meters share it.

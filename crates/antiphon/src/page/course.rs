@@ -16,8 +16,11 @@ use crate::{
 const MOST_COLUMNS: usize = 100;
 /// Buckets that an axis of latencies has room for at least, so that a single one is no wall.
 const LEAST_PLACES: usize = 9;
-/// Share of an axis that a label needs.
+/// Share of an axis on a phone that a label needs, and one at the end of the axis, which stands before its place.
 const LABEL_WIDTH: f64 = 0.3;
+const LAST_LABEL_WIDTH: f64 = 0.38;
+/// Where labels begin to stand before their place, as in `page.html`.
+const LAST_FROM: f64 = 0.92;
 
 /// The charts, in their order on the page.
 pub(super) fn charts(report: &Report, about: &About) -> Vec<Chart> {
@@ -198,7 +201,11 @@ fn latency(report: &Report, buckets: &[LatencyBucket]) -> Chart {
             to: at(place as f64 + 1.0),
             value: bucket.count as f64 / axis.top,
         };
-        if span.to >= labelled + LABEL_WIDTH {
+        let width = match span.to > LAST_FROM {
+            true => LAST_LABEL_WIDTH,
+            false => LABEL_WIDTH,
+        };
+        if span.to >= labelled + width {
             labelled = span.to;
             x.push(scale::latency(span.to, bucket.to_ms));
         }
@@ -260,4 +267,69 @@ fn capital(text: &str) -> String {
     let mut chars = text.chars();
     let first = chars.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(chars).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Steps of these lengths in milliseconds, with a row finished in each.
+    fn steps(lengths: &[u64]) -> Vec<Step> {
+        let mut now = Duration::ZERO;
+        let step = |length: &u64| {
+            let from = now;
+            now += Duration::from_millis(*length);
+            Step {
+                from,
+                to: now,
+                finished: 1,
+                ..Step::default()
+            }
+        };
+        lengths.iter().map(step).collect()
+    }
+
+    #[test]
+    fn a_short_last_step_does_not_tower_above_the_others() {
+        let drawn = columns(&steps(&[100, 100, 3]));
+        let ends: Vec<_> = drawn.iter().map(|step| step.to.as_millis()).collect();
+        assert_eq!(ends, [100, 203]);
+        assert_eq!(columns(&steps(&[3])).len(), 1);
+        assert!(columns(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_latency_stands_within_its_bucket() {
+        let bucket = |from_ms, to_ms| LatencyBucket {
+            from_ms,
+            to_ms,
+            count: 1,
+        };
+        let buckets = [bucket(1.0, 10.0), bucket(10.0, 100.0)];
+        assert_eq!(place_of(1.0, &buckets), Some(0.0));
+        assert_eq!(place_of(31.622_776_601_683_793, &buckets), Some(1.5));
+        assert_eq!(place_of(0.5, &buckets), Some(0.0));
+        assert_eq!(place_of(100.0, &buckets), None);
+        assert_eq!(capital("median 3 ms"), "Median 3 ms");
+        assert_eq!(capital(""), "");
+    }
+
+    proptest! {
+        #[test]
+        fn columns_keep_what_steps_counted(lengths in prop::collection::vec(1..5_000_u64, 1..300)) {
+            let steps = steps(&lengths);
+            let drawn = columns(&steps);
+            prop_assert!(drawn.len() <= MOST_COLUMNS);
+            let rows: u64 = drawn.iter().map(|step| step.finished).sum();
+            prop_assert_eq!(rows, steps.len() as u64);
+            prop_assert_eq!(end_of(&drawn), end_of(&steps));
+            for pair in drawn.windows(2) {
+                prop_assert_eq!(pair[0].to, pair[1].from);
+            }
+        }
+    }
 }

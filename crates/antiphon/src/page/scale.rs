@@ -30,7 +30,7 @@ const TIMES: [f64; 27] = [
 /// Labels beside that of 0 at most: more do not fit on a phone.
 const MOST_TICKS: f64 = 4.0;
 /// The same on an axis of time, where they stand side by side.
-const MOST_TIMES: f64 = 3.2;
+const MOST_TIMES: f64 = 3.0;
 
 /// The axis of values up to `most`: it ends at a round one.
 pub(super) fn of_values(most: f64, label: impl Fn(f64) -> String) -> Axis {

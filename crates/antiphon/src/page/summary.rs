@@ -250,3 +250,19 @@ fn notes(report: &Report, about: &About) -> Vec<String> {
 pub(super) fn several(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::part;
+
+    #[test]
+    fn a_share_never_passes_for_all_or_nothing() {
+        let told = |number, whole| part("good", "", number, whole).told_share;
+        assert_eq!(told(0, 0), "0 %");
+        assert_eq!(told(1, 3), "33.3 %");
+        assert_eq!(told(3, 3), "100 %");
+        assert_eq!(told(999, 1_000), "99.90 %");
+        assert_eq!(told(1, 1_000_000), "< 0.01 %");
+        assert_eq!(told(999_999, 1_000_000), "> 99.99 %");
+    }
+}
