@@ -7,12 +7,13 @@ use std::{
     time::Duration,
 };
 
-use antiphon::core::patterns::ensemble::MOST_MEMBERS;
+use antiphon::{Usd, core::patterns::ensemble::MOST_MEMBERS};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::job_args::{
-    ErrorRateArgs, JobArgs, LimitArgs, RowArgs, SharingArgs, StateArgs, TalkArgs, TargetArgs,
+    ErrorRateArgs, JobArgs, LimitArgs, RowArgs, SharingArgs, SpendArgs, StateArgs, TalkArgs,
+    TargetArgs,
 };
 
 const EXAMPLES: &str = "\
@@ -132,6 +133,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
+    pub(crate) spend: SpendArgs,
+    #[command(flatten)]
     pub(crate) error_rate: ErrorRateArgs,
     /// Model that answers a row where the ones before fail, each after 3 retries unless --max-retries says otherwise
     /// (repeatable)
@@ -207,6 +210,7 @@ impl RunArgs {
         JobArgs {
             target: self.target.clone(),
             limits: self.limits.clone(),
+            spend: self.spend.clone(),
             error_rate: self.error_rate.clone(),
             sharing: self.sharing.clone(),
             rows: self.rows.clone(),
@@ -319,6 +323,14 @@ pub(crate) fn time_limit(text: &str) -> Result<Duration, String> {
             Err("no call can end in no time; leave it out for the usual limit".to_owned())
         }
         limit => Ok(limit),
+    }
+}
+
+/// An amount of dollars that something can be bought for.
+pub(crate) fn budget(text: &str) -> Result<Usd, String> {
+    match text.parse::<Usd>().map_err(|wrong| wrong.to_string())? {
+        Usd::ZERO => Err("nothing can be bought for it; leave it out for no budget".to_owned()),
+        budget => Ok(budget),
     }
 }
 

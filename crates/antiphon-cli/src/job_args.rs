@@ -1,8 +1,13 @@
 //! Arguments that every command has which runs its calls as a job.
 
-use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
+    time::Duration,
+};
 
 use antiphon::{
+    Usd,
     core::job::Order,
     env,
     run::{Input, Output, RunOptions},
@@ -13,7 +18,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::{
-    args::{ProgressArg, at_least_one, duration, share, time_limit},
+    args::{ProgressArg, at_least_one, budget, duration, share, time_limit},
     commands::params,
 };
 
@@ -71,6 +76,17 @@ pub(crate) struct LimitArgs {
     /// Longest Retry-After that is obeyed; beyond it the run stops [default: 300s]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
     pub(crate) max_wait: Option<Duration>,
+}
+
+/// How much, in dollars and in tokens.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SpendArgs {
+    /// Most dollars that all runs of the job may cost; what is under way counts with its worst case
+    #[arg(long, value_name = "USD", value_parser = budget, help_heading = "Limits")]
+    pub(crate) budget: Option<Usd>,
+    /// Output cap of rows that name none [default: the provider's; with a budget 4096]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(crate) max_output_tokens: Option<NonZeroU64>,
 }
 
 /// What equal requests share.
@@ -145,6 +161,8 @@ pub(crate) struct JobArgs {
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
+    pub(crate) spend: SpendArgs,
+    #[command(flatten)]
     pub(crate) error_rate: ErrorRateArgs,
     #[command(flatten)]
     pub(crate) sharing: SharingArgs,
@@ -184,6 +202,8 @@ impl JobArgs {
             schema: None,
             params: params::parse(&self.target.params)?,
             session: SessionOptions {
+                budget: self.spend.budget,
+                max_output_tokens: self.spend.max_output_tokens,
                 coalesce: self.sharing.coalesce,
                 ..session_options(&self.target, &self.limits)
             },

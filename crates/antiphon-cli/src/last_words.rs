@@ -13,7 +13,7 @@ use crate::{args::is_dash, commands::job::Job, job_args::SharingArgs, printer::P
 pub(crate) fn why_stopped(reason: &StopReason) -> String {
     match reason {
         StopReason::Interrupted => "interrupted".to_owned(),
-        StopReason::Account(error) => format!("stopped: {error}"),
+        StopReason::Account(error) | StopReason::Budget(error) => format!("stopped: {error}"),
         StopReason::Unreachable(error) => format!("stopped, the provider is unreachable: {error}"),
         StopReason::WaitTooLong(error) => format!(
             "stopped: the provider asks for a wait of {}, longer than --max-wait: {error}",
@@ -77,6 +77,9 @@ pub(crate) fn say(end: &RunEnd, job: &Job<'_>, printer: &Printer) {
     if let Some(bad) = &end.progress.first_bad_line {
         let word = job.rows.trim_end_matches('s');
         printer.say(&format!("the first bad {word}: {bad}"));
+    }
+    if let Some(hint) = unused_budget(end) {
+        printer.say(&hint);
     }
     if let Some(next) = next_command(end, job) {
         printer.say(&next);
@@ -165,6 +168,20 @@ fn at_hand(end: &RunEnd, args: &SharingArgs) -> String {
     said
 }
 
+/// What is to be done where much of a budget is left that no attempt fits any more.
+fn unused_budget(end: &RunEnd) -> Option<String> {
+    let Some(StopReason::Budget(_)) = end.stopped else {
+        return None;
+    };
+    let (budget, left) = (end.report.budget_usd?, end.report.budget_left_usd?);
+    (left.times(20) > budget).then(|| {
+        format!(
+            "{} of the budget is left, less than an attempt may cost: a lower --max-output-tokens makes each hold less",
+            words::dollars(left)
+        )
+    })
+}
+
 /// The exact command that goes on from here, or where the answers are.
 fn next_command(end: &RunEnd, job: &Job<'_>) -> Option<String> {
     let output = job.output.filter(|output| !is_dash(output));
@@ -181,7 +198,7 @@ fn next_command(end: &RunEnd, job: &Job<'_>) -> Option<String> {
         });
     }
     if end.stopped.is_some() || transient {
-        return Some(format!("to go on: {}", this_command(None)));
+        return Some(to_go_on(end.stopped.as_ref(), job.args.spend.budget));
     }
     let mut failed = end.progress.finished.errors.keys();
     if end.report.failed > 0 && failed.all(|kind| kind.is_of_the_line()) {
@@ -205,12 +222,49 @@ fn next_command(end: &RunEnd, job: &Job<'_>) -> Option<String> {
     Some(format!("answers: {}", output?.display()))
 }
 
+/// The command that goes on after a stop; where the budget was reached, with twice as much.
+pub(crate) fn to_go_on(stopped: Option<&StopReason>, budget: Option<Usd>) -> String {
+    match (stopped, budget) {
+        (Some(StopReason::Budget(_)), Some(budget)) => {
+            let command = with_budget(words_of_this_command(), budget.times(2));
+            format!("to go on with a higher budget: {}", shell_line(&command))
+        }
+        _ => format!("to go on: {}", this_command(None)),
+    }
+}
+
 /// The command as it was typed, quoted for a shell. `--fresh` is left out: it would begin anew.
 pub(crate) fn this_command(extra: Option<&str>) -> String {
-    let words: Vec<OsString> = std::env::args_os()
+    let mut words = words_of_this_command();
+    words.extend(extra.map(OsString::from));
+    shell_line(&words)
+}
+
+fn words_of_this_command() -> Vec<OsString> {
+    std::env::args_os()
         .filter(|word| word != "--fresh")
-        .chain(extra.map(OsString::from))
-        .collect();
+        .collect()
+}
+
+/// The command with another `--budget`, whichever way it was written.
+fn with_budget(words: Vec<OsString>, budget: Usd) -> Vec<OsString> {
+    let mut words = words.into_iter();
+    let mut changed = Vec::new();
+    while let Some(word) = words.next() {
+        let is_attached = word.as_encoded_bytes().starts_with(b"--budget=");
+        match is_attached {
+            true => changed.push(format!("--budget={budget}").into()),
+            false if word == "--budget" => {
+                changed.push(word);
+                changed.extend(words.next().map(|_| OsString::from(budget.to_string())));
+            }
+            false => changed.push(word),
+        }
+    }
+    changed
+}
+
+fn shell_line(words: &[OsString]) -> String {
     let words = words.iter().map(|word| word.as_encoded_bytes());
     match shlex::bytes::try_join(words) {
         Ok(line) => String::from_utf8_lossy(&line).into_owned(),

@@ -53,10 +53,12 @@ pub enum ErrorKind {
     Stopped,
     /// The ledger cannot be read or written. Never an output line.
     Ledger,
+    /// The budget leaves too little for the attempt, which was not sent. Never an output line.
+    Budget,
 }
 
 /// Names of the kinds that may stand in an output file, each with its code.
-const CODES: [(ErrorKind, &str); 20] = [
+const CODES: [(ErrorKind, &str); 21] = [
     (ErrorKind::InvalidLine, "invalid_line"),
     (ErrorKind::LineTooLong, "line_too_long"),
     (ErrorKind::MissingField, "missing_field"),
@@ -77,6 +79,7 @@ const CODES: [(ErrorKind, &str); 20] = [
     (ErrorKind::BadResponse, "bad_response"),
     (ErrorKind::Stopped, "stopped"),
     (ErrorKind::Ledger, "ledger"),
+    (ErrorKind::Budget, "budget"),
 ];
 
 impl ErrorKind {
@@ -120,15 +123,16 @@ impl ErrorKind {
         )
     }
 
-    /// Whether no model is at fault: the call was given up on this side, or its ledger fails. Whatever is made of several
-    /// calls ends with such an error, since its row is asked again, and what was made without the answer would stay.
+    /// Whether no model is at fault: the call was given up on this side, its budget is used up, or its ledger fails.
+    /// Whatever is made of several calls ends with such an error, since its row is asked again, and what was made without
+    /// the answer would stay.
     pub fn is_given_up(self) -> bool {
-        matches!(self, Self::Stopped | Self::Ledger)
+        matches!(self, Self::Stopped | Self::Ledger | Self::Budget)
     }
 
-    /// Whether the error is of the account and not of the request: every further call would fail alike.
+    /// Whether the error is of the account, or of the budget, and not of the request: every further call would fail alike.
     pub fn stops_the_run(self) -> bool {
-        matches!(self, Self::Auth | Self::QuotaExhausted)
+        matches!(self, Self::Auth | Self::QuotaExhausted | Self::Budget)
     }
 }
 
@@ -137,6 +141,9 @@ impl fmt::Display for ErrorKind {
         f.write_str(self.code())
     }
 }
+
+/// Answers of a proxy that waited for the server in vain (RFC 9110, section 15.6.5; 524 is Cloudflare's).
+const GATEWAY_TIMEOUTS: [u16; 2] = [504, 524];
 
 /// What the caller can do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -347,9 +354,11 @@ impl Error {
     }
 
     /// Whether the provider may bill the attempt all the same: it was sent, and was not refused. A time limit that ran out, a
-    /// connection that broke and an answer that cannot be read tell nothing of what the other side has done.
+    /// connection that broke and an answer that cannot be read tell nothing of what the other side has done; nor does a
+    /// proxy that waited for the server in vain.
     pub fn may_be_billed(&self) -> bool {
-        let is_refused = self.0.status.is_some_and(|status| status >= 400);
+        let refuses = |status: u16| status >= 300 && !GATEWAY_TIMEOUTS.contains(&status);
+        let is_refused = self.0.status.is_some_and(refuses);
         let is_sent = !self.0.not_sent && self.0.phase != Some(Phase::Connect);
         is_sent && !is_refused
     }
@@ -421,6 +430,36 @@ mod tests {
         for (kind, code) in CODES {
             assert_eq!(kind.code(), code);
             assert_eq!(ErrorKind::from_code(code), Some(kind));
+        }
+    }
+
+    #[test]
+    fn what_was_refused_or_never_sent_is_not_billed() {
+        let sent = |kind| Error::new(kind, "x");
+        let status = |status| sent(ErrorKind::ServerError).with_status(status);
+        let connect = Error::timeout(Phase::Connect, Duration::ZERO);
+        let total = Error::timeout(Phase::Total, Duration::ZERO);
+        for free in [
+            connect,
+            sent(ErrorKind::Connection).not_sent(),
+            status(301),
+            status(400),
+            status(429),
+            status(500),
+            status(502),
+            status(503),
+            status(529),
+        ] {
+            assert!(!free.may_be_billed(), "{free:?}");
+        }
+        for unknown in [
+            total,
+            sent(ErrorKind::Connection),
+            sent(ErrorKind::BadResponse).with_status(200),
+            status(504),
+            status(524),
+        ] {
+            assert!(unknown.may_be_billed(), "{unknown:?}");
         }
     }
 

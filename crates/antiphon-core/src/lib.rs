@@ -4,9 +4,9 @@
 //! HTTP, files or command lines, and no clock or dice of its own: both are parameters.
 //!
 //! ```text
-//! ChatRequest ──> deadline ▸ coalesce ▸ cache ▸ validate ▸ retry ▸ admit ▸ meter ▸ timeout ──> leaf (provider, simulator)
-//!                                                                                                │
-//! ChatResponse = Head (facts) + Body (whole or streamed; carries what was reserved) <────────────┘
+//! ChatRequest ──> deadline ▸ coalesce ▸ cache ▸ validate ▸ retry ▸ spend ▸ admit ▸ meter ▸ timeout ──> leaf (provider, simulator)
+//!                                                                                                        │
+//! ChatResponse = Head (facts) + Body (whole or streamed; carries what was reserved) <────────────────────┘
 //! ```
 
 pub mod account;

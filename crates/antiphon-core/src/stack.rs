@@ -14,6 +14,7 @@ use crate::{
         deadline::Deadline,
         meter::{Meter, Metrics},
         retry::{Retry, RetryConfig},
+        spend::{Spend, SpendConfig},
         timeout::{Timeout, TimeoutConfig},
         validate::{Validate, ValidateConfig},
     },
@@ -32,6 +33,8 @@ pub struct StackConfig {
     pub validate: ValidateConfig,
     /// Failed attempts.
     pub retry: RetryConfig,
+    /// Whether and by whom attempts are paid for.
+    pub spend: Option<SpendConfig>,
     /// Slow attempts.
     pub timeout: TimeoutConfig,
     /// Prices of the answers, where they are known.
@@ -46,7 +49,9 @@ pub struct StackConfig {
 /// - **timeout** holds the leaf alone, so that a limit is always about one attempt;
 /// - **meter** begins when an attempt is let out, so that waiting never counts as latency, and prices every attempt;
 /// - **admit** holds permit and ticket for one attempt, so that a call in back-off holds neither;
-/// - **retry** is around admission, so that an attempt made again waits its turn like any other;
+/// - **spend** is around admission, so that money is at hand before a permit is, and nobody waits for money with a permit in
+///   hand that others could use;
+/// - **retry** is around both, so that an attempt made again waits its turn like any other, and holds its own worst case;
 /// - **validate** is around retry, so that an answer asked for again may be retried like a first one;
 /// - **cache** is around validate, so that only valid answers are kept, and a hit waits for nothing;
 /// - **coalesce** is around everything that costs, so that one call serves all who asked the same, and around the cache,
@@ -64,10 +69,14 @@ pub fn stack(
     let (account, metrics) = (|| Arc::clone(account), || Arc::clone(metrics));
 
     let timeout = Timeout::new(leaf, config.timeout, Arc::clone(clock));
-    let rates = config.rates.clone();
-    let meter = Meter::new(Arc::new(timeout), metrics(), Arc::clone(clock), rates);
-    let admit = Admit::new(Arc::new(meter), account(), drain());
-    let retry = Retry::new(Arc::new(admit), config.retry, account(), metrics(), drain());
+    let rates = || config.rates.clone();
+    let meter = Meter::new(Arc::new(timeout), metrics(), Arc::clone(clock), rates());
+    let mut attempt: SharedModel = Arc::new(Admit::new(Arc::new(meter), account(), drain()));
+    if let Some(spend) = config.spend.clone() {
+        let (within, clock) = (config.timeout.total, Arc::clone(clock));
+        attempt = Arc::new(Spend::new(attempt, spend, rates(), within, clock, drain()));
+    }
+    let retry = Retry::new(attempt, config.retry, account(), metrics(), drain());
     let mut model: SharedModel = Arc::new(Validate::new(Arc::new(retry), config.validate));
     if let Some(cache) = &config.cache {
         model = Arc::new(Cache::new(model, cache.clone()));

@@ -9,6 +9,7 @@ mod endpoint;
 pub mod limits;
 mod redact;
 pub mod sse;
+pub mod tokens;
 pub mod transport;
 
 pub use endpoint::{Endpoint, EndpointConfig};

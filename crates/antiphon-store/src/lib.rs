@@ -1,12 +1,14 @@
 //! Everything on disk: sources, sinks, the ledger and the response cache.
 //!
 //! - [`SqliteLedger`]: what a job remembers, on embedded SQLite (`docs/ledger.md` names every column)
+//! - [`BudgetFile`]: what a job without a ledger may have spent
 //! - [`DiskCache`]: answers kept beyond a run (`docs/cache.md`)
 //! - [`StateDir`]: the folder it lives in, private and locked
 //! - [`sources`]: readers of input, one file a format
 //! - [`sinks`]: writers of output, one file a format
 //! - [`DiskSeen`]: exact counts of equal keys in bounded memory
 
+mod budget_file;
 mod cache;
 mod ledger;
 mod seen;
@@ -15,6 +17,7 @@ pub mod sources;
 mod state_dir;
 mod sum;
 
+pub use budget_file::BudgetFile;
 pub use cache::{Bounds, DiskCache, WallTime};
 pub use ledger::{SqliteLedger, is_disk_failure, is_of_disk, open_or_salvage};
 pub use seen::DiskSeen;

@@ -92,6 +92,17 @@ impl Books {
             .collect()
     }
 
+    /// Tokens read and written for the whole answers that were handed over.
+    pub fn tokens(&self) -> (u64, u64) {
+        let tokens = |name: &str| self.0["usage"][name].as_u64().unwrap_or(0);
+        (tokens("input_tokens"), tokens("output_tokens"))
+    }
+
+    /// Answers that were made and that nobody could read, or waited for.
+    pub fn unread(&self) -> u64 {
+        self.count("spoiled") + self.count("abandoned")
+    }
+
     /// The most tokens let in during any minute.
     pub fn max_tokens_in_any_60s(&self) -> u64 {
         self.count("max_tokens_in_any_60s")

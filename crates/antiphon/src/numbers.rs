@@ -28,12 +28,16 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
-/// Dollars: cents where they say enough, and what is less with two digits that are not zero.
+/// Dollars: two places from a dollar on, four below it, and what is less with two digits that are not zero.
 pub fn dollars(amount: Usd) -> String {
     let value = amount.as_f64();
     match value {
         0.0 => "$0".to_owned(),
-        0.01.. => format!("${value:.2}"),
+        1.0.. => format!("${value:.2}"),
+        0.01.. => {
+            let places = format!("{value:.4}");
+            format!("${}", places.strip_suffix("00").unwrap_or(&places))
+        }
         _ => {
             let zeros = (-value.log10()).floor().max(0.0) as usize;
             format!("${value:.places$}", places = zeros + 2)
@@ -132,6 +136,8 @@ mod tests {
         assert_eq!(dollars("0.0000072"), "$0.0000072");
         assert_eq!(dollars("0.0034567"), "$0.0035");
         assert_eq!(dollars("12.3456"), "$12.35");
+        assert_eq!(dollars("0.0175"), "$0.0175");
+        assert_eq!(dollars("0.25"), "$0.25");
         assert_eq!(dollars("0"), "$0");
         assert_eq!(duration(Duration::from_millis(12)), "12 ms");
         assert_eq!(duration(Duration::from_secs(75)), "1 min 15 s");

@@ -3,9 +3,11 @@
 use std::{num::NonZeroU64, path::PathBuf, sync::Arc, time::Duration};
 
 use antiphon::{
+    Usd,
     core::{job::StopReason, patterns::OnFailure},
     env,
     map_reduce::{MapReduceEnd, MapReduceOptions, MapReduceWatch, PreparedMapReduce},
+    session::SessionOptions,
 };
 use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
@@ -18,7 +20,7 @@ use super::{
 };
 use crate::{
     Exit,
-    args::is_dash,
+    args::{budget, is_dash},
     job_args::{LimitArgs, StateArgs, TalkArgs, TargetArgs, session_options},
     last_words,
     printer::Printer,
@@ -97,6 +99,9 @@ pub(crate) struct MapReduceArgs {
     #[arg(long, value_enum, default_value_t = OnFailureArg::Fail, help_heading = "Documents")]
     on_failure: OnFailureArg,
 
+    /// Most dollars that all runs of the job may cost; what is under way counts with its worst case
+    #[arg(long, value_name = "USD", value_parser = budget, help_heading = "Limits")]
+    budget: Option<Usd>,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -136,7 +141,10 @@ impl MapReduceArgs {
                 OnFailureArg::Fail => OnFailure::Fail,
                 OnFailureArg::Skip => OnFailure::Skip,
             },
-            session: session_options(&self.target, &self.limits),
+            session: SessionOptions {
+                budget: self.budget,
+                ..session_options(&self.target, &self.limits)
+            },
             deadline: self.limits.deadline,
         })
     }
@@ -285,12 +293,13 @@ fn say(end: &MapReduceEnd, args: &MapReduceArgs, printer: &Printer) {
             words::tally(&report.errors_by_code)
         ));
     }
+    end.notes.iter().for_each(|note| printer.say(note));
     printer.say(&parts.join(", "));
     printer.say(&last_words::what_it_took(report));
     let is_kept = args.output().is_some() || args.state.state.is_some();
     let is_whole = exit_code(end) == Exit::Success;
     if !is_whole && is_kept {
-        printer.say(&format!("to go on: {}", last_words::this_command(None)));
+        printer.say(&last_words::to_go_on(end.stopped.as_ref(), args.budget));
     } else if !is_whole {
         printer.say("without -o or --state nothing is kept; pass one to be able to go on");
     } else if let Some(path) = args.output() {

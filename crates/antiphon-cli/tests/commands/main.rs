@@ -5,6 +5,7 @@ mod ask;
 mod ask_combined;
 mod ask_streamed;
 mod bad_lines;
+mod budget;
 mod cache;
 mod compare;
 mod configuration;

@@ -14,6 +14,7 @@
     reason = "an outage of real processes takes real time"
 )]
 
+mod budget;
 mod clock;
 mod crash;
 mod damage;

@@ -1,5 +1,6 @@
 //! Accounting: what answers used, what they cost, and what their computing took. Arithmetic on tables that others inject.
 
+pub(crate) mod bounds;
 pub mod carbon;
 mod impacts;
 pub mod price;
@@ -8,6 +9,7 @@ mod spent;
 mod usage;
 mod usd;
 
+pub use bounds::{choices, most_input_tokens, most_output_tokens};
 pub use impacts::{Impacts, Range};
 pub use rates::{Billed, Rates, Worst};
 pub use spent::Spent;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::Schema;
 use crate::job::AttemptJournal;
+use crate::layers::spend::{Budget, Hold};
 
 /// Who speaks in a message. `Other` keeps roles that only one vendor knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +91,10 @@ pub struct ChatRequest {
     pub sample: u32,
     /// Where answered attempts are recorded as they happen.
     pub journal: Option<Arc<dyn AttemptJournal>>,
+    /// Who pays for it, beside the budget of the session: that of the caller's key, for instance.
+    pub payer: Option<Budget>,
+    /// The sign that money is held for the attempt. Set by the layer that holds it.
+    pub hold: Option<Hold>,
 }
 
 impl ChatRequest {
@@ -102,6 +107,8 @@ impl ChatRequest {
             delivery: Delivery::Whole,
             sample: 0,
             journal: None,
+            payer: None,
+            hold: None,
         }
     }
 

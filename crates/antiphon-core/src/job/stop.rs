@@ -15,6 +15,8 @@ pub enum StopReason {
     Account(Error),
     /// The provider cannot be reached, or was down for too long.
     Unreachable(Error),
+    /// The budget is used up.
+    Budget(Error),
     /// The provider asked for a longer wait than `--max-wait`.
     WaitTooLong(Error),
     /// More rows failed than `--max-error-rate` allows.
@@ -43,6 +45,7 @@ impl StopReason {
         }
         let reason = match error.kind() {
             ErrorKind::Auth | ErrorKind::QuotaExhausted => Self::Account,
+            ErrorKind::Budget => Self::Budget,
             ErrorKind::RateLimited => Self::WaitTooLong,
             _ => Self::Unreachable,
         };

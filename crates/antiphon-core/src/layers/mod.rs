@@ -6,5 +6,6 @@ pub mod coalesce;
 pub mod deadline;
 pub mod meter;
 pub mod retry;
+pub mod spend;
 pub mod timeout;
 pub mod validate;

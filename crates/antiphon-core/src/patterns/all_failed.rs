@@ -44,7 +44,7 @@ pub(super) fn all_failed(what: &str, failures: Vec<(impl Display, Error)>) -> Er
 fn rank(error: &Error) -> u8 {
     match error.kind() {
         ErrorKind::Ledger => 0,
-        ErrorKind::Stopped => 1,
+        ErrorKind::Stopped | ErrorKind::Budget => 1,
         // such a kind would stop the run whatever the others say
         _ if error.stops_the_run() => 4,
         kind if kind.is_transient() => 2,

@@ -2,6 +2,7 @@
 
 mod nulls;
 pub mod reading;
+mod size;
 
 use std::{fmt, sync::Arc};
 
@@ -9,6 +10,7 @@ use schemars::JsonSchema;
 use serde_json::Value;
 
 use nulls::remove_added_nulls;
+pub(crate) use size::most_tokens;
 
 use crate::{Error, ErrorKind};
 
@@ -53,6 +55,7 @@ impl std::error::Error for InvalidSchema {}
 pub struct Schema {
     name: Arc<str>,
     json: Arc<Value>,
+    most_tokens: Option<u64>,
     validator: Arc<jsonschema::Validator>,
 }
 
@@ -67,6 +70,7 @@ impl Schema {
         let title = json.get("title").and_then(Value::as_str);
         Ok(Self {
             name: wire_name(title.unwrap_or_default()).into(),
+            most_tokens: most_tokens(&json),
             json: Arc::new(json),
             validator: Arc::new(validator),
         })
@@ -88,6 +92,11 @@ impl Schema {
     /// The schema as the user wrote it.
     pub fn json(&self) -> &Value {
         &self.json
+    }
+
+    /// An upper bound of the tokens it has on any wire; `None` where references multiply beyond measure.
+    pub fn most_tokens(&self) -> Option<u64> {
+        self.most_tokens
     }
 
     /// Checks a value against the full schema.

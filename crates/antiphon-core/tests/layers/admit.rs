@@ -1,15 +1,22 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use antiphon_core::{
     Body, ChatRequest, ErrorKind, Reply,
     chat::{Delivery, LimitWindow, RateLimits},
-    layers::admit::{AccountConfig, QuotaConfig},
+    layers::admit::{AccountConfig, CountTokens, QuotaConfig},
+    stack::StackConfig,
 };
 use futures_util::StreamExt;
 
 use crate::scripted::{
-    Scripted, answer, at_most, bench, delta, error, head, last_delta, ready, settle, streamed,
-    whole,
+    Scripted, answer, at_most, bench, counting_bench, delta, error, head, last_delta, ready,
+    settle, streamed, whole,
 };
 
 fn ask_streamed() -> ChatRequest {
@@ -260,4 +267,48 @@ async fn two_stacks_share_an_account() {
     assert_eq!((leaf.calls(), bench.account.snapshot().waiting), (3, 1));
     calls.iter().for_each(tokio::task::JoinHandle::abort);
     others.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// Counts 900 tokens for each request, and its own calls.
+#[derive(Debug, Default)]
+struct Counter(AtomicU64);
+
+impl CountTokens for Counter {
+    fn count(&self, _request: &ChatRequest) -> Option<u64> {
+        self.0.fetch_add(1, Relaxed);
+        Some(900)
+    }
+}
+
+#[tokio::test]
+async fn the_first_requests_are_counted_where_tokens_are_limited() {
+    for (itpm, counts, sent) in [(None, 0, 8), (Some(60_000), 8, 1)] {
+        let leaf = Scripted::new(|_, _| std::future::pending());
+        let quota = QuotaConfig {
+            itpm,
+            ..QuotaConfig::default()
+        };
+        let account = AccountConfig {
+            quota,
+            ..at_most(8)
+        };
+        let counter = Arc::new(Counter::default());
+        let counting: Arc<dyn CountTokens> = counter.clone();
+        let bench = counting_bench(
+            leaf.clone(),
+            account,
+            &StackConfig::default(),
+            Some(counting),
+        );
+        let calls = bench.start(8);
+        while bench.account.snapshot().waiting + leaf.calls() < 8 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(counter.0.load(Relaxed), counts);
+        // by their bytes all would pass at once
+        assert_eq!(leaf.calls(), sent);
+        for call in calls {
+            call.abort();
+        }
+    }
 }

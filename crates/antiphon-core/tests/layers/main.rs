@@ -9,5 +9,6 @@ mod meter;
 mod outage;
 mod retry;
 mod scripted;
+mod spend;
 mod timeout;
 mod validate;

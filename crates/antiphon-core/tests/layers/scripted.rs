@@ -14,7 +14,7 @@ use antiphon_core::{
     Answer, Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Clock, Dice, Error, ErrorKind,
     FinishReason, Head, Model, Reply, SharedModel, Spent, SystemClock, Usage,
     layers::{
-        admit::{Account, AccountConfig},
+        admit::{Account, AccountConfig, CountTokens},
         meter::Metrics,
         retry::RetryConfig,
     },
@@ -162,8 +162,18 @@ pub(crate) fn bench(leaf: SharedModel, account: AccountConfig, max_retries: u32)
 }
 
 pub(crate) fn bench_of(leaf: SharedModel, account: AccountConfig, config: &StackConfig) -> Bench {
+    counting_bench(leaf, account, config, None)
+}
+
+pub(crate) fn counting_bench(
+    leaf: SharedModel,
+    account: AccountConfig,
+    config: &StackConfig,
+    counter: Option<Arc<dyn CountTokens>>,
+) -> Bench {
     let clock = SystemClock::shared();
-    let account = Account::new(account, Arc::clone(&clock), Arc::new(Dice::seeded(7)));
+    let dice = Arc::new(Dice::seeded(7));
+    let account = Account::counting(account, Arc::clone(&clock), dice, counter);
     let metrics = Metrics::new();
     Bench {
         model: stack(leaf, config, &account, &metrics),

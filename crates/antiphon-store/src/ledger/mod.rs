@@ -1,6 +1,7 @@
 //! The ledger on embedded SQLite: one writer thread, group commit, a checksum in each record.
 
 mod ahead;
+mod ceiling;
 mod header;
 mod meta;
 mod records;
@@ -18,7 +19,6 @@ use std::{
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
-        mpsc::Sender,
     },
 };
 
@@ -39,7 +39,7 @@ pub use records::{is_disk_failure, is_of_disk};
 pub use salvage::open_or_salvage;
 use sums::signed;
 use version::OpenError;
-use writer::{Op, Spending, Writer};
+use writer::{Op, Queue, Reply, Spending, Writer};
 
 /// Rows that a layout is read by: short reads keep the writer's log short.
 const LAYOUT_PAGE: i64 = 1024;
@@ -58,7 +58,7 @@ type ItemsOfFingerprint = Vec<(ItemId, Option<Verdict>)>;
 /// A job's ledger. Reads go through a connection of their own and see what is committed.
 pub struct SqliteLedger {
     path: PathBuf,
-    queue: Sender<Op>,
+    queue: Queue,
     reader: Mutex<Connection>,
     lists: Mutex<HashMap<Fingerprint, ItemsOfFingerprint>>,
     run: i64,
@@ -215,12 +215,9 @@ impl SqliteLedger {
         self.broken.load(Relaxed)
     }
 
-    fn ask(
-        &self,
-        op: impl FnOnce(std::sync::mpsc::Sender<Result<(), Error>>) -> Op,
-    ) -> Result<(), Error> {
-        let (reply, answer) = std::sync::mpsc::channel();
-        self.send(op(reply));
+    fn ask(&self, op: impl FnOnce(Reply) -> Op) -> Result<(), Error> {
+        let (told, answer) = std::sync::mpsc::channel();
+        self.send(op(Box::new(move |result| drop(told.send(result)))));
         answer
             .recv()
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Ledger, "the ledger is closed")))

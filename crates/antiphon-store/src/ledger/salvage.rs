@@ -152,7 +152,7 @@ fn copy_tables(old: &Connection, new: &Connection, name: &str) -> rusqlite::Resu
     // the layout may have holes now: rows are found by fingerprint, and the output is written anew
     super::writer::set_meta(new, "layout_whole", "no")?;
     super::writer::set_meta(new, SALVAGED_NOTE, name)?;
-    for key in ["run", "plan", "created"] {
+    for key in ["run", "plan", "created", "spent", super::ceiling::NOTE] {
         if let Ok(Some(value)) = super::read_meta(old, key) {
             super::writer::set_meta(new, key, &value)?;
         }

@@ -8,6 +8,7 @@ use antiphon_core::{
         Answered, AnsweredAttempt, Checkpoint, Finished, Ledger, LedgerEvent, Outcome, PlannedRow,
         RecordedAttempt, Verdict,
     },
+    layers::spend::Vault,
 };
 use rusqlite::Connection;
 
@@ -363,4 +364,47 @@ fn what_all_runs_have_spent_adds_up_over_kills_and_releases() {
     let ledger = SqliteLedger::open(old.path()).unwrap();
     let earlier = ledger.count_spent(Spent::default).unwrap();
     assert_eq!(earlier.known_cost(), None, "outcomes without a note");
+}
+
+/// What a next run begins with, where so much is known of the runs before.
+fn most_spent(folder: &Path, known: u64) -> u64 {
+    let ledger = SqliteLedger::open(folder).unwrap();
+    ledger.most_spent(Usd::from_picos(known)).unwrap().picos()
+}
+
+fn keep(folder: &Path, ceiling: u64) {
+    let vault = SqliteLedger::open(folder).unwrap().vault();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime
+        .block_on(vault.keep(Usd::from_picos(ceiling)))
+        .unwrap();
+}
+
+#[test]
+fn a_ceiling_covers_the_runs_before_it_and_known_costs_those_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // without a budget what is known is all there is
+    assert_eq!(most_spent(folder, 5), 5);
+    assert_eq!(most_spent(folder, 8), 8);
+    // killed below its ceiling
+    keep(folder, 20);
+    assert_eq!(most_spent(folder, 11), 20);
+    // two runs without a budget cost 4 and 3 more
+    assert_eq!(most_spent(folder, 15), 24);
+    assert_eq!(most_spent(folder, 18), 27);
+    // the next budget knows better: it had begun with 27 and used 2
+    keep(folder, 29);
+    assert_eq!(most_spent(folder, 20), 29);
+    // a provider's surprise
+    keep(folder, 29);
+    assert_eq!(most_spent(folder, 31), 31);
+    // a note that is damaged leaves what is known
+    change_file(
+        folder,
+        "UPDATE meta SET sum = sum + 1 WHERE key = 'ceiling'",
+    );
+    assert_eq!(most_spent(folder, 31), 31);
 }

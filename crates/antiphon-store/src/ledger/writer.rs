@@ -31,6 +31,12 @@ pub(super) struct Spending {
     pub(super) now: Box<dyn Fn() -> Spent + Send>,
 }
 
+/// Tells whoever has asked, from the writer's thread.
+pub(super) type Reply = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+/// Where operations are queued.
+pub(super) type Queue = std::sync::mpsc::Sender<Op>;
+
 /// What can be queued.
 pub(super) enum Op {
     Listen(Listener),
@@ -39,15 +45,9 @@ pub(super) enum Op {
     Commit(Finished),
     Record(ItemId, RecordedAttempt, oneshot::Sender<()>),
     Checkpoint(Checkpoint, oneshot::Sender<()>),
-    Meta(
-        &'static str,
-        String,
-        std::sync::mpsc::Sender<Result<(), Error>>,
-    ),
-    Rebuild(std::sync::mpsc::Sender<Result<(), Error>>),
-    Finish {
-        planned_all: bool,
-    },
+    Meta(&'static str, String, Reply),
+    Rebuild(Reply),
+    Finish { planned_all: bool },
 }
 
 impl Op {
@@ -186,7 +186,7 @@ impl Writer {
                 Op::Plan(_, reply) | Op::Record(_, _, reply) | Op::Checkpoint(_, reply) => {
                     let _gone = reply.send(());
                 }
-                Op::Meta(_, _, reply) | Op::Rebuild(reply) => drop(reply.send(Ok(()))),
+                Op::Meta(_, _, reply) | Op::Rebuild(reply) => reply(Ok(())),
                 Op::Listen(_) | Op::Spend(_) | Op::Finish { .. } => {}
             }
         }
@@ -201,7 +201,7 @@ impl Writer {
         for op in group.drain(..) {
             match op {
                 Op::Commit(finished) => self.unsaved.push(finished),
-                Op::Meta(_, _, reply) | Op::Rebuild(reply) => drop(reply.send(Err(error.clone()))),
+                Op::Meta(_, _, reply) | Op::Rebuild(reply) => reply(Err(error.clone())),
                 // a reply that is dropped says that nothing may be sent
                 _ => {}
             }

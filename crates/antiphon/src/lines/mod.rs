@@ -212,6 +212,7 @@ impl Lines {
             }
         }
         request.schema.clone_from(&self.config.schema);
+        self.session.check_bounded(&request)?;
         if self.config.strict {
             resolved.refuse_dropped(&request)?;
         }

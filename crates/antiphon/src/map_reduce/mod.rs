@@ -1,5 +1,6 @@
 //! `antiphon map-reduce`: one text from many documents, as a job that remembers its calls.
 
+mod budget;
 mod documents;
 mod memory;
 mod plan;
@@ -14,9 +15,10 @@ use std::{
 use antiphon_core::{
     ErrorKind,
     job::{Notable, ProgressSnapshot, Stop, StopReason, drain_at_deadline},
-    layers::meter::Metrics,
+    layers::{meter::Metrics, spend::Budget},
     patterns::{Document, MapReduce, MapReduceError, MapReduced, OnFailure},
 };
+use antiphon_store::BudgetFile;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -78,6 +80,7 @@ pub struct PreparedMapReduce {
     watch: MapReduceWatch,
     /// What the user should be told before the first call.
     pub notes: Vec<String>,
+    budget: BudgetFile,
     /// The folder of the memory, and its lock.
     _state: crate::run::plan::State,
 }
@@ -104,6 +107,8 @@ pub struct MapReduceEnd {
     pub result: Result<MapReduced, MapReduceError>,
     /// Why the text could not be written.
     pub unwritten: Option<RunError>,
+    /// What the user should be told afterwards.
+    pub notes: Vec<String>,
 }
 
 impl PreparedMapReduce {
@@ -146,6 +151,7 @@ impl PreparedMapReduce {
             result = running => result,
             never = recording => match never {},
         };
+        let unwritten_budget = budget::end(&watch.session, &self.budget).await;
         if let Some(deadline) = deadline {
             deadline.abort();
         }
@@ -154,6 +160,7 @@ impl PreparedMapReduce {
             stopped: watch.stop.reason(),
             result,
             unwritten: None,
+            notes: unwritten_budget.into_iter().collect(),
         };
         if let Some(reduced) = end.reduced() {
             let unwritten = self.target.write(&reduced.text).err();
@@ -176,7 +183,7 @@ impl MapReduceEnd {
                 .iter()
                 .flat_map(|document| &document.pieces);
             let mut errors = pieces.filter_map(|piece| piece.as_ref().err());
-            errors.all(|error| error.kind() != ErrorKind::Stopped)
+            errors.all(|error| !matches!(error.kind(), ErrorKind::Stopped | ErrorKind::Budget))
         })
     }
 }
@@ -205,6 +212,7 @@ impl MapReduceWatch {
             &progress,
             &metrics,
             told.earlier_runs,
+            self.session.budget().map(Budget::snapshot),
             self.started.elapsed(),
         )
     }

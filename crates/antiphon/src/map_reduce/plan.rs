@@ -11,10 +11,11 @@ use antiphon_core::{
     job::{Stop, StopReason},
     patterns::{Document, MapReduce, Piece},
 };
+use antiphon_store::BudgetFile;
 use serde_json::{Map, Value};
 
 use super::{
-    MapReduceOptions, MapReduceWatch, PreparedMapReduce, documents,
+    MapReduceOptions, MapReduceWatch, PreparedMapReduce, budget, documents,
     memory::{Calls, Memory, Outlasting},
     target::Target,
 };
@@ -72,6 +73,8 @@ pub(super) fn prepare(
     let memory = Memory::open(state.dir.path(), stop.clone()).map_err(ledger_error)?;
     notes.extend(memory.notes());
     let session = Arc::new(session().with_memory(Arc::new(memory)));
+    let budget = BudgetFile::in_folder(state.dir.path());
+    budget::begin(&session, &budget)?;
     Ok(PreparedMapReduce {
         pattern: pattern(&options, &session, &documents, &calls, &stop)?,
         documents,
@@ -85,6 +88,7 @@ pub(super) fn prepare(
             started: Instant::now(),
         },
         notes,
+        budget,
         _state: state,
     })
 }

@@ -178,6 +178,10 @@ fn beside_cost(report: &Report) -> Vec<String> {
     if let Some(job) = job {
         beside.push(format!("{} with earlier runs", dollars(job)));
     }
+    if let (Some(budget), Some(left)) = (report.budget_usd, report.budget_left_usd) {
+        let (left, budget) = (dollars(left), dollars(budget));
+        beside.push(format!("{left} left of a budget of {budget}"));
+    }
     if let Some(avoided) = report.cost_avoided_usd.filter(|cost| cost.picos() > 0) {
         beside.push(format!("{} saved by answers at hand", dollars(avoided)));
     }
@@ -236,6 +240,12 @@ fn notes(report: &Report, about: &About) -> Vec<String> {
         notes.push(format!(
             "{attempts} ended without an answer after being sent, by a timeout or a broken connection, and may have been \
              billed: not in the sums."
+        ));
+    }
+    if let Some(held) = report.budget_held_usd.filter(|held| held.picos() > 0) {
+        notes.push(format!(
+            "{} of the budget are kept for attempts that may have been billed.",
+            dollars(held)
         ));
     }
     if report.unestimated_answers > 0 {

@@ -151,9 +151,13 @@ fn rich() -> Report {
         &progress,
         &metrics,
         spent(2_210, "0.00123", Some(2e-4)),
+        None,
         Duration::from_millis(736_412),
     );
     Report {
+        budget_usd: Some(usd("20")),
+        budget_left_usd: Some(usd("8.41")),
+        budget_held_usd: Some(usd("0.02")),
         course: Some(Course {
             started_at: Some("2026-11-21T06:33:36Z".to_owned()),
             timeline: steps(),
@@ -182,6 +186,8 @@ fn a_page_tells_what_is_known_and_what_is_not() {
         "9,412",
         "3 answers of unknown cost",
         "2 attempts may have been billed",
+        "$8.41 left of a budget of $20.00",
+        "$0.02 of the budget are kept",
         "2,210 of the rows come from earlier runs",
         "459 of the rows have no answer yet",
         "method of EcoLogits",
@@ -215,6 +221,7 @@ fn a_page_of_nothing_is_a_page_all_the_same() {
         &progress,
         &MetricsSnapshot::default(),
         Spent::default(),
+        None,
         Duration::ZERO,
     );
     let empty = Course {

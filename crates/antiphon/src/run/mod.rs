@@ -1,5 +1,6 @@
 //! `antiphon run`: a file of requests in, one line for each out.
 
+mod budget;
 mod feed;
 pub(crate) mod input;
 pub(crate) mod output;
@@ -20,7 +21,7 @@ use std::{
 use antiphon_core::{
     Spent,
     job::{Job, Order, Progress, ProgressSnapshot, Stop, StopReason, drain_at_deadline},
-    layers::{admit::AccountSnapshot, meter::Metrics},
+    layers::{admit::AccountSnapshot, meter::Metrics, spend::Budget},
 };
 use serde_json::{Map, Value};
 
@@ -175,6 +176,7 @@ impl RunWatch {
             &self.progress.snapshot(),
             &self.session.metrics().snapshot(),
             self.earlier_runs,
+            self.session.budget().map(Budget::snapshot),
             self.started.elapsed(),
         )
     }
@@ -260,6 +262,7 @@ impl PreparedRun {
         if let Some(deadline) = deadline {
             deadline.abort();
         }
+        let unwritten = budget::end(&watch.session).await;
         watch.count_the_rest(self.feed, self.limit).await;
         let progress = watch.progress();
         let mut notes: Vec<String> = self
@@ -276,6 +279,7 @@ impl PreparedRun {
         );
         notes.extend(watch.session.cache_notes());
         notes.extend(watch.session.unpriced_notes());
+        notes.extend(unwritten);
         let (counted, metrics) = (watch.counted(), watch.metrics());
         let course = Course::new(&recorder, counted, metrics, &watch.progress.notable());
         RunEnd {

@@ -12,7 +12,7 @@ use antiphon_store::{
 use serde_json::{Map, Value};
 
 use super::{
-    Input, PreparedRun, RunError, RunOptions, RunWatch,
+    Input, PreparedRun, RunError, RunOptions, RunWatch, budget,
     feed::Feed,
     input::{Peeked, Spool},
     output::holds_ledger,
@@ -111,6 +111,7 @@ pub(super) fn prepare(
     let metrics = session.metrics().clone();
     let earlier_runs = standing.ledger.count_spent(move || metrics.spent());
     let earlier_runs = earlier_runs.map_err(ledger_error)?;
+    budget::begin(&session, &standing.ledger, earlier_runs, &mut notes)?;
     let limit = config.limit;
     let progress = Arc::new(Progress::default());
     let job = Job {

@@ -9,7 +9,10 @@ use antiphon_core::{
     Spent, Usage, Usd,
     account::Range,
     job::{Notable, NotableRow, ProgressSnapshot},
-    layers::meter::{LatencyBucket, Metrics, MetricsSnapshot},
+    layers::{
+        meter::{LatencyBucket, Metrics, MetricsSnapshot},
+        spend::BudgetSnapshot,
+    },
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -55,6 +58,12 @@ pub struct Report {
     pub cost_usd: Option<Usd>,
     /// Cost of all runs of the job.
     pub job_cost_usd: Option<Usd>,
+    /// The budget of the job.
+    pub budget_usd: Option<Usd>,
+    /// What is left of it: less all costs of all runs, and less `budget_held_usd`.
+    pub budget_left_usd: Option<Usd>,
+    /// Worst case of this run's attempts that may have been billed though nobody knows how they ended.
+    pub budget_held_usd: Option<Usd>,
     /// Cost that answers at hand have saved.
     pub cost_avoided_usd: Option<Usd>,
     /// Answers whose cost is not known: a model without a price, or an answer that does not tell its tokens.
@@ -171,6 +180,7 @@ impl Report {
         progress: &ProgressSnapshot,
         metrics: &MetricsSnapshot,
         earlier_runs: Spent,
+        budget: Option<BudgetSnapshot>,
         duration: Duration,
     ) -> Self {
         let finished = &progress.finished;
@@ -210,6 +220,9 @@ impl Report {
             usage: spent.usage().unwrap_or_default(),
             cost_usd: spent.known_cost(),
             job_cost_usd: (earlier_runs + spent).known_cost(),
+            budget_usd: budget.and_then(|budget| budget.cap),
+            budget_left_usd: budget.and_then(|budget| budget.left()),
+            budget_held_usd: budget.map(|budget| budget.lost + budget.open),
             cost_avoided_usd: finished.avoided.known_cost(),
             unpriced_answers: spent.unpriced(),
             lost_attempts: spent.lost_attempts(),

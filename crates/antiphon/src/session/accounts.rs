@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use antiphon_core::layers::admit::{Account, AccountConfig, QuotaConfig};
+use antiphon_providers::tokens::Counter;
 
 use super::{Session, lock};
 
@@ -35,7 +36,8 @@ impl Session {
                 if let Some(max_wait) = options.max_wait {
                     config.max_wait = max_wait;
                 }
-                Account::new(config, self.clock.clone(), self.dice.clone())
+                let counter = Arc::new(Counter::for_model(&target[0], &target[2]));
+                Account::counting(config, self.clock.clone(), self.dice.clone(), Some(counter))
             });
         account.clone()
     }

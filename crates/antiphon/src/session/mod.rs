@@ -1,6 +1,7 @@
 //! Names of models, and the models behind them.
 
 mod accounts;
+mod budget;
 mod cache;
 mod carbon;
 mod compose;
@@ -14,15 +15,18 @@ mod resolved;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    num::NonZeroU32,
+    num::{NonZeroU32, NonZeroU64},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use antiphon_core::{
-    Clock, Dice, Error, ErrorKind, SharedModel, SystemClock,
-    layers::{admit::Account, coalesce::CoalesceConfig, meter::Metrics, timeout::TimeoutConfig},
+    Clock, Dice, Error, ErrorKind, SharedModel, SystemClock, Usd,
+    layers::{
+        admit::Account, coalesce::CoalesceConfig, meter::Metrics, spend::Budget,
+        timeout::TimeoutConfig,
+    },
     stack::{self, StackConfig},
 };
 use antiphon_providers::{
@@ -105,6 +109,10 @@ pub struct SessionOptions {
     pub timeout: Option<Duration>,
     /// Longest Retry-After that is obeyed.
     pub max_wait: Option<Duration>,
+    /// The most that the session's calls may cost. Every model then needs a price.
+    pub budget: Option<Usd>,
+    /// Output cap of requests that name none, in tokens.
+    pub max_output_tokens: Option<NonZeroU64>,
     /// Equal requests in flight share one call.
     pub coalesce: bool,
     /// Models that answer where the one before fails.
@@ -126,6 +134,7 @@ pub struct Session {
     dice: Arc<Dice>,
     metrics: Arc<Metrics>,
     drain: CancellationToken,
+    budget: Option<Budget>,
     cache: cache::Shelf,
     catalog: Mutex<Option<Arc<Catalog>>>,
     transport: Mutex<Option<Arc<HttpTransport>>>,
@@ -161,6 +170,7 @@ impl Session {
             .filter_map(|name| Some((name.clone(), env(&name)?)))
             .collect();
         Self {
+            budget: options.budget.map(budget::open),
             config,
             options,
             environment,
@@ -280,6 +290,7 @@ impl Session {
         let leaf = logged::logged(leaf, self.clock.clone());
         let mut config = self.stack_config(followed.limits, &target);
         config.rates = Some(self.rates(&plain.provider, &plain.model)?);
+        self.check_priced(plain, config.rates.as_deref())?;
         Ok(Resolved {
             model: stack::stack(leaf, &config, &account, &self.metrics),
             params: Map::new(),
@@ -295,6 +306,7 @@ impl Session {
         let mut config = StackConfig {
             coalesce: self.options.coalesce.then(CoalesceConfig::default),
             cache: self.cache_of(target),
+            spend: self.spending(),
             drain: self.drain.clone(),
             ..StackConfig::default()
         };

@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     admission::{AccountConfig, AccountSnapshot, Admission, Decided, Grant},
-    estimate::Demand,
+    estimate::{CountTokens, Demand},
     line::Place,
     passage::Passage,
 };
-use crate::{Clock, Dice, Error, Moment, layers::retry::Budget};
+use crate::{ChatRequest, Clock, Dice, Error, Moment, layers::retry::Budget};
 
 /// Whoever waits is told through this.
 type Seat = oneshot::Sender<Result<Passage, Error>>;
@@ -27,6 +27,7 @@ type Seat = oneshot::Sender<Result<Passage, Error>>;
 /// what was learned about the size of its answers. Several stacks may share it.
 pub struct Account {
     max_wait: Duration,
+    counter: Option<Arc<dyn CountTokens>>,
     clock: Arc<dyn Clock>,
     dice: Arc<Dice>,
     budget: Budget,
@@ -51,8 +52,19 @@ impl fmt::Debug for Account {
 impl Account {
     /// An account that nobody has used yet.
     pub fn new(config: AccountConfig, clock: Arc<dyn Clock>, dice: Arc<Dice>) -> Arc<Self> {
+        Self::counting(config, clock, dice, None)
+    }
+
+    /// As [`Self::new`], with a tokenizer for the requests that it helps to count.
+    pub fn counting(
+        config: AccountConfig,
+        clock: Arc<dyn Clock>,
+        dice: Arc<Dice>,
+        counter: Option<Arc<dyn CountTokens>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             max_wait: config.max_wait,
+            counter,
             budget: Budget::new(Arc::clone(&clock)),
             clock,
             dice,
@@ -127,6 +139,23 @@ impl Account {
 
     pub(super) fn most_calls(&self) -> u32 {
         self.snapshot().most
+    }
+
+    /// What matters of a request; counted on a thread for blocking work where that is worth it.
+    pub(super) async fn demand(&self, request: &ChatRequest) -> Demand {
+        let mut demand = Demand::of(request);
+        if let Some(counter) = &self.counter
+            && self.lock().admission.wants_count(demand.bytes)
+        {
+            let (counter, request) = (Arc::clone(counter), request.clone());
+            let counting = tokio::task::spawn_blocking(move || counter.count(&request));
+            // a tokenizer that panics has counted nothing, and its thread has said so
+            demand.counted = counting.await.ok().flatten();
+            if let Some(tokens) = demand.counted {
+                self.lock().admission.counted(&demand, tokens);
+            }
+        }
+        demand
     }
 
     /// Waits for permit and ticket. Dropping the future leaves the line.

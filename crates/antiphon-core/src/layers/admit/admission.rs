@@ -48,6 +48,7 @@ impl Default for AccountConfig {
 pub(super) struct Grant {
     /// Calls are numbered in the order in which they are let through.
     number: u64,
+    sent: Moment,
     demand: Demand,
     ticket: Ticket,
 }
@@ -77,7 +78,7 @@ impl<T> Admission<T> {
             line: Line::new(),
             gate: Gate::new(config.concurrency),
             quota: Quota::new(config.quota),
-            estimate: Estimate::new(),
+            estimate: Estimate::default(),
             pause: Pause::default(),
             health: Health::new(config.give_up_after),
             next_number: 0,
@@ -90,6 +91,17 @@ impl<T> Admission<T> {
 
     pub(super) fn leave(&mut self, place: Place) -> Option<T> {
         self.line.leave(place).map(|(_, who)| who)
+    }
+
+    /// Whether a request of so many bytes is to be counted with a real tokenizer before it joins the line: where tokens are
+    /// limited, and bytes do not tell enough.
+    pub(super) fn wants_count(&mut self, bytes: usize) -> bool {
+        self.quota.limits_tokens() && self.estimate.wants_count(bytes)
+    }
+
+    /// A request was counted.
+    pub(super) fn counted(&mut self, demand: &Demand, tokens: u64) {
+        self.estimate.learn_input(demand, tokens);
     }
 
     /// Lets through whoever may pass now, and says when to ask again if nothing happens before.
@@ -106,7 +118,7 @@ impl<T> Admission<T> {
             let Some((demand, _)) = self.line.front() else {
                 break;
             };
-            let tokens = self.estimate.tokens(demand);
+            let tokens = self.estimate.tokens(demand, self.gate.in_flight());
             match self.wait(tokens, now) {
                 Wait::No => {}
                 Wait::Until(moment) => return earliest(moment, self.health.gives_up_at()),
@@ -143,6 +155,7 @@ impl<T> Admission<T> {
         self.health.sent(number, now);
         Grant {
             number,
+            sent: now,
             demand,
             ticket: self.quota.take(tokens, now),
         }
@@ -181,13 +194,9 @@ impl<T> Admission<T> {
 
     /// An answer that was good has ended.
     pub(super) fn ended(&mut self, grant: Grant, usage: Option<Usage>, now: Moment) {
-        let settled = match usage {
-            None => Settled::AsReserved,
-            Some(usage) => {
-                self.estimate.learn(&grant.demand, usage);
-                Settled::Real(usage.into())
-            }
-        };
+        self.estimate
+            .learn(&grant.demand, usage, now.since(grant.sent));
+        let settled = usage.map_or(Settled::AsReserved, |usage| Settled::Real(usage.into()));
         self.quota.settle(grant.ticket, settled, now);
     }
 

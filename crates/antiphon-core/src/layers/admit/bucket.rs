@@ -106,6 +106,10 @@ impl Bucket {
         }
     }
 
+    pub(super) fn is_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+
     /// Sets the limit; the first one finds a full bucket and a window that remembers what went before.
     pub(super) fn set_limit(&mut self, limit: f64, now: Moment) {
         self.fill(now);

@@ -17,10 +17,13 @@ mod bucket;
 mod estimate;
 mod gate;
 mod health;
+mod lengths;
 mod line;
 mod passage;
 mod pause;
 mod quota;
+#[cfg(test)]
+mod reservations;
 #[cfg(test)]
 mod tests;
 
@@ -36,9 +39,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use account::Account;
 pub use admission::{AccountConfig, AccountSnapshot, EndpointState};
+pub use estimate::CountTokens;
 pub use quota::QuotaConfig;
 
-use self::{estimate::Demand, passage::Passage};
+use self::passage::Passage;
 use crate::{
     Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Error, ErrorKind, Limits, Makeup, Model,
     SharedModel, Usage,
@@ -83,9 +87,12 @@ impl Model for Admit {
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         Box::pin(async move {
-            let demand = Demand::of(&request);
+            let demand = self.account.demand(&request).await;
             let mut passage = self.account.admit(demand, &self.drain).await?;
             passage.sent();
+            if let Some(hold) = &request.hold {
+                hold.sent();
+            }
             match self.inner.call(request).await {
                 Err(error) => {
                     passage.failed(&error);

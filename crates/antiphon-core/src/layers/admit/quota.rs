@@ -80,6 +80,12 @@ impl Quota {
         }
     }
 
+    /// Whether tokens are limited in any dimension, as far as is known.
+    pub(super) fn limits_tokens(&self) -> bool {
+        let [_, tokens @ ..] = &self.buckets;
+        tokens.iter().any(Bucket::is_limited)
+    }
+
     /// When a request of this size may pass, if not now.
     pub(super) fn wait(&mut self, tokens: Tokens, now: Moment) -> Option<Moment> {
         let costs = costs(1, tokens);

@@ -260,6 +260,7 @@ proptest! {
 fn demand(bytes: usize, call: u64) -> Demand {
     Demand {
         bytes,
+        counted: None,
         output_cap: Some(10),
         call,
     }

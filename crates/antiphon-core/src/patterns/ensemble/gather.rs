@@ -83,7 +83,7 @@ impl<T> Enough<'_, T> {
         // one that was given up on this side is asked again by the next run
         let may_come = |call: &Option<Settled<T>>| match call {
             None => true,
-            Some(Settled::Failed(error)) => error.kind() == ErrorKind::Stopped,
+            Some(Settled::Failed(error)) => error.kind().is_given_up(),
             Some(_) => false,
         };
         let numbers = 0..settled.len();
@@ -221,7 +221,7 @@ fn sum_up<T>(mut settled: Vec<Settled<T>>, end: Option<End>) -> Result<Said<T>, 
             Settled::Answered(reply, _) => bill.on(reply),
             Settled::Failed(error) => {
                 bill.on_failure(error);
-                if error.kind() == ErrorKind::Stopped {
+                if error.kind().is_given_up() {
                     stopped.get_or_insert(error.clone());
                 }
             }

@@ -57,6 +57,8 @@ pub(super) fn question(
         delivery: Delivery::Whole,
         sample: request.sample,
         journal: None,
+        payer: request.payer.clone(),
+        hold: None,
     }
 }
 

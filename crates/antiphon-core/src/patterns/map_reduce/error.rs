@@ -140,7 +140,8 @@ pub(super) fn failed_pieces(documents: &[MappedDocument]) -> Vec<FailedPiece> {
     pieces
         .filter_map(|(document, piece, outcome)| {
             let error = outcome.as_ref().err()?;
-            (error.kind() != ErrorKind::Stopped).then(|| FailedPiece {
+            let is_asked_again = matches!(error.kind(), ErrorKind::Stopped | ErrorKind::Budget);
+            (!is_asked_again).then(|| FailedPiece {
                 document: document.index,
                 id: document.id.clone(),
                 piece,

@@ -1,0 +1,220 @@
+//! What an attempt may cost at most, and what it did cost.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::{budgets::Budget, purse::Settled};
+use crate::{
+    ChatRequest, Clock, Error, ErrorKind, Usage, Usd,
+    account::{Billed, Rates, Worst, most_input_tokens, most_output_tokens},
+};
+
+/// The output cap of requests that name none, where a budget must be kept.
+pub const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 4096;
+/// Some prices change by the hour. An attempt that holds its worst case may have to wait for its turn, and is sent at any
+/// hour of the day.
+const WAITING: Duration = Duration::from_secs(24 * 3600);
+/// Tiers of service at the list price; others cost more, or less.
+const LIST_PRICE_TIERS: [&str; 4] = ["auto", "default", "standard", "standard_only"];
+/// Kinds of tools that run on this side, at no fee.
+const OWN_TOOLS: [&str; 2] = ["function", "custom"];
+/// Parameters by which a provider does more than answer, for which it has other prices.
+const OTHER_PRICES: [&str; 8] = [
+    "audio",
+    "connectors",
+    "container",
+    "data_sources",
+    "google_search",
+    "plugins",
+    "search_parameters",
+    "web_search_options",
+];
+
+/// How attempts are paid for.
+#[derive(Clone, Debug, Default)]
+pub struct SpendConfig {
+    /// Who pays for every attempt, beside the payer that a request names.
+    pub budget: Option<Budget>,
+    /// The output cap sent with requests that name none. `None`: [`DEFAULT_MAX_OUTPUT_TOKENS`] where a budget has a cap, else
+    /// whatever the provider does.
+    pub max_output_tokens: Option<u64>,
+}
+
+/// Refuses what costs more, or otherwise, than its tokens at the list price.
+///
+/// # Errors
+/// [`ErrorKind::BadRequest`] that names the parameter.
+pub fn check_bounded(request: &ChatRequest) -> Result<(), Error> {
+    let refuse = |what: &str| {
+        let message =
+            format!("a budget cannot bound what {what} costs: leave it out, or the budget");
+        Err(Error::new(ErrorKind::BadRequest, message))
+    };
+    let given = |name: &str| request.params.get(name).filter(|value| !value.is_null());
+    if let Some(name) = OTHER_PRICES.iter().find(|name| given(name).is_some()) {
+        return refuse(&format!("`{name}`"));
+    }
+    let tier = given("service_tier").and_then(Value::as_str);
+    if let Some(tier) = tier.filter(|tier| !LIST_PRICE_TIERS.contains(tier)) {
+        return refuse(&format!("`service_tier` \"{tier}\""));
+    }
+    // answers from one region, or faster ones, at a multiple of the price (Anthropic)
+    let is_usual = |value: &Value| value == "global" || value == "standard";
+    for name in ["inference_geo", "speed"] {
+        if given(name).is_some_and(|value| !is_usual(value)) {
+            return refuse(&format!("`{name}`"));
+        }
+    }
+    let speaks = |kinds: &Vec<Value>| kinds.iter().any(|kind| kind != "text");
+    if given("modalities")
+        .and_then(Value::as_array)
+        .is_some_and(speaks)
+    {
+        return refuse("an answer that is not text");
+    }
+    let tools = given("tools").and_then(Value::as_array);
+    let foreign = tools.into_iter().flatten().find_map(|tool| {
+        let kind = tool.get("type")?.as_str()?;
+        (!OWN_TOOLS.contains(&kind)).then_some(kind)
+    });
+    match foreign {
+        Some(kind) => refuse(&format!("the tool \"{kind}\" of the provider")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a model whose price is not known.
+///
+/// # Errors
+/// [`ErrorKind::BadRequest`] that names it, and says how to give one.
+pub fn check_priced(
+    model: &str,
+    rates: Option<&dyn Rates>,
+    clock: &dyn Clock,
+) -> Result<(), Error> {
+    let nothing = Worst {
+        input_tokens: Some(0),
+        output_tokens: 0,
+        now: clock.wall(),
+        within: Duration::ZERO,
+    };
+    match rates.and_then(|rates| rates.most(&nothing)) {
+        Some(_) => Ok(()),
+        None => Err(Error::new(
+            ErrorKind::BadRequest,
+            format!(
+                "a budget needs prices, and that of {model} is not known: give it under [prices.\"{model}\"] in antiphon.toml"
+            ),
+        )),
+    }
+}
+
+/// The prices of one target, and what was learned about them.
+#[derive(Debug)]
+pub(super) struct Prices {
+    model: String,
+    rates: Option<Arc<dyn Rates>>,
+    within: Duration,
+    clock: Arc<dyn Clock>,
+    /// The most that an answer has cost, in thousandths of its hold; at least 1000.
+    surprise: AtomicU64,
+}
+
+impl Prices {
+    pub(super) fn new(
+        model: &str,
+        rates: Option<Arc<dyn Rates>>,
+        within: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            model: model.to_owned(),
+            rates,
+            within: within.saturating_add(WAITING),
+            clock,
+            surprise: AtomicU64::new(1000),
+        }
+    }
+
+    /// The most that an attempt may cost.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadRequest`]: there is no bound.
+    pub(super) fn worst(&self, request: &ChatRequest) -> Result<Usd, Error> {
+        check_bounded(request)?;
+        let worst = Worst {
+            input_tokens: most_input_tokens(request),
+            output_tokens: most_output_tokens(request).unwrap_or(u64::MAX),
+            now: self.clock.wall(),
+            within: self.within,
+        };
+        let most = self.rates.as_ref().and_then(|rates| rates.most(&worst));
+        if let Some(most) = most {
+            return Ok(self.widened(most));
+        }
+        check_priced(&self.model, self.rates.as_deref(), &*self.clock)?;
+        let message = match worst.input_tokens {
+            None => format!(
+                "a budget cannot bound what this request costs: it holds more than text, and the context window of {} is not known",
+                self.model
+            ),
+            Some(_) => format!(
+                "a budget needs prices, and those of {} end today",
+                self.model
+            ),
+        };
+        Err(Error::new(ErrorKind::BadRequest, message))
+    }
+
+    /// What an answer means for what it holds.
+    pub(super) fn settled(&self, cost: Option<Usd>, held: Usd) -> Settled {
+        match cost {
+            Some(cost) => {
+                self.learn(cost, held);
+                Settled::Cost(cost)
+            }
+            None => Settled::Keep,
+        }
+    }
+
+    /// The cost of an answer that nobody has priced yet, as it was dropped before its very end.
+    pub(super) fn cost(
+        &self,
+        usage: Option<Usage>,
+        reported: Option<&str>,
+        service_tier: Option<&str>,
+    ) -> Option<Usd> {
+        let billed = Billed {
+            reported,
+            service_tier,
+            usage: usage?,
+            sent: self.clock.wall(),
+            latency: Duration::ZERO,
+        };
+        self.rates.as_ref()?.cost(&billed)
+    }
+
+    fn learn(&self, cost: Usd, held: Usd) {
+        if cost > held && held > Usd::ZERO {
+            let thousandths = (u128::from(cost.picos()) * 1000).div_ceil(held.picos().into());
+            // of the bound as it was without surprises
+            let before = u128::from(self.surprise.load(Relaxed));
+            let factor = (thousandths * before).div_ceil(1000);
+            let factor = u64::try_from(factor).unwrap_or(u64::MAX);
+            self.surprise.fetch_max(factor, Relaxed);
+        }
+    }
+
+    fn widened(&self, most: Usd) -> Usd {
+        let factor = u128::from(self.surprise.load(Relaxed));
+        let picos = (u128::from(most.picos()) * factor).div_ceil(1000);
+        Usd::from_picos(u64::try_from(picos).unwrap_or(u64::MAX))
+    }
+}

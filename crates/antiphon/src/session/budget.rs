@@ -1,0 +1,59 @@
+//! What the calls of a session may cost.
+
+use std::num::NonZeroU64;
+
+use antiphon_core::{
+    ChatRequest, Error, Usd,
+    account::Rates,
+    layers::spend::{self, Budget, BudgetConfig, Budgets, SpendConfig},
+};
+
+use super::{Session, names::Plain};
+
+pub(super) fn open(cap: Usd) -> Budget {
+    Budgets::new().open(BudgetConfig {
+        cap: Some(cap),
+        ..BudgetConfig::default()
+    })
+}
+
+impl Session {
+    /// The budget of its calls, where they have one.
+    pub fn budget(&self) -> Option<&Budget> {
+        self.budget.as_ref()
+    }
+
+    /// Refuses a request whose cost cannot be bounded, where there is a budget.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadRequest`](crate::ErrorKind::BadRequest).
+    pub fn check_bounded(&self, request: &ChatRequest) -> Result<(), Error> {
+        match self.budget {
+            Some(_) => spend::check_bounded(request),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a model without a price, where there is a budget.
+    pub(super) fn check_priced(
+        &self,
+        model: &Plain,
+        rates: Option<&dyn Rates>,
+    ) -> Result<(), Error> {
+        if self.budget.is_none() {
+            return Ok(());
+        }
+        let name = format!("{}/{}", model.provider, model.model);
+        spend::check_priced(&name, rates, &*self.clock)
+    }
+
+    /// How attempts are paid for, where anything is to be kept.
+    pub(super) fn spending(&self) -> Option<SpendConfig> {
+        let max_output_tokens = self.options.max_output_tokens.map(NonZeroU64::get);
+        let is_needed = self.budget.is_some() || max_output_tokens.is_some();
+        is_needed.then(|| SpendConfig {
+            budget: self.budget.clone(),
+            max_output_tokens,
+        })
+    }
+}
