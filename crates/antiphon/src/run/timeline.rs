@@ -37,7 +37,7 @@ pub struct Step {
     pub input_tokens: u64,
     /// Tokens written by models.
     pub output_tokens: u64,
-    /// Cost of the answers whose cost is known, dollars; `None` while no such answer has come.
+    /// Cost of the answers whose cost is known, dollars; `None` while answers have come and none of them has one.
     pub cost_usd: Option<Usd>,
 }
 
