@@ -35,14 +35,14 @@ Examples:
   antiphon run prompts.txt --base-url http://127.0.0.1:8000/v1 \\
     -m meta-llama/Llama-3.1-8B -o out.jsonl
   antiphon run rows.jsonl --prompt-file ask.txt --schema answer.json -m sim/demo \\
-    -o out.jsonl --report report.json
+    -o out.jsonl --report report.html
   antiphon run rows.jsonl -m sim/demo --ensemble 3 --judge sim/judge -o out.jsonl
   cat prompts.jsonl | antiphon run - -m sim/demo | jq -r .antiphon.text
 
 The same command again goes on where the last one stopped. Rows that have an answer are never sent again.
 
 Exit codes: 0 all rows succeeded, 1 some failed, 2 nothing was sent (usage, configuration, input),
-3 stopped early (key, account, unreachable, error rate, deadline, disk), 130 interrupted.";
+3 stopped early (key, account, unreachable, error rate, budget, deadline, disk), 130 interrupted.";
 
 const ESTIMATE_EXAMPLES: &str = "\
 Examples:

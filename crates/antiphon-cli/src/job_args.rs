@@ -136,7 +136,7 @@ pub(crate) struct StateArgs {
 /// What is said on the way and at the end.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TalkArgs {
-    /// Write a report, FILE.json
+    /// Write a report: all numbers as FILE.json, or a page to read and to share as FILE.html
     #[arg(long, value_name = "FILE", help_heading = "Talk")]
     pub(crate) report: Option<PathBuf>,
     /// Progress on stderr: auto is a bar on a terminal, else a line each 10 s (plain); json is an object each second

@@ -15,6 +15,7 @@
     reason = "real processes have no clock that a test could drive: they are looked at until they are where they should be"
 )]
 
+pub mod browser;
 mod command;
 mod crash;
 mod failpoint;

@@ -63,6 +63,8 @@ mod ensemble;
 pub mod env;
 mod lines;
 pub mod map_reduce;
+pub mod numbers;
+pub mod page;
 pub mod patterns;
 pub mod run;
 pub mod session;

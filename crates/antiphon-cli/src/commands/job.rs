@@ -125,8 +125,11 @@ async fn attend(prepared: PreparedRun, job: &Job<'_>, style: Style) -> RunEnd {
     progress.abort();
     signals.abort();
     bar.finish_and_clear();
+    // lines of an input that is read as rows
+    let rows = job.rows.replace("lines", "rows");
+    let about = report_file::about(job.inputs, job.output, &rows, end.stopped.as_ref());
     if let Some(path) = &args.report
-        && let Err(error) = report_file::write(path, &end.report)
+        && let Err(error) = report_file::write(path, &end.report, &about)
     {
         printer.error(&error);
     }
@@ -134,7 +137,7 @@ async fn attend(prepared: PreparedRun, job: &Job<'_>, style: Style) -> RunEnd {
         printer.error(&anyhow!("{}", last_words::why_stopped(reason)));
     }
     if (args.json || style == Style::Json)
-        && let Ok(json) = serde_json::to_string(&end.report)
+        && let Ok(json) = serde_json::to_string(&end.report.numbers())
     {
         printer.say(&json);
     }

@@ -184,8 +184,10 @@ async fn attend(prepared: PreparedMapReduce, args: &MapReduceArgs) -> Result<Exi
     let end = prepared.run().await;
     progress.abort();
     signals.abort();
+    let output = args.output().map(PathBuf::as_path);
+    let about = report_file::about(&args.files, output, "calls", end.stopped.as_ref());
     if let Some(path) = &talk.report
-        && let Err(error) = report_file::write(path, &end.report)
+        && let Err(error) = report_file::write(path, &end.report, &about)
     {
         printer.error(&error);
     }
@@ -328,6 +330,6 @@ fn as_json(end: &MapReduceEnd) -> Result<Value> {
         "documents": documents,
         "levels": reduced.map(|reduced| &reduced.levels),
         "error": end.result.as_ref().err().map(ToString::to_string),
-        "report": serde_json::to_value(&end.report)?,
+        "report": serde_json::to_value(end.report.numbers())?,
     }))
 }

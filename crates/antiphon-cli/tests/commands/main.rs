@@ -16,6 +16,7 @@ mod models;
 mod names;
 mod other_commands;
 mod outputs;
+mod report;
 mod review;
 mod scripted;
 mod several;

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::row::LineHash;
 use crate::{
-    Error, ErrorKind, Fingerprint, FinishReason, Usage, chat::Receipt, job::RecordedAttempt,
+    Error, ErrorKind, Fingerprint, FinishReason, Usage, Usd, chat::Receipt, job::RecordedAttempt,
 };
 
 /// Number of an item in its ledger.
@@ -105,6 +105,8 @@ pub struct Outcome {
     pub finish: Option<FinishReason>,
     /// Tokens over all answered attempts.
     pub usage: Usage,
+    /// Cost of all attempts, where it is known. A ledger need not keep it: `details` tell it too.
+    pub cost: Option<Usd>,
     /// Time on the wire of the answering attempt, in microseconds; 0 where the answer was at hand.
     pub latency_us: u64,
     /// `"response":…,"error":…` of the output line.

@@ -4,6 +4,7 @@ mod config;
 mod driver;
 mod journal;
 mod ledger;
+mod notable;
 mod outcome;
 mod planner;
 mod progress;
@@ -23,6 +24,7 @@ pub use ledger::{
     PlannedRow, Verdict, custom_id_key,
 };
 
+pub use notable::{Notable, NotableRow};
 pub use progress::{Finished as FinishedRows, Progress, ProgressSnapshot};
 pub use row::{Beginning, Call, LineFault, LineHash, Prepare, PreparedRow, RawRow, Seen, Source};
 pub use sequencer::line_hash;

@@ -79,6 +79,7 @@ impl Outcome {
                 answer.finish_reason.clone()
             }),
             usage: usage.unwrap_or_default(),
+            cost: spent.cost(),
             latency_us: if shared {
                 0
             } else {
@@ -131,6 +132,7 @@ impl Outcome {
             attempts: error.attempts(),
             finish: None,
             usage: spent.usage().unwrap_or_default(),
+            cost: spent.cost(),
             latency_us: 0,
             head,
             details: members(&details),

@@ -12,7 +12,8 @@ use std::{
 };
 
 use super::{
-    ledger::{Outcome, Verdict},
+    ledger::{Outcome, PlannedRow, Verdict},
+    notable::Notable,
     survey::Settled,
 };
 use crate::{Error, ErrorKind, FinishReason, Spent, Usage, chat::Decision};
@@ -26,6 +27,7 @@ pub struct Progress {
     total_bytes: AtomicU64,
     most_rows: AtomicU64,
     finished: Mutex<Finished>,
+    notable: Mutex<Notable>,
     dropped: Mutex<BTreeSet<String>>,
     first_bad_line: OnceLock<String>,
 }
@@ -46,6 +48,8 @@ pub struct Finished {
     pub failed: u64,
     /// Rows whose outcome came from the ledger.
     pub resumed: u64,
+    /// Of these: rows that had failed.
+    pub resumed_failed: u64,
     /// Rows that were answered without a call of their own: from the cache, or by the call of an equal row.
     pub shared: u64,
     /// Of the answers of this run: ended at their length limit.
@@ -68,6 +72,12 @@ impl Finished {
     /// Rows with an outcome.
     pub fn total(&self) -> u64 {
         self.succeeded + self.failed
+    }
+
+    fn resume(&mut self, error: Option<ErrorKind>, rows: u64) {
+        self.count(error, rows);
+        self.resumed += rows;
+        self.resumed_failed += if error.is_some() { rows } else { 0 };
     }
 
     fn count(&mut self, error: Option<ErrorKind>, rows: u64) {
@@ -128,15 +138,12 @@ impl Progress {
         self.planned(settled.beginning.rows, settled.beginning.end);
         let mut finished = self.lock();
         for (error, rows) in &settled.outcomes {
-            finished.count(*error, *rows);
-            finished.resumed += rows;
+            finished.resume(*error, *rows);
         }
     }
 
     pub(super) fn resumed(&self, verdict: Verdict) {
-        let mut finished = self.lock();
-        finished.count(verdict.error, 1);
-        finished.resumed += 1;
+        self.lock().resume(verdict.error, 1);
     }
 
     pub(super) fn committed<'a>(&self, outcomes: impl Iterator<Item = &'a Outcome>) {
@@ -151,6 +158,10 @@ impl Progress {
                 _ => {}
             }
         }
+    }
+
+    pub(super) fn note_row(&self, row: &PlannedRow, outcome: &Outcome) {
+        self.notable_rows().note(row, outcome);
     }
 
     pub(super) fn note_decision(&self, decision: &Decision) {
@@ -192,6 +203,15 @@ impl Progress {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Finished> {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notable_rows(&self) -> std::sync::MutexGuard<'_, Notable> {
+        self.notable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rows of this run that stand out.
+    pub fn notable(&self) -> Notable {
+        self.notable_rows().clone()
     }
 
     /// How far the job is now.

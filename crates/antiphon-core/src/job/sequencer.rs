@@ -152,6 +152,7 @@ impl<'a> Sequencer<'a> {
 
     fn line_of(&mut self, index: u64, outcome: super::ledger::Outcome) -> Option<Vec<u8>> {
         let row = self.planned.remove(&index)?;
+        self.progress.note_row(&row, &outcome);
         let row = OutputRow {
             index,
             id: format!("{}-{}", row.fingerprint, row.occurrence),

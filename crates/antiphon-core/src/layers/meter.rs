@@ -1,5 +1,8 @@
 //! [`Meter`]: counts attempts, times and prices them, from inside retry and admission.
 
+mod latency;
+mod readings;
+
 use std::{
     collections::BTreeMap,
     pin::Pin,
@@ -21,6 +24,8 @@ use crate::{
     chat::DeltaStream,
 };
 
+pub use latency::{LatencyBucket, LatencySnapshot};
+
 /// Latencies beyond this are counted as this. The histogram is allocated once.
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -31,6 +36,7 @@ pub struct Metrics {
     successes: AtomicU64,
     in_flight: AtomicU64,
     peak_in_flight: AtomicU64,
+    peak_since_taken: AtomicU64,
     rare: Mutex<Rare>,
     latency: Mutex<Histogram<u64>>,
     spent: Mutex<BTreeMap<String, Arc<Mutex<Spent>>>>,
@@ -73,20 +79,6 @@ impl MetricsSnapshot {
     }
 }
 
-/// Milliseconds on the wire, from sending to the end of the body; waiting for limits and back-off is not in them.
-/// Exact to three digits, 0 before the first success.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct LatencySnapshot {
-    /// The mean.
-    pub mean_ms: f64,
-    /// The median.
-    pub p50_ms: f64,
-    /// Nine of ten are faster.
-    pub p90_ms: f64,
-    /// Ninety-nine of a hundred are faster.
-    pub p99_ms: f64,
-}
-
 impl Metrics {
     /// Nothing measured yet.
     pub fn new() -> Arc<Self> {
@@ -96,6 +88,7 @@ impl Metrics {
             successes: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             peak_in_flight: AtomicU64::new(0),
+            peak_since_taken: AtomicU64::new(0),
             rare: Mutex::default(),
             latency: Mutex::new(
                 Histogram::new_with_bounds(1, most, 3).expect("constant bounds are valid"),
@@ -106,20 +99,7 @@ impl Metrics {
 
     /// The metrics now.
     pub fn snapshot(&self) -> MetricsSnapshot {
-        let latency = {
-            let histogram = lock(&self.latency);
-            let quantile = |q| histogram.value_at_quantile(q) as f64 / 1000.0;
-            if histogram.is_empty() {
-                LatencySnapshot::default()
-            } else {
-                LatencySnapshot {
-                    mean_ms: histogram.mean() / 1000.0,
-                    p50_ms: quantile(0.5),
-                    p90_ms: quantile(0.9),
-                    p99_ms: quantile(0.99),
-                }
-            }
-        };
+        let latency = LatencySnapshot::of(&lock(&self.latency));
         let spent = lock(&self.spent);
         let spent_by_model = spent
             .iter()
@@ -164,6 +144,7 @@ impl Metrics {
         self.attempts.fetch_add(1, Relaxed);
         let now = self.in_flight.fetch_add(1, Relaxed) + 1;
         self.peak_in_flight.fetch_max(now, Relaxed);
+        self.peak_since_taken.fetch_max(now, Relaxed);
     }
 
     fn succeeded(&self, latency: Duration) {

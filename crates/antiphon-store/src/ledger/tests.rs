@@ -42,6 +42,7 @@ pub(super) fn outcome(text: &str, error: Option<ErrorKind>) -> Outcome {
             output_tokens: 3,
             ..Usage::default()
         },
+        cost: None,
         latency_us: 812_400,
         head: format!("\"response\":{{\"body\":{text:?}}},\"error\":null"),
         details: format!("\"text\":{text:?}"),

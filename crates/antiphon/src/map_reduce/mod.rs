@@ -14,7 +14,7 @@ use std::{
 
 use antiphon_core::{
     ErrorKind,
-    job::{ProgressSnapshot, Stop, StopReason, drain_at_deadline},
+    job::{Notable, ProgressSnapshot, Stop, StopReason, drain_at_deadline},
     layers::{meter::Metrics, spend::Budget},
     patterns::{Document, MapReduce, MapReduceError, MapReduced, OnFailure},
 };
@@ -24,7 +24,10 @@ use serde_json::{Map, Value};
 use crate::{
     Config,
     env::Lookup,
-    run::{Report, RunError},
+    run::{
+        Course, Report, RunError,
+        timeline::{Counted, Recorder},
+    },
     session::{Session, SessionOptions},
 };
 use memory::Calls;
@@ -136,8 +139,18 @@ impl PreparedMapReduce {
         let deadline = self
             .deadline
             .map(|deadline| tokio::spawn(drain_at_deadline(stop, deadline)));
-        let result = self.pattern.run(&self.documents).await;
-        watch.calls.settle().await;
+        let recorder = Recorder::new(watch.session.clock().clone());
+        let counted = || Counted::of(&watch.calls.told().finished, watch.metrics());
+        let recording = recorder.record(counted);
+        let running = async {
+            let result = self.pattern.run(&self.documents).await;
+            watch.calls.settle().await;
+            result
+        };
+        let result = tokio::select! {
+            result = running => result,
+            never = recording => match never {},
+        };
         let unwritten_budget = budget::end(&watch.session, &self.budget).await;
         if let Some(deadline) = deadline {
             deadline.abort();
@@ -154,6 +167,9 @@ impl PreparedMapReduce {
             end.report = watch.report_of(true);
             end.unwritten = unwritten;
         }
+        // calls have no place in an input, so none is told as a row
+        let rows = Notable::default();
+        end.report.course = Some(Course::new(&recorder, counted(), watch.metrics(), &rows));
         end
     }
 }

@@ -12,6 +12,7 @@ mod report;
 mod resume;
 mod strict;
 mod terminal;
+pub(crate) mod timeline;
 
 use std::{
     num::NonZeroU64,
@@ -37,8 +38,9 @@ pub use crate::lines::{Analysis, Variant};
 pub use estimate::{ModelEstimate, RunEstimate, TimeEstimate};
 pub use input::Input;
 pub use output::Output;
-pub use report::{Latency, ModelReport, Report};
+pub use report::{Course, Latency, ModelReport, Report};
 pub use terminal::harmless_json;
+pub use timeline::Step;
 
 /// What a run shall do: flags as they were meant.
 #[derive(Clone, Debug)]
@@ -185,6 +187,10 @@ impl RunWatch {
         )
     }
 
+    fn counted(&self) -> timeline::Counted {
+        timeline::Counted::of(&self.progress.snapshot().finished, self.metrics())
+    }
+
     /// A run that stopped early has not read all of its input. How many rows wait in the rest is counted.
     async fn count_the_rest(&self, feed: feed::Feed, limit: Option<u64>) {
         let read = self.progress.snapshot();
@@ -254,7 +260,11 @@ impl PreparedRun {
         let deadline = self
             .deadline
             .map(|deadline| tokio::spawn(drain_at_deadline(stop, deadline)));
-        self.job.run().await;
+        let recorder = timeline::Recorder::new(watch.session.clock().clone());
+        tokio::select! {
+            () = self.job.run() => {}
+            never = recorder.record(|| watch.counted()) => match never {},
+        }
         if let Some(deadline) = deadline {
             deadline.abort();
         }
@@ -276,8 +286,13 @@ impl PreparedRun {
         notes.extend(watch.session.cache_notes());
         notes.extend(watch.session.unpriced_notes());
         notes.extend(unwritten);
+        let (counted, metrics) = (watch.counted(), watch.metrics());
+        let course = Course::new(&recorder, counted, metrics, &watch.progress.notable());
         RunEnd {
-            report: watch.report(),
+            report: Report {
+                course: Some(course),
+                ..watch.report()
+            },
             stopped: watch.stop.reason(),
             progress,
             notes,

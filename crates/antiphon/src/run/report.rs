@@ -1,14 +1,26 @@
 //! The report of a run, and the numbers that progress shows on the way.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use antiphon_core::{
     Spent, Usage, Usd,
     account::Range,
-    job::ProgressSnapshot,
-    layers::{meter::MetricsSnapshot, spend::BudgetSnapshot},
+    job::{Notable, NotableRow, ProgressSnapshot},
+    layers::{
+        meter::{LatencyBucket, Metrics, MetricsSnapshot},
+        spend::BudgetSnapshot,
+    },
 };
+use jiff::Timestamp;
 use serde::Serialize;
+
+use super::timeline::{Counted, Recorder, Step};
+
+/// Buckets of the latency histogram at most.
+const MOST_BUCKETS: usize = 40;
 
 /// The report of a run as `--report` writes it. What is unknown is `null`, never 0.
 #[derive(Clone, Debug, Serialize)]
@@ -76,6 +88,47 @@ pub struct Report {
     pub latency_ms: Latency,
     /// Failed rows by code.
     pub errors_by_code: BTreeMap<&'static str, u64>,
+    /// How it went, once it is over; not in the numbers that progress shows on the way.
+    #[serde(flatten)]
+    pub course: Option<Course>,
+}
+
+/// How a run went: its course over time, and what stands out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Course {
+    /// When this run began, UTC.
+    pub started_at: Option<String>,
+    /// What went on in this run, step by step without gaps; at most 300 steps of about equal length.
+    pub timeline: Vec<Step>,
+    /// Time on the wire of answered attempts, in at most 40 neighbouring buckets.
+    pub latency_histogram_ms: Vec<LatencyBucket>,
+    /// The rows of this run whose answer took longest on the wire, at most 10.
+    pub slowest_rows: Vec<NotableRow>,
+    /// The rows of this run that cost most, at most 10 of those whose cost is known.
+    pub dearest_rows: Vec<NotableRow>,
+}
+
+/// `2026-11-21T06:33:36Z`; `None` for a clock that is beyond all dates.
+fn rfc3339(time: SystemTime) -> Option<String> {
+    let time = Timestamp::try_from(time).ok()?;
+    Some(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+impl Course {
+    pub(crate) fn new(
+        recorder: &Recorder,
+        counted: Counted,
+        metrics: &Metrics,
+        notable: &Notable,
+    ) -> Self {
+        Self {
+            started_at: rfc3339(recorder.began_at),
+            timeline: recorder.close(counted),
+            latency_histogram_ms: metrics.latencies(MOST_BUCKETS),
+            slowest_rows: notable.slowest(),
+            dearest_rows: notable.dearest(),
+        }
+    }
 }
 
 /// What the attempts on one model have used in this run.
@@ -195,6 +248,16 @@ impl Report {
                 .iter()
                 .map(|(kind, count)| (kind.code(), *count))
                 .collect(),
+            course: None,
+        }
+    }
+
+    /// The numbers alone, as progress shows them.
+    #[must_use]
+    pub fn numbers(&self) -> Self {
+        Self {
+            course: None,
+            ..self.clone()
         }
     }
 }

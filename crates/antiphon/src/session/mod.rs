@@ -193,6 +193,11 @@ impl Session {
         }
     }
 
+    /// The clock of all its calls.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// What the session's calls have measured.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
