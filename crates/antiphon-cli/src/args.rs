@@ -44,20 +44,6 @@ The same command again goes on where the last one stopped. Rows that have an ans
 Exit codes: 0 all rows succeeded, 1 some failed, 2 nothing was sent (usage, configuration, input),
 3 stopped early (key, account, unreachable, error rate, budget, deadline, disk), 130 interrupted.";
 
-const ESTIMATE_EXAMPLES: &str = "\
-Examples:
-  antiphon estimate batch.jsonl -m openai/gpt-4o-mini
-  antiphon estimate rows.jsonl --prompt '{{ text }}' -m openai/gpt-4o-mini --rpm 500 --json
-  antiphon estimate rows.jsonl -m openai/gpt-4o-mini -o out.jsonl --sample 50
-
-It takes the options of `antiphon run` and tells what that run would come to. Without a sample
-nobody knows how long answers are, and the ranges are wide. --sample N sends N rows for real; the
-run that follows finds their answers in the state of OUTPUT and does not send them again. Rows that
-an earlier run has answered are a sample, too.
-
-Exit codes: 0 the estimate was made, 2 usage, configuration or input error; with --sample also
-those of the run of the sample: 1 some rows failed, 3 stopped early, 130 interrupted.";
-
 /// Run large numbers of LLM requests in parallel: as fast as the limits allow, paying for each answer once, losing none
 #[derive(Debug, Parser)]
 #[command(name = "antiphon", version, after_help = EXAMPLES, after_long_help = examples_and_environment(), max_term_width = 110)]
@@ -81,8 +67,7 @@ pub(crate) enum Command {
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunCommand>),
     /// Tell what a run would cost and how long it would take; sends nothing, or a sample
-    #[command(after_help = ESTIMATE_EXAMPLES)]
-    Estimate(Box<EstimateArgs>),
+    Estimate(Box<crate::commands::estimate::EstimateArgs>),
     /// Ask a question, of one model or of several side by side
     Ask(Box<crate::commands::ask::AskArgs>),
     /// Ask the same about each of many documents: a summary, the sentiment, fields or a category
@@ -118,15 +103,6 @@ pub(crate) struct RunCommand {
     /// Tell what the run would cost and how long it would take, as `antiphon estimate` does; never sends
     #[arg(long, help_heading = "Rows")]
     pub(crate) dry_run: bool,
-}
-
-/// Arguments of `antiphon estimate`: those of the run that is estimated.
-#[derive(Args, Debug)]
-#[command(mut_arg("sample", |arg| arg.help("Send N rows first, drawn at random, and judge the rest by them; their answers are kept for the run")))]
-#[command(mut_arg("json", |json| json.help("Print the estimate as JSON")))]
-pub(crate) struct EstimateArgs {
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
 }
 
 /// Arguments of a run.

@@ -8,6 +8,7 @@ use antiphon::{
     run::{ModelEstimate, RunEstimate, RunOptions, TimeEstimate},
 };
 use anyhow::{Result, anyhow};
+use clap::Args;
 
 use super::{
     job::{config, refused},
@@ -15,10 +16,34 @@ use super::{
 };
 use crate::{
     Exit,
-    args::{EstimateArgs, RunArgs, is_dash},
+    args::{RunArgs, is_dash},
     printer::{Printer, clean},
     words,
 };
+
+const EXAMPLES: &str = "\
+Examples:
+  antiphon estimate batch.jsonl -m openai/gpt-4o-mini
+  antiphon estimate rows.jsonl --prompt '{{ text }}' -m openai/gpt-4o-mini --rpm 500 --json
+  antiphon estimate rows.jsonl -m openai/gpt-4o-mini -o out.jsonl --sample 50
+
+It takes the options of `antiphon run` and tells what that run would come to. Without a sample
+nobody knows how long answers are, and the ranges are wide. --sample N sends N rows for real; the
+run that follows finds their answers in the state of OUTPUT and does not send them again. Rows that
+an earlier run has answered are a sample, too.
+
+Exit codes: 0 the estimate was made, 2 usage, configuration or input error; with --sample also
+those of the run of the sample: 1 some rows failed, 3 stopped early, 130 interrupted.";
+
+/// Arguments of `antiphon estimate`: those of the run that is estimated.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+#[command(mut_arg("sample", |arg| arg.help("Send N rows first, drawn at random, and judge the rest by them; their answers are kept for the run")))]
+#[command(mut_arg("json", |json| json.help("Print the estimate as JSON")))]
+pub(crate) struct EstimateArgs {
+    #[command(flatten)]
+    run: RunArgs,
+}
 
 pub(crate) fn run(mut args: EstimateArgs, printer: &Printer) -> Result<Exit> {
     if args.run.sample.is_none() {
