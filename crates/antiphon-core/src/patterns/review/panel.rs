@@ -49,7 +49,7 @@ impl Role {
 /// #         let answer = Answer {
 /// #             text: r#"{"score": 7, "strengths": [], "weaknesses": ["long"], "recommendation": "revise"}"#.into(),
 /// #             finish_reason: FinishReason::Stop, refusal: None, tool_calls: vec![], model: None,
-/// #             usage: None, body: Default::default(), latency: Default::default(),
+/// #             spent: Default::default(), body: Default::default(), latency: Default::default(),
 /// #         };
 /// #         Box::pin(std::future::ready(Ok(ChatResponse { head: Head::default(), body: Body::Ready(answer) })))
 /// #     }
