@@ -42,7 +42,7 @@ Examples:
 The same command again goes on where the last one stopped. Rows that have an answer are never sent again.
 
 Exit codes: 0 all rows succeeded, 1 some failed, 2 nothing was sent (usage, configuration, input),
-3 stopped early (key, account, unreachable, error rate, deadline, disk), 130 interrupted.";
+3 stopped early (key, account, unreachable, error rate, budget, deadline, disk), 130 interrupted.";
 
 /// Run large numbers of LLM requests in parallel: as fast as the limits allow, paying for each answer once, losing none
 #[derive(Debug, Parser)]

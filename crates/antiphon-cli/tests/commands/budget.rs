@@ -112,6 +112,23 @@ fn answers_that_do_not_tell_their_tokens_keep_their_holds() {
         (&second["resumed"], &second["succeeded"]),
         (&10.into(), &20.into())
     );
+    assert!(second["budget_held_usd"].as_f64().unwrap() > 0.012);
+    // a lower budget than what is gone: the next command has one that is of use
+    let args = ["-m", "sim/gpt-4o-mini", "--max-output-tokens", "1000"];
+    let files = ["-o", "out.jsonl", "--budget", "0.001"];
+    let ran = scratch.run(&[&args[..], &files].concat());
+    let next = format!(
+        "--budget {}",
+        second["budget_held_usd"].as_f64().unwrap() * 2.0
+    );
+    ran.says(
+        3,
+        &[
+            "$0 spent, up to $0.01",
+            "by attempts whose end is not known",
+            &next,
+        ],
+    );
 }
 
 #[test]

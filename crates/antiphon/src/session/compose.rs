@@ -219,7 +219,6 @@ fn chained(name: &str, parts: Vec<Arc<Resolved>>, rescue: Option<&str>) -> Resul
 }
 
 /// A model that asks one of these at a time.
-/// A model that asks one of these at a time.
 fn made_of(model: SharedModel, target: Vec<String>, parts: Vec<Arc<Resolved>>) -> Resolved {
     Resolved {
         model,
