@@ -132,6 +132,25 @@ fn answers_that_do_not_tell_their_tokens_keep_their_holds() {
 }
 
 #[test]
+fn a_run_that_stops_at_once_still_shows_what_was_finished_before() {
+    let mut rows = vec![r#"{"prompt":"hi","model":"sim/gpt-4o-mini","n":0}"#.to_owned()];
+    rows.extend((0..2000).map(|n| format!("{{\"prompt\":\"question {n}\"}}")));
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let scratch = Scratch::with_input(&rows);
+    let files = ["-o", "out.jsonl", "--report", "report.json"];
+    scratch.write("antiphon.toml", "default_model = \"sim/demo\"\n");
+    scratch.run(&files).says(1, &["2,000 succeeded, 1 failed"]);
+    // the first row is too dear, and the run ends with it
+    let again = ["--retry-failed", "--budget", "0.000001"];
+    let ran = scratch.run(&[&files[..], &again].concat());
+    ran.says(
+        3,
+        &["2,000 succeeded, 0 failed, 1 pending, 2,000 from earlier runs"],
+    );
+    assert_eq!(scratch.lines("out.jsonl").len(), 2000);
+}
+
+#[test]
 fn a_map_reduce_has_a_budget_over_its_runs() {
     let scratch = Scratch::new();
     scratch.write(
