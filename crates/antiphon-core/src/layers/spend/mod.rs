@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use budgets::{Budget, BudgetConfig, Budgets, Vault};
 pub use hold::Hold;
+pub(super) use price::has_fees;
 pub use price::{DEFAULT_MAX_OUTPUT_TOKENS, SpendConfig, check_bounded, check_priced};
 pub use purse::BudgetSnapshot;
 

@@ -39,6 +39,25 @@ const OTHER_PRICES: [&str; 9] = [
     "web_search_options",
 ];
 
+/// Of these, those that have a fee whatever else they say.
+const FEES: [&str; 4] = [
+    "google_search",
+    "plugins",
+    "search_parameters",
+    "web_search_options",
+];
+/// Beginnings of the types of tools that the provider runs for a fee.
+const FEE_TOOLS: [&str; 6] = [
+    "web_search",
+    "x_search",
+    "file_search",
+    "code_interpreter",
+    "code_execution",
+    "image_generation",
+];
+/// Answers from one region, or faster ones, at a multiple of the price (Anthropic).
+const MULTIPLES: [&str; 2] = ["inference_geo", "speed"];
+
 /// Names under which requests cap their output.
 pub(super) const OUTPUT_CAPS: [&str; 3] =
     ["max_completion_tokens", "max_tokens", "max_output_tokens"];
@@ -73,12 +92,9 @@ pub fn check_bounded(request: &ChatRequest) -> Result<(), Error> {
     if let Some(tier) = tier.filter(|tier| !LIST_PRICE_TIERS.contains(tier)) {
         return refuse(&format!("`service_tier` \"{tier}\""));
     }
-    // answers from one region, or faster ones, at a multiple of the price (Anthropic)
-    let is_usual = |value: &Value| value == "global" || value == "standard";
-    for name in ["inference_geo", "speed"] {
-        if given(name).is_some_and(|value| !is_usual(value)) {
-            return refuse(&format!("`{name}`"));
-        }
+    let is_multiple = |name: &&&str| given(name).is_some_and(|value| !is_usual(value));
+    if let Some(name) = MULTIPLES.iter().find(is_multiple) {
+        return refuse(&format!("`{name}`"));
     }
     // servers read what is no whole number each in its own way: -1 may mean without end, and "9" nine
     let no_number = |name: &&&str| given(name).is_some_and(|value| value.as_u64().is_none());
@@ -90,16 +106,42 @@ pub fn check_bounded(request: &ChatRequest) -> Result<(), Error> {
         );
         return Err(Error::new(ErrorKind::BadRequest, message));
     }
-    let is_text = |kinds: &Value| match kinds {
-        Value::Array(kinds) => kinds.iter().all(|kind| kind == "text"),
-        kinds => kinds == "text",
-    };
     if given("modalities").is_some_and(|kinds| !is_text(kinds)) {
         return refuse("an answer that is not text");
     }
     match given("tools").and_then(foreign_tool) {
         Some(tool) => refuse(&format!("the tool {tool} of the provider")),
         None => Ok(()),
+    }
+}
+
+/// Whether an answer is known to cost more than its tokens at the list price, so that its cost is not known. It asks for
+/// less certainty than [`check_bounded`], which refuses whatever might.
+pub(in crate::layers) fn has_fees(request: &ChatRequest) -> bool {
+    let given = |name: &&str| request.params.get(*name).filter(|value| !value.is_null());
+    let is_off = |value: &Value| value.get("mode").is_some_and(|mode| mode == "off");
+    let tools = given(&"tools").and_then(Value::as_array);
+    let has_fee = |tool: &Value| {
+        let kind = tool.get("type").and_then(Value::as_str).unwrap_or_default();
+        FEE_TOOLS.iter().any(|begin| kind.starts_with(begin))
+    };
+    FEES.iter().filter_map(given).any(|value| !is_off(value))
+        || MULTIPLES
+            .iter()
+            .filter_map(given)
+            .any(|value| !is_usual(value))
+        || given(&"modalities").is_some_and(|kinds| !is_text(kinds))
+        || tools.into_iter().flatten().any(has_fee)
+}
+
+fn is_usual(value: &Value) -> bool {
+    value == "global" || value == "standard"
+}
+
+fn is_text(kinds: &Value) -> bool {
+    match kinds {
+        Value::Array(kinds) => kinds.iter().all(|kind| kind == "text"),
+        kinds => kinds == "text",
     }
 }
 
