@@ -198,7 +198,11 @@ fn next_command(end: &RunEnd, job: &Job<'_>) -> Option<String> {
         });
     }
     if end.stopped.is_some() || transient {
-        return Some(to_go_on(end.stopped.as_ref(), job.args.spend.budget));
+        return Some(to_go_on(
+            end.stopped.as_ref(),
+            job.args.spend.budget,
+            &end.report,
+        ));
     }
     let mut failed = end.progress.finished.errors.keys();
     if end.report.failed > 0 && failed.all(|kind| kind.is_of_the_line()) {
@@ -222,11 +226,18 @@ fn next_command(end: &RunEnd, job: &Job<'_>) -> Option<String> {
     Some(format!("answers: {}", output?.display()))
 }
 
-/// The command that goes on after a stop; where the budget was reached, with twice as much.
-pub(crate) fn to_go_on(stopped: Option<&StopReason>, budget: Option<Usd>) -> String {
+/// The command that goes on after a stop; where the budget was reached, with twice as much. Where an earlier run had a higher
+/// one, with twice of what is gone.
+pub(crate) fn to_go_on(
+    stopped: Option<&StopReason>,
+    budget: Option<Usd>,
+    report: &Report,
+) -> String {
     match (stopped, budget) {
         (Some(StopReason::Budget(_)), Some(budget)) => {
-            let command = with_budget(words_of_this_command(), budget.times(2));
+            let costs = [report.job_cost_usd, report.budget_held_usd];
+            let gone: Usd = costs.into_iter().flatten().sum();
+            let command = with_budget(words_of_this_command(), budget.max(gone).times(2));
             format!("to go on with a higher budget: {}", shell_line(&command))
         }
         _ => format!("to go on: {}", this_command(None)),

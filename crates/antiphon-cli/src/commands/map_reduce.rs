@@ -51,8 +51,8 @@ makes only the calls that are missing. Equal documents are calls of their own; e
 steps share one.
 
 Exit codes: 0 the text is made of all documents, 1 some are missing in it or there is none
-because calls failed, 2 nothing was sent, 3 stopped early (key, account, unreachable, deadline,
-disk), 130 interrupted.")]
+because calls failed, 2 nothing was sent, 3 stopped early (key, account, unreachable, budget,
+deadline, disk), 130 interrupted.")]
 pub(crate) struct MapReduceArgs {
     /// Documents: text files, or .jsonl with one a line
     #[arg(required = true, value_name = "FILES", value_hint = clap::ValueHint::FilePath)]
@@ -299,7 +299,11 @@ fn say(end: &MapReduceEnd, args: &MapReduceArgs, printer: &Printer) {
     let is_kept = args.output().is_some() || args.state.state.is_some();
     let is_whole = exit_code(end) == Exit::Success;
     if !is_whole && is_kept {
-        printer.say(&last_words::to_go_on(end.stopped.as_ref(), args.budget));
+        printer.say(&last_words::to_go_on(
+            end.stopped.as_ref(),
+            args.budget,
+            report,
+        ));
     } else if !is_whole {
         printer.say("without -o or --state nothing is kept; pass one to be able to go on");
     } else if let Some(path) = args.output() {

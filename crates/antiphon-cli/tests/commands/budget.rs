@@ -112,6 +112,42 @@ fn answers_that_do_not_tell_their_tokens_keep_their_holds() {
         (&second["resumed"], &second["succeeded"]),
         (&10.into(), &20.into())
     );
+    assert!(second["budget_held_usd"].as_f64().unwrap() > 0.012);
+    // a lower budget than what is gone: the next command has one that is of use
+    let args = ["-m", "sim/gpt-4o-mini", "--max-output-tokens", "1000"];
+    let files = ["-o", "out.jsonl", "--budget", "0.001"];
+    let ran = scratch.run(&[&args[..], &files].concat());
+    let next = format!(
+        "--budget {}",
+        second["budget_held_usd"].as_f64().unwrap() * 2.0
+    );
+    ran.says(
+        3,
+        &[
+            "$0 spent, up to $0.01",
+            "by attempts whose end is not known",
+            &next,
+        ],
+    );
+}
+
+#[test]
+fn a_run_that_stops_at_once_still_shows_what_was_finished_before() {
+    let mut rows = vec![r#"{"prompt":"hi","model":"sim/gpt-4o-mini","n":0}"#.to_owned()];
+    rows.extend((0..2000).map(|n| format!("{{\"prompt\":\"question {n}\"}}")));
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let scratch = Scratch::with_input(&rows);
+    let files = ["-o", "out.jsonl", "--report", "report.json"];
+    scratch.write("antiphon.toml", "default_model = \"sim/demo\"\n");
+    scratch.run(&files).says(1, &["2,000 succeeded, 1 failed"]);
+    // the first row is too dear, and the run ends with it
+    let again = ["--retry-failed", "--budget", "0.000001"];
+    let ran = scratch.run(&[&files[..], &again].concat());
+    ran.says(
+        3,
+        &["2,000 succeeded, 0 failed, 1 pending, 2,000 from earlier runs"],
+    );
+    assert_eq!(scratch.lines("out.jsonl").len(), 2000);
 }
 
 #[test]

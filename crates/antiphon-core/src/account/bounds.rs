@@ -148,6 +148,11 @@ fn of_param(name: &str, value: &Value) -> Option<u64> {
         _ if ADDS_UNSEEN.contains(&name) => return None,
         ("system", Value::Array(parts)) => of_parts(parts)?.saturating_add(PER_MESSAGE),
         ("tools" | "functions", Value::Array(tools)) => of_tools(tools)?,
+        // what Gemini takes beside OpenAI's parameters
+        ("extra_body" | "google", Value::Object(fields)) => {
+            let mut each = fields.iter().map(|(name, value)| of_param(name, value));
+            each.try_fold(PER_VALUE, |sum, field| Some(sum.saturating_add(field?)))?
+        }
         ("response_format" | "output_config", format) => {
             // its schema may be rewritten on the way, as a request's own is
             let schemas = ["/json_schema/schema", "/format/schema"];
@@ -249,6 +254,7 @@ mod tests {
         let plain = ChatRequest::prompt("x");
         for (name, value) in [
             ("web_search_options", json!({})),
+            ("extra_body", json!({"google": {"cached_content": "x"}})),
             (
                 "tools",
                 json!([{"type": "web_search_20250305", "name": "web_search"}]),

@@ -116,6 +116,7 @@ impl Job {
             }
         }));
         let (planned, all_planned) = oneshot::channel();
+        let (has_read, read) = oneshot::channel();
         std::thread::spawn({
             let (ledger, progress, stop) = (ledger.clone(), progress.clone(), stop.clone());
             let config = config.clone();
@@ -132,6 +133,7 @@ impl Job {
                     progress: &progress,
                     stop: &stop,
                     notices,
+                    has_read: Some(has_read),
                     batches: batch_sender,
                 };
                 let all = planner.run();
@@ -143,7 +145,7 @@ impl Job {
         let planned_all = tokio::select! {
             all = all_planned => all.unwrap_or(false),
             // a planner that waits for a pipe to speak cannot be woken; the job does not wait for it
-            () = planner_grace(&stop) => false,
+            () = planner_grace(&stop, read) => false,
         };
         ledger.finish(planned_all);
         if let Err(panic) = sequencer.await {
@@ -152,9 +154,13 @@ impl Job {
     }
 }
 
-async fn planner_grace(stop: &Stop) {
+/// Ends when a draining job need not wait any longer; never, once the planner has done with the input: what it still does
+/// takes its time and comes to an end.
+async fn planner_grace(stop: &Stop, has_read: oneshot::Receiver<()>) {
     stop.draining().cancelled().await;
-    tokio::time::sleep(PLANNER_GRACE).await;
+    if tokio::time::timeout(PLANNER_GRACE, has_read).await.is_ok() {
+        std::future::pending().await
+    }
 }
 
 /// Keeps the window full until the planner is done, then waits for the rows in it.

@@ -56,8 +56,13 @@ pub(super) struct Planner<'a> {
     pub(super) progress: &'a Progress,
     pub(super) stop: &'a Stop,
     pub(super) notices: std::sync::mpsc::SyncSender<Notice>,
+    /// Told when no more of the input is read.
+    pub(super) has_read: Option<oneshot::Sender<()>>,
     pub(super) batches: mpsc::Sender<Batch>,
 }
+
+/// The rest of the last run's rows.
+type Layout<'a> = Box<dyn Iterator<Item = Result<LayoutRow, Error>> + std::marker::Send + 'a>;
 
 /// A batch while it is filled.
 #[derive(Default)]
@@ -74,7 +79,20 @@ impl Planner<'_> {
         if let Some(bytes) = self.source.total_bytes() {
             self.progress.input_size(bytes, self.config.limit);
         }
-        match self.plan_all() {
+        let ledger = self.ledger;
+        let mut layout = match self.comparison {
+            Comparison::Same => ledger.layout(self.settled.beginning.rows),
+            Comparison::Fresh | Comparison::Changed { .. } => Box::new(std::iter::empty()),
+        };
+        let mut filling = Filling::default();
+        let all = self.plan_all(&mut layout, &mut filling);
+        // nobody waits for it once the job is over
+        let _job_is_over = self.has_read.take().map(|told| told.send(()));
+        let all = match all {
+            Ok(false) => self.show_finished(layout, filling).map(|()| false),
+            all => all,
+        };
+        match all {
             Ok(all) => all,
             Err(error) => {
                 self.stop.drain(match error.kind() {
@@ -86,14 +104,8 @@ impl Planner<'_> {
         }
     }
 
-    fn plan_all(&mut self) -> Result<bool, Error> {
-        let ledger = self.ledger;
-        let mut layout = match self.comparison {
-            Comparison::Same => ledger.layout(self.settled.beginning.rows),
-            Comparison::Fresh | Comparison::Changed { .. } => Box::new(std::iter::empty()),
-        };
-        let mut next_item = ledger.next_item();
-        let mut filling = Filling::default();
+    fn plan_all(&mut self, layout: &mut Layout<'_>, filling: &mut Filling) -> Result<bool, Error> {
+        let mut next_item = self.ledger.next_item();
         let mut planned = self.settled.beginning.rows;
         self.progress.settled(&self.settled);
         self.source
@@ -105,24 +117,68 @@ impl Planner<'_> {
             match layout.next().transpose()? {
                 // whoever edits the input between survey and plan gets new calls, never another row's answer
                 Some(known) if known.index == row.index && known.hash == row.hash => {
-                    self.known(row.clone(), known, &mut filling)?;
+                    self.known(row.clone(), known, filling)?;
                 }
-                _ => self.unknown(&row, &mut next_item, &mut filling)?,
+                _ => self.unknown(&row, &mut next_item, filling)?,
             }
             self.progress.planned(planned, row.end);
             let full = filling.rows.len() >= BATCH_ROWS || filling.bytes >= BATCH_BYTES;
-            if (full || !self.source.is_ready()) && !self.close(&mut filling) {
+            if (full || !self.source.is_ready()) && !self.close(filling) {
                 return Ok(false);
             }
             if self.stop.draining().is_cancelled() {
                 return Ok(false);
             }
         }
-        if !self.close(&mut filling) {
+        if !self.close(filling) {
             return Ok(false);
         }
         self.progress.planned_all();
         Ok(true)
+    }
+
+    /// A job that stops shows all rows that earlier runs have finished, also those beyond the last one that was planned:
+    /// the survey found them where they were.
+    fn show_finished(&self, layout: Layout<'_>, left: Filling) -> Result<(), Error> {
+        if self.comparison != Comparison::Same {
+            return Ok(());
+        }
+        let mut finished = left.rows;
+        finished.retain(|(row, _)| !row.intent);
+        let limit = self.config.limit.unwrap_or(u64::MAX);
+        for known in layout {
+            let known = known?;
+            if known.index >= limit {
+                break;
+            }
+            let verdict = known.verdict;
+            let row = PlannedRow {
+                index: known.index,
+                hash: known.hash,
+                item: known.item,
+                fingerprint: known.fingerprint,
+                // neither is read of a row that has its outcome
+                occurrence: 0,
+                custom_id: known.custom_id,
+                owns_custom_id: known.owns_custom_id,
+                input: None,
+                intent: false,
+            };
+            if self.stands(&row, verdict)? {
+                finished.push((row, verdict));
+            }
+            let is_full = finished.len() >= BATCH_ROWS;
+            if is_full && !self.announce(std::mem::take(&mut finished)) {
+                return Ok(());
+            }
+        }
+        self.announce(finished);
+        Ok(())
+    }
+
+    /// Tells the sequencer of rows; says whether it is still there.
+    fn announce(&self, rows: Vec<(PlannedRow, Option<Verdict>)>) -> bool {
+        self.notices.send(Notice::Planned(rows)).is_ok()
     }
 
     /// A row that stands where it stood.
@@ -300,7 +356,7 @@ impl Planner<'_> {
             return false;
         }
         // before the first outcome is queued: an outcome is of a row that was announced
-        if self.notices.send(Notice::Planned(rows)).is_err() {
+        if !self.announce(rows) {
             return false;
         }
         for fault in faults {

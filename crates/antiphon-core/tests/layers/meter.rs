@@ -10,6 +10,7 @@ use antiphon_core::{
     stack::StackConfig,
 };
 use futures_util::{StreamExt, stream};
+use serde_json::json;
 
 use crate::scripted::{
     Bench, Scripted, answer, at_most, bench_of, delta, error, last_delta, settle, streamed, whole,
@@ -46,6 +47,39 @@ fn priced(leaf: &Arc<Scripted>) -> Bench {
         ..StackConfig::default()
     };
     bench_of(leaf.clone(), at_most(4), &config)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_with_fees_has_no_known_cost() {
+    let leaf = Scripted::new(|_, _| async { whole(async { Ok(answer("x")) }) });
+    let bench = priced(&leaf);
+    let cost = async |name: &str, value| {
+        let request = ChatRequest::prompt("x").with_param(name, value);
+        bench.model.ask(request).await.unwrap().spent().cost()
+    };
+    for (name, value) in [
+        ("web_search_options", json!({})),
+        ("speed", json!("fast")),
+        ("modalities", json!(["text", "audio"])),
+        (
+            "tools",
+            json!([{"type": "web_search_20250305", "name": "web_search"}]),
+        ),
+    ] {
+        assert_eq!(cost(name, value).await, None, "{name}");
+    }
+    for (name, value) in [
+        ("search_parameters", json!({"mode": "off"})),
+        ("speed", json!("standard")),
+        ("web_search_options", json!(null)),
+        (
+            "tools",
+            json!([{"type": "text_editor_20250728", "name": "edit"}]),
+        ),
+    ] {
+        assert_eq!(cost(name, value).await, Some(Usd::from_picos(15)), "{name}");
+    }
+    assert_eq!(bench.metrics.spent().unpriced(), 4);
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,8 @@ use crate::{
 pub(super) fn begin(session: &Session, file: &BudgetFile) -> Result<(), RunError> {
     if let Some(budget) = session.budget() {
         let most = file.most_spent().map_err(ledger_error)?;
-        budget.go_on_from(most, Some(Arc::new(file.clone())));
+        // how much of it is known to be spent is not
+        budget.go_on_from(most, Usd::ZERO, Some(Arc::new(file.clone())));
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ pub(super) fn begin(
     let Some(budget) = session.budget() else {
         return Ok(());
     };
-    budget.go_on_from(most, Some(Arc::new(ledger.vault())));
+    budget.go_on_from(known, most.less(known), Some(Arc::new(ledger.vault())));
     if earlier_runs.unpriced() > 0 {
         notes.push(
             "what some answers of earlier runs have cost is not known; the budget does not count it"

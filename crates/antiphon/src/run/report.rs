@@ -62,7 +62,7 @@ pub struct Report {
     pub budget_usd: Option<Usd>,
     /// What is left of it: less all costs of all runs, and less `budget_held_usd`.
     pub budget_left_usd: Option<Usd>,
-    /// Worst case of this run's attempts that may have been billed though nobody knows how they ended.
+    /// Worst case of attempts of all runs that may have been billed though nobody knows how they ended, or what they used.
     pub budget_held_usd: Option<Usd>,
     /// Cost that answers at hand have saved.
     pub cost_avoided_usd: Option<Usd>,

@@ -180,11 +180,13 @@ impl Budget {
         lock(&self.all.desk).waiting()
     }
 
-    /// Begins anew with what earlier runs have spent, or may have: before the first attempt.
-    pub fn go_on_from(&self, spent: Usd, vault: Option<Arc<dyn Vault>>) {
+    /// Begins anew, before the first attempt, with what earlier runs have `spent`, and what their lost attempts may have
+    /// cost beside it.
+    pub fn go_on_from(&self, spent: Usd, lost: Usd, vault: Option<Arc<dyn Vault>>) {
         let mut desk = lock(&self.all.desk);
         let cap = desk.purse(self.id).snapshot().cap;
-        desk.replace(self.id, Purse::new(cap, spent, vault.is_some()));
+        let purse = Purse::new(cap, spent, vault.is_some()).with_kept(lost);
+        desk.replace(self.id, purse);
         if let Some(place) = lock(&self.all.vaults).get_mut(self.id.0) {
             *place = vault;
         }

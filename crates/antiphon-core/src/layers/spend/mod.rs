@@ -29,13 +29,14 @@ use tokio_util::sync::CancellationToken;
 
 pub use budgets::{Budget, BudgetConfig, Budgets, Vault};
 pub use hold::Hold;
+pub(super) use price::has_fees;
 pub use price::{DEFAULT_MAX_OUTPUT_TOKENS, SpendConfig, check_bounded, check_priced};
 pub use purse::BudgetSnapshot;
 
 use self::{
     desk::{Held, Lane, Payers},
     hold::Holding,
-    price::Prices,
+    price::{OUTPUT_CAPS, Prices},
     purse::Settled,
     riding::Riding,
 };
@@ -79,9 +80,7 @@ impl Spend {
     fn capped(&self, request: ChatRequest, is_bounded: bool) -> ChatRequest {
         let usual = is_bounded.then_some(DEFAULT_MAX_OUTPUT_TOKENS);
         match self.max_output_tokens.or(usual) {
-            Some(cap) if request.max_output_tokens().is_none() => {
-                request.with_param("max_tokens", cap.into())
-            }
+            Some(cap) if !names_cap(&request) => request.with_param("max_tokens", cap.into()),
             _ => request,
         }
     }
@@ -161,6 +160,14 @@ impl Spend {
         };
         ChatResponse { head, body }
     }
+}
+
+/// Whether a request has an output cap of its own, be it a number or not.
+fn names_cap(request: &ChatRequest) -> bool {
+    OUTPUT_CAPS
+        .iter()
+        .filter_map(|name| request.params.get(*name))
+        .any(|cap| !cap.is_null())
 }
 
 /// The desk of both payers; holding on two desks could wait for each other.

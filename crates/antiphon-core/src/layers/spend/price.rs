@@ -26,16 +26,43 @@ const LIST_PRICE_TIERS: [&str; 4] = ["auto", "default", "standard", "standard_on
 /// Kinds of tools that run on this side, at no fee.
 const OWN_TOOLS: [&str; 2] = ["function", "custom"];
 /// Parameters by which a provider does more than answer, for which it has other prices.
-const OTHER_PRICES: [&str; 8] = [
+const OTHER_PRICES: [&str; 9] = [
     "audio",
     "connectors",
     "container",
     "data_sources",
     "google_search",
+    // others that may answer in its place, at their prices
+    "models",
     "plugins",
     "search_parameters",
     "web_search_options",
 ];
+
+/// Of these, those that have a fee whatever else they say.
+const FEES: [&str; 4] = [
+    "google_search",
+    "plugins",
+    "search_parameters",
+    "web_search_options",
+];
+/// Beginnings of the types of tools that the provider runs for a fee.
+const FEE_TOOLS: [&str; 6] = [
+    "web_search",
+    "x_search",
+    "file_search",
+    "code_interpreter",
+    "code_execution",
+    "image_generation",
+];
+/// Answers from one region, or faster ones, at a multiple of the price (Anthropic).
+const MULTIPLES: [&str; 2] = ["inference_geo", "speed"];
+
+/// Names under which requests cap their output.
+pub(super) const OUTPUT_CAPS: [&str; 3] =
+    ["max_completion_tokens", "max_tokens", "max_output_tokens"];
+/// Numbers of answers that a request asks for.
+const CHOICES: [&str; 2] = ["n", "best_of"];
 
 /// How attempts are paid for.
 #[derive(Clone, Debug, Default)]
@@ -65,29 +92,72 @@ pub fn check_bounded(request: &ChatRequest) -> Result<(), Error> {
     if let Some(tier) = tier.filter(|tier| !LIST_PRICE_TIERS.contains(tier)) {
         return refuse(&format!("`service_tier` \"{tier}\""));
     }
-    // answers from one region, or faster ones, at a multiple of the price (Anthropic)
-    let is_usual = |value: &Value| value == "global" || value == "standard";
-    for name in ["inference_geo", "speed"] {
-        if given(name).is_some_and(|value| !is_usual(value)) {
-            return refuse(&format!("`{name}`"));
-        }
+    let is_multiple = |name: &&&str| given(name).is_some_and(|value| !is_usual(value));
+    if let Some(name) = MULTIPLES.iter().find(is_multiple) {
+        return refuse(&format!("`{name}`"));
     }
-    let speaks = |kinds: &Vec<Value>| kinds.iter().any(|kind| kind != "text");
-    if given("modalities")
-        .and_then(Value::as_array)
-        .is_some_and(speaks)
-    {
+    // servers read what is no whole number each in its own way: -1 may mean without end, and "9" nine
+    let no_number = |name: &&&str| given(name).is_some_and(|value| value.as_u64().is_none());
+    let mut numbers = OUTPUT_CAPS.iter().chain(&CHOICES);
+    if let Some(name) = numbers.find(no_number) {
+        let message = format!(
+            "a budget needs whole numbers: `{name}` is {}",
+            request.params.get(*name).unwrap_or(&Value::Null)
+        );
+        return Err(Error::new(ErrorKind::BadRequest, message));
+    }
+    if given("modalities").is_some_and(|kinds| !is_text(kinds)) {
         return refuse("an answer that is not text");
     }
-    let tools = given("tools").and_then(Value::as_array);
-    let foreign = tools.into_iter().flatten().find_map(|tool| {
-        let kind = tool.get("type")?.as_str()?;
-        (!OWN_TOOLS.contains(&kind)).then_some(kind)
-    });
-    match foreign {
-        Some(kind) => refuse(&format!("the tool \"{kind}\" of the provider")),
+    match given("tools").and_then(foreign_tool) {
+        Some(tool) => refuse(&format!("the tool {tool} of the provider")),
         None => Ok(()),
     }
+}
+
+/// Whether an answer is known to cost more than its tokens at the list price, so that its cost is not known. It asks for
+/// less certainty than [`check_bounded`], which refuses whatever might.
+pub(in crate::layers) fn has_fees(request: &ChatRequest) -> bool {
+    let given = |name: &&str| request.params.get(*name).filter(|value| !value.is_null());
+    let is_off = |value: &Value| value.get("mode").is_some_and(|mode| mode == "off");
+    let tools = given(&"tools").and_then(Value::as_array);
+    let has_fee = |tool: &Value| {
+        let kind = tool.get("type").and_then(Value::as_str).unwrap_or_default();
+        FEE_TOOLS.iter().any(|begin| kind.starts_with(begin))
+    };
+    FEES.iter().filter_map(given).any(|value| !is_off(value))
+        || MULTIPLES
+            .iter()
+            .filter_map(given)
+            .any(|value| !is_usual(value))
+        || given(&"modalities").is_some_and(|kinds| !is_text(kinds))
+        || tools.into_iter().flatten().any(has_fee)
+}
+
+fn is_usual(value: &Value) -> bool {
+    value == "global" || value == "standard"
+}
+
+fn is_text(kinds: &Value) -> bool {
+    match kinds {
+        Value::Array(kinds) => kinds.iter().all(|kind| kind == "text"),
+        kinds => kinds == "text",
+    }
+}
+
+/// What runs elsewhere, or may: its type, or else all that is said of it.
+fn foreign_tool(tools: &Value) -> Option<Value> {
+    let is_own = |tool: &&Value| match tool.get("type").filter(|kind| !kind.is_null()) {
+        Some(kind) => OWN_TOOLS.iter().any(|own| kind == own),
+        None => ["function", "input_schema", "name"]
+            .iter()
+            .any(|field| tool.get(field).is_some()),
+    };
+    let Some(tools) = tools.as_array() else {
+        return Some(tools.clone());
+    };
+    let foreign = tools.iter().find(|tool| !is_own(tool))?;
+    Some(foreign.get("type").unwrap_or(foreign).clone())
 }
 
 /// Refuses a model whose price is not known.
@@ -165,12 +235,25 @@ impl Prices {
                 "a budget cannot bound what this request costs: it holds more than text, and the context window of {} is not known",
                 self.model
             ),
+            Some(_) if self.is_priced_without_output(&worst) => format!(
+                "a budget cannot bound what this request costs: an output of {} tokens is too much",
+                worst.output_tokens
+            ),
             Some(_) => format!(
-                "a budget needs prices, and those of {} end today",
+                "a budget needs prices, and those of {} are not known for all of the time until it is answered",
                 self.model
             ),
         };
         Err(Error::new(ErrorKind::BadRequest, message))
+    }
+
+    fn is_priced_without_output(&self, worst: &Worst) -> bool {
+        let worst = Worst {
+            output_tokens: 0,
+            ..*worst
+        };
+        let most = self.rates.as_ref().and_then(|rates| rates.most(&worst));
+        most.is_some()
     }
 
     /// What an answer means for what it holds.

@@ -57,7 +57,7 @@ pub struct BudgetSnapshot {
     pub cap: Option<Usd>,
     /// Known costs, those of earlier runs included.
     pub spent: Usd,
-    /// Worst case of the attempts whose end is not known: they may have been billed.
+    /// Worst case of the attempts whose end is not known, those of earlier runs included: they may have been billed.
     pub lost: Usd,
     /// Worst case of the attempts under way.
     pub open: Usd,
@@ -85,6 +85,15 @@ impl Purse {
             open: Usd::ZERO,
             ceiling: ceiling.filter(|_| cap.is_some()),
         }
+    }
+
+    /// With what else may be gone for good, though nobody knows.
+    pub(super) fn with_kept(mut self, kept: Usd) -> Self {
+        self.kept += kept;
+        if let Some(ceiling) = &mut self.ceiling {
+            ceiling.durable += kept;
+        }
+        self
     }
 
     pub(super) fn snapshot(&self) -> BudgetSnapshot {

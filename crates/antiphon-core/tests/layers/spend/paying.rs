@@ -105,7 +105,11 @@ async fn what_cannot_be_bounded_is_refused_before_it_is_sent() {
         ("web_search_options", json!({})),
         ("search_parameters", json!({"mode": "auto"})),
         ("speed", json!("fast")),
+        ("models", json!(["a/dearer", "model"])),
         ("modalities", json!(["text", "audio"])),
+        ("modalities", json!("audio")),
+        ("tools", json!([{"google_search": {}}])),
+        ("tools", json!({"type": "web_search"})),
         (
             "tools",
             json!([{"type": "web_search_20250305", "name": "web_search"}]),
@@ -121,6 +125,18 @@ async fn what_cannot_be_bounded_is_refused_before_it_is_sent() {
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BadRequest, "{name}");
         assert!(error.message().contains("budget cannot bound"), "{error}");
+    }
+    // some servers read these as numbers, or as no bound at all
+    for (name, value) in [
+        ("max_tokens", json!(-1)),
+        ("max_completion_tokens", json!("100000")),
+        ("n", json!(3.0)),
+        ("best_of", json!("3")),
+    ] {
+        let asked = bench.model.ask(request().with_param(name, value));
+        let error = asked.await.unwrap_err();
+        assert!(error.message().contains("whole numbers"), "{error}");
+        assert!(error.message().contains(name), "{error}");
     }
     assert_eq!(leaf.calls(), 0);
     let fine = [

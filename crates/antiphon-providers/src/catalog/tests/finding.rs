@@ -56,6 +56,8 @@ fn models_are_found_by_name_alias_and_snapshot_only() {
         ("openai", "gpt-5-pro-max"),
         ("openai", "gpt-5.9"),
         ("openai", "gpt-4o-audio-preview"),
+        // each search has a fee beside its tokens
+        ("openai", "gpt-4o-mini-search-preview-2025-03-11"),
         ("openai", "claude-opus-5"),
         ("openai", "ft:gpt-4o-mini:org::id"),
         ("mistral", "mistral-large-2411"),

@@ -2,26 +2,25 @@
 
 mod latency;
 mod readings;
+mod streamed;
 
 use std::{
     collections::BTreeMap,
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
 
-use futures_util::Stream;
 use hdrhistogram::Histogram;
 
+use self::streamed::MeasuredStream;
+use super::spend::has_fees;
 use crate::{
-    Answer, Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits,
-    Makeup, Model, Moment, SharedModel, Spent, Usage,
+    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits, Makeup,
+    Model, Moment, SharedModel, Spent, Usage,
     account::{Billed, Rates},
-    chat::DeltaStream,
 };
 
 pub use latency::{LatencyBucket, LatencySnapshot};
@@ -202,6 +201,7 @@ impl Meter {
             rates: self.rates.clone(),
             spent: Arc::clone(&self.spent),
             service_tier: service_tier.and_then(|tier| tier.as_str()).map(Box::from),
+            has_fees: has_fees(request),
             begun: self.clock.now(),
             sent: self.clock.wall(),
             ended: false,
@@ -244,13 +244,9 @@ impl Model for Meter {
                         Err(error) => Err(measured.failed(error)),
                     }
                 })),
-                Body::Stream(deltas) => Body::Stream(Box::pin(MeasuredStream {
-                    deltas,
-                    measured: Some(measured),
-                    complete: false,
-                    usage: None,
-                    model: None,
-                })),
+                Body::Stream(deltas) => {
+                    Body::Stream(Box::pin(MeasuredStream::new(deltas, measured)))
+                }
             };
             Ok(response)
         })
@@ -264,6 +260,8 @@ struct Measured {
     rates: Option<Arc<dyn Rates>>,
     spent: Arc<Mutex<Spent>>,
     service_tier: Option<Box<str>>,
+    /// Of which the prices of tokens tell only a part.
+    has_fees: bool,
     begun: Moment,
     sent: SystemTime,
     ended: bool,
@@ -289,7 +287,7 @@ impl Measured {
                 latency,
             };
             spent = spent
-                .priced(rates.cost(&billed))
+                .priced(rates.cost(&billed).filter(|_| !self.has_fees))
                 .estimated(rates.impacts(&billed));
         }
         self.end(spent);
@@ -318,72 +316,6 @@ impl Drop for Measured {
         self.metrics.in_flight.fetch_sub(1, Relaxed);
         if !self.ended {
             *lock(&self.spent) += Spent::lost();
-        }
-    }
-}
-
-struct MeasuredStream {
-    deltas: DeltaStream,
-    measured: Option<Measured>,
-    complete: bool,
-    usage: Option<Usage>,
-    model: Option<String>,
-}
-
-impl MeasuredStream {
-    fn note(&mut self, delta: &ChatDelta) {
-        self.complete |= delta.finish_reason.is_some();
-        self.usage = delta.usage.or(self.usage);
-        if delta.model.is_some() {
-            self.model.clone_from(&delta.model);
-        }
-    }
-
-    /// The stream has ended: its price is one more piece, where there is one.
-    fn close(&mut self) -> Option<ChatDelta> {
-        let measured = self.measured.take()?;
-        if !self.complete {
-            let message = "the stream ended before its finish reason";
-            // whoever reads it finds out alone
-            let _counted = measured.failed(Error::new(ErrorKind::BadResponse, message));
-            return None;
-        }
-        let has_rates = measured.rates.is_some();
-        let (_, spent) = measured.succeeded(self.usage, self.model.as_deref());
-        has_rates.then(|| ChatDelta {
-            spent: Some(spent),
-            ..ChatDelta::default()
-        })
-    }
-}
-
-impl Stream for MeasuredStream {
-    type Item = Result<ChatDelta, Error>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        if this.measured.is_none() {
-            return Poll::Ready(None);
-        }
-        let next = ready!(this.deltas.as_mut().poll_next(cx));
-        Poll::Ready(match next {
-            Some(Ok(delta)) => {
-                this.note(&delta);
-                Some(Ok(delta))
-            }
-            Some(Err(error)) => this
-                .measured
-                .take()
-                .map(|measured| Err(measured.failed(error))),
-            None => this.close().map(Ok),
-        })
-    }
-}
-
-impl Drop for MeasuredStream {
-    fn drop(&mut self) {
-        if let Some(measured) = self.measured.take_if(|_| self.complete) {
-            measured.succeeded(self.usage, self.model.as_deref());
         }
     }
 }
