@@ -51,8 +51,8 @@ makes only the calls that are missing. Equal documents are calls of their own; e
 steps share one.
 
 Exit codes: 0 the text is made of all documents, 1 some are missing in it or there is none
-because calls failed, 2 nothing was sent, 3 stopped early (key, account, unreachable, deadline,
-disk), 130 interrupted.")]
+because calls failed, 2 nothing was sent, 3 stopped early (key, account, unreachable, budget,
+deadline, disk), 130 interrupted.")]
 pub(crate) struct MapReduceArgs {
     /// Documents: text files, or .jsonl with one a line
     #[arg(required = true, value_name = "FILES", value_hint = clap::ValueHint::FilePath)]
