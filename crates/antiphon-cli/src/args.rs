@@ -31,7 +31,7 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   antiphon run batch.jsonl -m openai/gpt-4o-mini -o out.jsonl
   antiphon run rows.jsonl --prompt 'Translate to French: {{ text }}' \\
-    -m anthropic/claude-sonnet-4-5 -o out.jsonl
+    -m anthropic/claude-haiku-4-5 -o out.jsonl
   antiphon run prompts.txt --base-url http://127.0.0.1:8000/v1 \\
     -m meta-llama/Llama-3.1-8B -o out.jsonl
   antiphon run rows.jsonl --prompt-file ask.txt --schema answer.json -m sim/demo \\
