@@ -1,9 +1,9 @@
 //! What is said when a run is over: what became of the rows, what it took, and what to do next.
 
-use std::{ffi::OsString, time::Duration};
+use std::{error::Error as _, ffi::OsString, time::Duration};
 
 use antiphon::{
-    core::{Usd, job::StopReason},
+    core::{Usd, job::StopReason, layers::spend::TooSmall},
     run::{Report, RunEnd},
 };
 
@@ -226,18 +226,20 @@ fn next_command(end: &RunEnd, job: &Job<'_>) -> Option<String> {
     Some(format!("answers: {}", output?.display()))
 }
 
-/// The command that goes on after a stop; where the budget was reached, with twice as much. Where an earlier run had a higher
-/// one, with twice of what is gone.
+/// The command that goes on after a stop; where the budget was reached, with twice as much, or as much as it takes.
 pub(crate) fn to_go_on(
     stopped: Option<&StopReason>,
     budget: Option<Usd>,
     report: &Report,
 ) -> String {
     match (stopped, budget) {
-        (Some(StopReason::Budget(_)), Some(budget)) => {
+        (Some(StopReason::Budget(error)), Some(budget)) => {
             let costs = [report.job_cost_usd, report.budget_held_usd];
             let gone: Usd = costs.into_iter().flatten().sum();
-            let command = with_budget(words_of_this_command(), budget.max(gone).times(2));
+            let too_small = error.source().and_then(|source| source.downcast_ref());
+            let least = too_small.map_or(Usd::ZERO, |TooSmall { least }| least.rounded_up());
+            let enough = budget.max(gone).times(2).max(least);
+            let command = with_budget(words_of_this_command(), enough);
             format!("to go on with a higher budget: {}", shell_line(&command))
         }
         _ => format!("to go on: {}", this_command(None)),

@@ -71,9 +71,10 @@ fn a_row_that_is_too_dear_stops_the_run_before_it_is_sent() {
     ran.says(
         3,
         &[
-            "the budget of $0.001 is reached: $0 spent, and the next attempt may cost up to $0.00",
+            "the budget of $0.001 is too small for the next attempt, which may cost up to $0.00",
             "1 pending",
-            "--budget=0.002",
+            // what one attempt takes, which is more than twice as much
+            "--budget=0.0026",
         ],
     );
     // with a lower cap of its output it fits

@@ -52,6 +52,14 @@ impl Usd {
         Self(self.0.saturating_mul(number))
     }
 
+    /// The next amount that has no more than two digits: `0.0663` becomes `0.067`.
+    #[must_use]
+    pub fn rounded_up(self) -> Self {
+        let places = self.0.checked_ilog10().unwrap_or(0).saturating_sub(1);
+        let step = 10u64.pow(places);
+        Self(self.0.div_ceil(step).saturating_mul(step))
+    }
+
     /// What is left of it; nothing where more is taken than there is.
     #[must_use]
     pub const fn less(self, other: Self) -> Self {
@@ -173,6 +181,11 @@ mod tests {
         assert_eq!(Usd(7_200_000).to_string(), "0.0000072");
         assert_eq!(Usd(3 * PICOS).to_string(), "3");
         assert_eq!(serde_json::to_string(&Usd(7_200_000)).unwrap(), "7.2e-6");
+        let up = |text: &str| text.parse::<Usd>().unwrap().rounded_up().to_string();
+        assert_eq!(up("0.0663"), "0.067");
+        assert_eq!(up("0.067"), "0.067");
+        assert_eq!(up("9.95"), "10");
+        assert_eq!(up("0"), "0");
         assert_eq!(Usd::from_f64(-0.1), None);
         assert_eq!(Usd::from_f64(f64::NAN), None);
     }

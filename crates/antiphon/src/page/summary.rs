@@ -210,8 +210,14 @@ fn notes(report: &Report, about: &About) -> Vec<String> {
     let rows = &about.rows;
     let mut notes = Vec::new();
     if report.pending > 0 {
+        let sends = match about.stopped.is_some() && report.budget_usd.is_some() {
+            true => {
+                "the same command again sends them, where the budget was reached with a higher one"
+            }
+            false => "the same command again sends them",
+        };
         notes.push(format!(
-            "{} of the {rows} have no answer yet: the same command again sends them.",
+            "{} of the {rows} have no answer yet: {sends}.",
             count(report.pending)
         ));
     }

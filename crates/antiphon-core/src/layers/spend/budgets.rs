@@ -217,12 +217,35 @@ impl Budget {
     }
 }
 
+/// Why a budget ended a run: the source of its error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooSmall {
+    /// The budget that would have let the attempt through: what is gone, and the attempt's worst case.
+    pub least: Usd,
+}
+
+impl fmt::Display for TooSmall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it takes a budget of ${}", self.least)
+    }
+}
+
+impl std::error::Error for TooSmall {}
+
 /// The error of an attempt that is not granted.
 fn refusal<T>(desk: &Desk<T>, refused: Refused) -> Error {
     match refused {
         Refused::Exhausted { purse, amount } => {
             let budget = desk.purse(purse).snapshot();
             let cap = budget.cap.unwrap_or_default();
+            let least = budget.spent + budget.lost + amount;
+            if least == amount {
+                let message = format!(
+                    "the budget of ${cap} is too small for the next attempt, which may cost up to ${}",
+                    cents(amount)
+                );
+                return Error::new(ErrorKind::Budget, message).with_source(TooSmall { least });
+            }
             let mut gone = format!("${} spent", cents(budget.spent));
             if budget.lost > Usd::ZERO {
                 gone.push_str(&format!(
@@ -237,6 +260,7 @@ fn refusal<T>(desk: &Desk<T>, refused: Refused) -> Error {
                     cents(amount)
                 ),
             )
+            .with_source(TooSmall { least })
         }
         Refused::Unwritten(_) => Error::new(
             ErrorKind::Ledger,

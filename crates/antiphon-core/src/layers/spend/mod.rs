@@ -27,7 +27,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-pub use budgets::{Budget, BudgetConfig, Budgets, Vault};
+pub use budgets::{Budget, BudgetConfig, Budgets, TooSmall, Vault};
 pub use hold::Hold;
 pub(super) use price::has_fees;
 pub use price::{DEFAULT_MAX_OUTPUT_TOKENS, SpendConfig, check_bounded, check_priced};
