@@ -181,3 +181,21 @@ fn a_map_reduce_has_a_budget_over_its_runs() {
         .says(3, &["the budget of $0.0018 is reached"]);
     scratch.antiphon(&args("1")).says(0, &["in earlier runs"]);
 }
+
+#[test]
+fn money_that_is_kept_for_lost_attempts_of_earlier_runs_is_told() {
+    let scratch = Scratch::with_input(&[r#"{"prompt":"hi","max_tokens":10}"#]);
+    let run = ["-m", "sim/gpt-4o-mini", "-o", "out.jsonl", "--budget", "1"];
+    sim_config(&scratch, "fail = [\"reset=1\"]");
+    let lost = scratch.run(&run);
+    lost.says(3, &[" without an end may have been billed"]);
+    sim_config(&scratch, "");
+    let report = ["--report", "report.json"];
+    let ran = scratch.run(&[&run[..], &report[..]].concat());
+    ran.says(0, &[" of the budget is kept for attempts of earlier runs"]);
+    let told = self::report(&scratch);
+    let dollars = |field: &str| told[field].as_f64().unwrap();
+    assert!(dollars("budget_held_usd") > 0.0);
+    let all = ["job_cost_usd", "budget_held_usd", "budget_left_usd"].map(dollars);
+    assert!((all.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{all:?}");
+}

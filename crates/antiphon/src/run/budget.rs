@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use antiphon_core::Spent;
+use antiphon_core::{Spent, Usd};
 use antiphon_store::SqliteLedger;
 
 use super::{RunError, plan::ledger_error};
-use crate::session::Session;
+use crate::{numbers::dollars, session::Session};
 
 /// Counts what earlier runs have spent, or may have, against the budget of this one.
 pub(super) fn begin(
@@ -21,7 +21,14 @@ pub(super) fn begin(
     let Some(budget) = session.budget() else {
         return Ok(());
     };
-    budget.go_on_from(known, most.less(known), Some(Arc::new(ledger.vault())));
+    let held = most.less(known);
+    budget.go_on_from(known, held, Some(Arc::new(ledger.vault())));
+    if held > Usd::ZERO {
+        notes.push(format!(
+            "{} of the budget is kept for attempts of earlier runs: how they ended is not known, and they may be billed",
+            dollars(held)
+        ));
+    }
     if earlier_runs.unpriced() > 0 {
         notes.push(
             "what some answers of earlier runs have cost is not known; the budget does not count it"
