@@ -6,6 +6,7 @@
 
 mod foreseen;
 mod group;
+mod impacts;
 mod time;
 mod walk;
 
