@@ -276,6 +276,42 @@ fn the_energy_of_models_of_many_sizes_is_that_of_the_sample() {
 }
 
 #[test]
+fn words_fit_one_token_few_rows_and_what_is_unknown() {
+    let scratch = questions(200);
+    let tell = |args: &[&str]| scratch.antiphon(&[&["estimate", "in.jsonl"], args].concat());
+    let nobody = tell(&["-m", "sim/nobody-knows"]);
+    assert!(
+        nobody.out.contains("energy     unknown\n"),
+        "{}",
+        nobody.out
+    );
+    let sample = "sends 50 rows";
+    tell(&["-m", "sim/gpt-4o-mini"]).says(0, &[sample]);
+    let few = tell(&["-m", "sim/gpt-4o-mini", "--limit", "99"]);
+    assert!(!few.err.contains(sample), "{}", few.err);
+    let after = ["-m", "sim/gpt-4o-mini", "--state", "state", "--sample", "5"];
+    let after = tell(&after);
+    assert!(!after.err.contains(sample), "{}", after.err);
+
+    scratch.write("one.jsonl", "{\"prompt\":\"a\"}\n");
+    let one = [
+        "estimate",
+        "one.jsonl",
+        "-m",
+        "sim/gpt-4o-mini",
+        "--param",
+        "max_tokens=1",
+    ];
+    let one = scratch.antiphon(&one);
+    assert!(one.out.contains("output     1 token\n"), "{}", one.out);
+
+    scratch.write("empty.jsonl", "");
+    scratch
+        .antiphon(&["run", "empty.jsonl", "-m", "sim/demo", "-o", "none.jsonl"])
+        .says(0, &["the input has no rows"]);
+}
+
+#[test]
 fn a_plan_that_cannot_work_is_refused_as_the_run_refuses_it() {
     let scratch = questions(3);
     let refused = [
@@ -341,7 +377,17 @@ fn caps_bound_the_cost_and_a_budget_is_compared_with_it() {
         120.0
     );
     let notes = |budget: &str| high(&["--budget", budget]).1["notes"].to_string();
-    assert!(notes("0.000001").contains("stops before its end"));
+    let ran = scratch.antiphon(&[
+        "estimate",
+        "in.jsonl",
+        "-m",
+        "sim/gpt-4o-mini",
+        "-q",
+        "--budget",
+        "0.000001",
+    ]);
+    ran.says(0, &["stops before its end"]);
+    assert_eq!(notes("0.000001"), "[]");
     assert!(notes("0.01").contains("may stop"));
     assert_eq!(notes("5"), "[]");
 }
