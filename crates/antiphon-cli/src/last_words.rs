@@ -36,6 +36,9 @@ pub(crate) fn why_stopped(reason: &StopReason) -> String {
 pub(crate) fn say(end: &RunEnd, job: &Job<'_>, printer: &Printer) {
     let report = &end.report;
     end.notes.iter().for_each(|note| printer.say(note));
+    if end.stopped.is_none() && end.progress.is_exact && report.total == 0 {
+        printer.say("the input has no rows");
+    }
     let mut line = format!(
         "{}: {} succeeded",
         rows_of_input(end),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use antiphon::core::{Spent, Usage, account::Range};
 use antiphon::numbers::{ENERGY_KWH, GASES_KG, range};
-pub(crate) use antiphon::numbers::{count, dollars, duration};
+pub(crate) use antiphon::numbers::{count, dollars, dollars_and_cents, duration};
 
 /// `1 row`, `2 rows`.
 pub(crate) fn rows(number: u64) -> String {

@@ -28,12 +28,21 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// `1234.5` as `$1,234.50`.
+pub fn dollars_and_cents(amount: f64) -> String {
+    let text = format!("{amount:.2}");
+    let grouped = text
+        .split_once('.')
+        .and_then(|(whole, cents)| Some(format!("${}.{cents}", count(whole.parse().ok()?))));
+    grouped.unwrap_or_else(|| format!("${text}"))
+}
+
 /// Dollars: two places from a dollar on, four below it, and what is less with two digits that are not zero.
 pub fn dollars(amount: Usd) -> String {
     let value = amount.as_f64();
     match value {
         0.0 => "$0".to_owned(),
-        1.0.. => format!("${value:.2}"),
+        1.0.. => dollars_and_cents(value),
         0.01.. => {
             let places = format!("{value:.4}");
             format!("${}", places.strip_suffix("00").unwrap_or(&places))
@@ -136,6 +145,8 @@ mod tests {
         assert_eq!(dollars("0.0000072"), "$0.0000072");
         assert_eq!(dollars("0.0034567"), "$0.0035");
         assert_eq!(dollars("12.3456"), "$12.35");
+        assert_eq!(dollars("2415.369"), "$2,415.37");
+        assert_eq!(dollars("1234567.5"), "$1,234,567.50");
         assert_eq!(dollars("0.0175"), "$0.0175");
         assert_eq!(dollars("0.25"), "$0.25");
         assert_eq!(dollars("0"), "$0");

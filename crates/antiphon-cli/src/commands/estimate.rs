@@ -47,7 +47,7 @@ pub(crate) struct EstimateArgs {
 
 pub(crate) fn run(mut args: EstimateArgs, printer: &Printer) -> Result<Exit> {
     if args.run.sample.is_none() {
-        return tell(&args.run, printer);
+        return tell(&args.run, printer, false);
     }
     let run = &args.run;
     let has_output = run.output.as_ref().is_some_and(|output| !is_dash(output));
@@ -80,14 +80,14 @@ pub(crate) fn run(mut args: EstimateArgs, printer: &Printer) -> Result<Exit> {
     whole.talk.json = json;
     whole.state.fresh = false;
     whole.talk.report = None;
-    match tell(&whole, printer)? {
+    match tell(&whole, printer, true)? {
         Exit::Success => Ok(exit),
         other => Ok(other),
     }
 }
 
-/// Tells what a run would come to.
-pub(super) fn tell(args: &RunArgs, printer: &Printer) -> Result<Exit> {
+/// Tells what a run would come to; `has_sampled`: whether a sample was sent just now.
+pub(super) fn tell(args: &RunArgs, printer: &Printer, has_sampled: bool) -> Result<Exit> {
     let config = config(args.talk.config.as_deref())?;
     let options: RunOptions = options(args, &args.job())?;
     let estimate = match RunEstimate::new(options, config, &env::process) {
@@ -99,12 +99,15 @@ pub(super) fn tell(args: &RunArgs, printer: &Printer) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     printer.data(&clean(&table(&estimate)))?;
+    if let Some(warning) = &estimate.warning {
+        printer.say(warning);
+    }
     if !args.talk.quiet {
         estimate.notes.iter().for_each(|note| printer.say(note));
         if args.talk.report.is_some() {
             printer.say("--report is written by a run: there is none");
         }
-        if let Some(hint) = hint(&estimate) {
+        if let Some(hint) = hint(&estimate, has_sampled) {
             printer.hint(&hint);
         }
     }
@@ -126,10 +129,10 @@ fn table(estimate: &RunEstimate) -> String {
         if let [_, _, ..] = estimate.models.as_slice() {
             lines.extend(estimate.models.iter().map(|model| ("", of_model(model))));
         }
-        if let (Some(energy), Some(carbon)) = (estimate.energy_kwh, estimate.gwp_kgco2eq) {
-            let both = format!("{}, {}", words::energy(energy), words::carbon(carbon));
-            lines.push(("energy", both));
-        }
+        let impacts = estimate.energy_kwh.zip(estimate.gwp_kgco2eq);
+        let impacts = impacts
+            .map(|(energy, gwp)| format!("{}, {}", words::energy(energy), words::carbon(gwp)));
+        lines.push(("energy", impacts.unwrap_or_else(|| "unknown".to_owned())));
         lines.push(("time", time(estimate.duration_s.as_ref())));
         lines.push(("judged by", judged_by(estimate)));
     } else if let Some(spent) = estimate.spent_usd.filter(|spent| *spent != Usd::ZERO) {
@@ -188,7 +191,11 @@ fn input(estimate: &RunEstimate) -> String {
 
 fn tokens(estimate: &Estimate) -> String {
     let count = |tokens: f64| words::count(tokens.round() as u64);
-    between(estimate, count, "tokens")
+    let unit = match count(estimate.high).as_str() {
+        "1" => "token",
+        _ => "tokens",
+    };
+    between(estimate, count, unit)
 }
 
 /// `about 120 tokens (90 to 160)`, or as much of it as there is to say.
@@ -205,14 +212,14 @@ fn between(estimate: &Estimate, show: impl Fn(f64) -> String, unit: &str) -> Str
     }
 }
 
-/// Dollars: cents from one dollar on, below that two figures that say something, so that the ends of a range differ.
+/// Dollars: cents from one dollar on, below that three figures that say something, so that the ends of a range differ.
 fn dollars(amount: f64) -> String {
     match amount {
-        1.0.. => format!("${amount:.2}"),
+        1.0.. => words::dollars_and_cents(amount),
         _ if amount <= 0.0 => "$0".to_owned(),
         _ => {
             let zeros = (-amount.log10()).floor().clamp(0.0, 10.0) as usize;
-            format!("${amount:.places$}", places = zeros + 2)
+            format!("${amount:.places$}", places = zeros + 3)
         }
     }
 }
@@ -252,7 +259,7 @@ fn of_model(model: &ModelEstimate) -> String {
 
 fn time(time: Option<&TimeEstimate>) -> String {
     let Some(time) = time else {
-        return "unknown: no limit is set, and no answer was timed yet".to_owned();
+        return "unknown: no limit slows it, and no answer was timed yet".to_owned();
     };
     let show = |seconds: f64| {
         let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
@@ -282,8 +289,11 @@ fn judged_by(estimate: &RunEstimate) -> String {
     }
 }
 
+/// Rows to send from which on a sample of 50 is a small part of them.
+const WORTH_A_SAMPLE: u64 = 100;
+
 /// How to know more.
-fn hint(estimate: &RunEstimate) -> Option<String> {
+fn hint(estimate: &RunEstimate, has_sampled: bool) -> Option<String> {
     if estimate.cost_usd.is_none() && estimate.to_send > 0 {
         let name = estimate
             .models
@@ -294,7 +304,7 @@ fn hint(estimate: &RunEstimate) -> Option<String> {
             "give a price in antiphon.toml: [prices.{name:?}] with input and output in dollars per million tokens"
         ));
     }
-    let is_wide = estimate.judged_by == 0 && estimate.to_send > 0;
+    let is_wide = estimate.judged_by == 0 && estimate.to_send >= WORTH_A_SAMPLE && !has_sampled;
     let costs = estimate.cost_usd.is_some_and(|cost| cost.high > cost.low);
     (is_wide && costs).then(|| {
         "`antiphon estimate … -o OUTPUT --sample 50` sends 50 rows, which the run need not send again, and narrows this".to_owned()

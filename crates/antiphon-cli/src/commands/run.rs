@@ -24,7 +24,7 @@ const NOWHERE: &str = "/dev/null";
 
 pub(crate) fn run(args: RunCommand, printer: &Printer) -> Result<Exit> {
     match args.dry_run {
-        true => estimate::tell(&args.run, printer),
+        true => estimate::tell(&args.run, printer, false),
         false => send(&args.run, printer, true),
     }
 }

@@ -48,7 +48,7 @@ fn nothing_is_sent_or_written_and_a_missing_key_is_only_noted() {
         "30 to send",
         "counted exactly",
         "cost",
-        "at least 3.6 s, by --rpm",
+        "at least 2.6 s, by --rpm",
     ];
     let run = [
         "in.jsonl",
@@ -224,6 +224,94 @@ fn ensembles_and_samples_multiply_calls() {
 }
 
 #[test]
+fn the_energy_of_models_of_many_sizes_is_that_of_the_sample() {
+    let scratch = questions(200);
+    let job = [
+        "-m",
+        "sim/gpt-4o-mini",
+        "--ensemble",
+        "3",
+        "--judge",
+        "sim/claude-sonnet-4-5",
+        "-o",
+        "out.jsonl",
+    ];
+    let bounds = estimated(&scratch, &job);
+    let judged = estimated(
+        &scratch,
+        &[&job[..], &["--sample", "60", "--quiet"]].concat(),
+    );
+    let of_lines = |end: &str| -> f64 {
+        let lines = scratch.lines("out.jsonl");
+        let each = lines
+            .iter()
+            .map(|line| number(line, &format!("/antiphon/energy_kwh/{end}")));
+        each.sum()
+    };
+    let sampled = (of_lines("min"), of_lines("max"));
+    let ran = scratch.run(&job);
+    ran.says(0, &["200 succeeded", "60 from earlier runs"]);
+    // a sample that grows is no news
+    assert!(!ran.err.contains("since the last run"), "{}", ran.err);
+    let took = (of_lines("min") - sampled.0, of_lines("max") - sampled.1);
+    for estimate in [&bounds, &judged] {
+        assert!(
+            number(estimate, "/energy_kwh/min") <= took.0,
+            "{took:?} in {estimate}"
+        );
+        assert!(
+            number(estimate, "/energy_kwh/max") >= took.1,
+            "{took:?} in {estimate}"
+        );
+    }
+    assert!(
+        number(&judged, "/energy_kwh/max") <= 2.0 * took.1,
+        "{took:?} in {judged}"
+    );
+    let less = scratch.run(&[&job[..], &["--sample", "5"]].concat());
+    less.says(
+        0,
+        &["since the last run --sample (which rows are read) changed"],
+    );
+}
+
+#[test]
+fn words_fit_one_token_few_rows_and_what_is_unknown() {
+    let scratch = questions(200);
+    let tell = |args: &[&str]| scratch.antiphon(&[&["estimate", "in.jsonl"], args].concat());
+    let nobody = tell(&["-m", "sim/nobody-knows"]);
+    assert!(
+        nobody.out.contains("energy     unknown\n"),
+        "{}",
+        nobody.out
+    );
+    let sample = "sends 50 rows";
+    tell(&["-m", "sim/gpt-4o-mini"]).says(0, &[sample]);
+    let few = tell(&["-m", "sim/gpt-4o-mini", "--limit", "99"]);
+    assert!(!few.err.contains(sample), "{}", few.err);
+    let after = ["-m", "sim/gpt-4o-mini", "--state", "state", "--sample", "5"];
+    let after = tell(&after);
+    assert!(!after.err.contains(sample), "{}", after.err);
+
+    scratch.write("one.jsonl", "{\"prompt\":\"a\"}\n");
+    let one = [
+        "estimate",
+        "one.jsonl",
+        "-m",
+        "sim/gpt-4o-mini",
+        "--param",
+        "max_tokens=1",
+    ];
+    let one = scratch.antiphon(&one);
+    assert!(one.out.contains("output     1 token\n"), "{}", one.out);
+
+    scratch.write("empty.jsonl", "");
+    scratch
+        .antiphon(&["run", "empty.jsonl", "-m", "sim/demo", "-o", "none.jsonl"])
+        .says(0, &["the input has no rows"]);
+}
+
+#[test]
 fn a_plan_that_cannot_work_is_refused_as_the_run_refuses_it() {
     let scratch = questions(3);
     let refused = [
@@ -255,8 +343,11 @@ fn time_is_what_limits_and_the_latency_of_the_sample_demand() {
     let job = ["-m", "sim/gpt-4o-mini", "-o", "out.jsonl"];
     assert!(estimated(&scratch, &job)["duration_s"].is_null());
     let limited = estimated(&scratch, &[&job[..], &["--itpm", "60"]].concat());
-    let minutes = number(&limited, "/duration_s/low") / 60.0;
-    assert!((minutes - number(&limited, "/input_tokens/low") / 60.0).abs() < 1e-9);
+    // the first second's token passes at once, and the minute's other 59 one by one
+    let seconds = number(&limited, "/input_tokens/low") - 1.0;
+    assert!((number(&limited, "/duration_s/low") * 59.0 / 60.0 - seconds).abs() < 1e-6);
+    let at_once = estimated(&scratch, &[&job[..], &["--rpm", "6000"]].concat());
+    assert!(at_once["duration_s"].is_null(), "{at_once}");
     assert_eq!(limited["duration_s"]["bound_by"], "itpm");
 
     let sampled = estimated(
@@ -286,7 +377,17 @@ fn caps_bound_the_cost_and_a_budget_is_compared_with_it() {
         120.0
     );
     let notes = |budget: &str| high(&["--budget", budget]).1["notes"].to_string();
-    assert!(notes("0.000001").contains("stops before its end"));
+    let ran = scratch.antiphon(&[
+        "estimate",
+        "in.jsonl",
+        "-m",
+        "sim/gpt-4o-mini",
+        "-q",
+        "--budget",
+        "0.000001",
+    ]);
+    ran.says(0, &["stops before its end"]);
+    assert_eq!(notes("0.000001"), "[]");
     assert!(notes("0.01").contains("may stop"));
     assert_eq!(notes("5"), "[]");
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use antiphon_core::{Error, ErrorKind, Fingerprint, Spent, Usage, Usd};
+use antiphon_core::{Error, ErrorKind, Fingerprint, Spent, Usage, Usd, account::Range};
 use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::Value;
 
@@ -28,6 +28,10 @@ pub struct PastOutcome {
     pub usage: Usage,
     /// Cost over all of them, where it is known.
     pub cost: Option<Usd>,
+    /// Energy of all of them, kWh, where it is known.
+    pub energy_kwh: Option<Range>,
+    /// Their greenhouse gases, kg of CO2 equivalent, where they are known.
+    pub gwp_kgco2eq: Option<Range>,
     /// Time on the wire of the answering attempt, in microseconds.
     pub latency_us: u64,
 }
@@ -120,12 +124,16 @@ fn outcome_of(row: &Row<'_>) -> Option<PastOutcome> {
     let (_, outcome) = records::verdict_of(row, 0)?;
     let details: String = row.get(records::VERDICT_COLUMNS).ok()?;
     let mut details: Value = serde_json::from_str(&format!("{{{details}}}")).unwrap_or_default();
-    let cost = details.get_mut("cost_usd").map(Value::take);
+    let mut take = |name| details.get_mut(name).map(Value::take).unwrap_or_default();
+    let cost = serde_json::from_value(take("cost_usd")).ok();
+    let mut range = |name| serde_json::from_value(take(name)).ok();
     Some(PastOutcome {
         error: outcome.error,
         attempts: outcome.attempts,
         usage: outcome.usage,
-        cost: cost.and_then(|cost| serde_json::from_value(cost).ok()),
+        cost,
+        energy_kwh: range("energy_kwh"),
+        gwp_kgco2eq: range("gwp_kgco2eq"),
         latency_us: outcome.latency_us,
     })
 }
@@ -145,7 +153,9 @@ mod tests {
         let state = folder.path().join("a b?%c");
         std::fs::create_dir(&state).unwrap();
         let mut answer = outcome("yes", None);
-        answer.details = "\"text\":\"yes\",\"cost_usd\":0.25".to_owned();
+        answer.details =
+            "\"text\":\"yes\",\"cost_usd\":0.25,\"energy_kwh\":{\"min\":1e-5,\"max\":2e-5}"
+                .to_owned();
         let failure = outcome("no", Some(ErrorKind::Timeout));
         let rows = vec![row(0, 0, "a", 0), row(1, 1, "a", 1), row(2, 2, "b", 0)];
         write(&state, rows, vec![(0, 0, failure), (1, 1, answer)]);
@@ -164,6 +174,11 @@ mod tests {
         let past = PastRuns::read(&state).unwrap();
         let first = past.find(print_of("a"), 0).unwrap().unwrap();
         assert_eq!((first.error, first.cost), (None, Usd::from_f64(0.25)));
+        let energy = Range {
+            min: 1e-5,
+            max: 2e-5,
+        };
+        assert_eq!((first.energy_kwh, first.gwp_kgco2eq), (Some(energy), None));
         let second = past.find(print_of("a"), 1).unwrap().unwrap();
         assert_eq!(
             (second.error, second.cost),

@@ -12,6 +12,9 @@ use crate::session::Session;
 /// Key of the ledger's note of what the last run's plan was.
 const PLAN_NOTE: &str = "plan";
 
+/// The part whose number is kept as it is: that a sample grows is no news.
+const SAMPLE: &str = "--sample (which rows are read)";
+
 /// What decides about answers, part by part, so that a change can be named: the part in the words of the user, and a hash
 /// of what is said; `None` where nothing is.
 pub(super) struct Plan(Vec<(&'static str, Option<String>)>);
@@ -51,13 +54,13 @@ impl Plan {
                 "what is asked of each document",
                 options.analysis.as_ref().map(|analysis| analysis.meaning()),
             ),
-            (
-                "--sample (which rows are read)",
-                options.sample.map(|number| number.to_string()),
-            ),
+            (SAMPLE, options.sample.map(|number| number.to_string())),
             ("--samples", asked.samples.map(|number| number.to_string())),
         ];
-        let hashed = parts.map(|(name, said)| (name, said.as_deref().map(short_hash)));
+        let hashed = parts.map(|(name, said)| match name {
+            SAMPLE => (name, said),
+            _ => (name, said.as_deref().map(short_hash)),
+        });
         Self(hashed.into())
     }
 
@@ -72,21 +75,43 @@ impl Plan {
         ledger.write_note(PLAN_NOTE, text).map_err(ledger_error)
     }
 
-    /// The parts that differ from the last run's.
-    pub(super) fn changed_since_last(
-        &self,
-        ledger: &SqliteLedger,
-    ) -> Result<Vec<&'static str>, RunError> {
+    /// What differs from the last run's plan.
+    pub(super) fn changed_since_last(&self, ledger: &SqliteLedger) -> Result<Changed, RunError> {
         let old: BTreeMap<String, String> = ledger
             .note(PLAN_NOTE)
             .map_err(ledger_error)?
             .and_then(|plan| serde_json::from_str(&plan).ok())
             .unwrap_or_default();
-        let parts = self.0.iter();
-        Ok(parts
-            .filter(|(name, hash)| old.get(*name) != hash.as_ref())
-            .map(|(name, _)| *name)
-            .collect())
+        let mut changed = Changed::default();
+        for (name, said) in &self.0 {
+            let before = old.get(*name);
+            if before == said.as_ref() {
+                continue;
+            }
+            changed.any = true;
+            if *name != SAMPLE || !grows(before, said.as_ref()) {
+                changed.told.push(*name);
+            }
+        }
+        Ok(changed)
+    }
+}
+
+/// How a plan differs from the last one.
+#[derive(Default)]
+pub(super) struct Changed {
+    any: bool,
+    /// Parts to be told of: what the user may not expect.
+    told: Vec<&'static str>,
+}
+
+/// Whether all rows of the sample before are read again: a larger one holds the smaller one, and the whole input holds all.
+fn grows(before: Option<&String>, now: Option<&String>) -> bool {
+    let number = |text: &String| text.parse::<u64>().ok();
+    match (before, now) {
+        (Some(_), None) => true,
+        (Some(before), Some(now)) => number(before).zip(number(now)).is_some_and(|(a, b)| a < b),
+        (None, _) => false,
     }
 }
 
@@ -107,11 +132,11 @@ pub(super) struct Resumed {
 
 impl Resumed {
     /// Every row is looked up by its content, and the output is written anew.
-    fn by_content(told: String) -> Self {
+    fn by_content(told: Option<String>) -> Self {
         Self {
             comparison: Comparison::Changed { line: None },
             rebuild: true,
-            told: Some(told),
+            told,
             settled: Settled::default(),
         }
     }
@@ -123,7 +148,7 @@ pub(super) fn compare(
     row_word: &str,
     ledger: &SqliteLedger,
     config: &JobConfig,
-    changed: &[&str],
+    changed: &Changed,
     seen: &mut DiskSeen,
 ) -> Result<Resumed, RunError> {
     if ledger.is_new() {
@@ -134,17 +159,20 @@ pub(super) fn compare(
             settled: Settled::default(),
         });
     }
-    if !changed.is_empty() {
-        return Ok(Resumed::by_content(format!(
-            "since the last run {} changed; rows with the same request keep their answers",
-            changed.join(" and ")
-        )));
+    if changed.any {
+        let told = (!changed.told.is_empty()).then(|| {
+            let parts = changed.told.join(" and ");
+            format!(
+                "since the last run {parts} changed; rows with the same request keep their answers"
+            )
+        });
+        return Ok(Resumed::by_content(told));
     }
     if !ledger.layout_is_whole().map_err(ledger_error)? {
-        return Ok(Resumed::by_content(
+        return Ok(Resumed::by_content(Some(
             "the last run did not map its input to the end; rows are found by their content"
                 .to_owned(),
-        ));
+        )));
     }
     let mut source = feed.open()?;
     let checkpoint = ledger.last_checkpoint().map_err(ledger_error)?;

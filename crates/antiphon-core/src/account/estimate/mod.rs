@@ -100,6 +100,16 @@ pub struct Foreseen {
     pub most: Option<f64>,
 }
 
+impl Foreseen {
+    /// What comes to nothing.
+    pub const NOTHING: Self = Self {
+        told: 0.0,
+        low: 0.0,
+        high: 0.0,
+        most: Some(0.0),
+    };
+}
+
 /// A row that is done: what was told before, and what it came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Point {

@@ -185,6 +185,11 @@ impl Bucket {
     }
 }
 
+/// Seconds from the start that a limit per minute takes for a load of many calls: the first second's worth passes at once.
+pub fn seconds_for(load: f64, limit: f64) -> f64 {
+    (load - burst(limit)).max(0.0) / pace(limit)
+}
+
 /// The most that passes at once: what one second of the limit allows.
 fn burst(limit: f64) -> f64 {
     limit / 60.0
@@ -228,6 +233,21 @@ mod tests {
             prop_assert!((full - bucket.level - used as f64).abs() < 1e-3);
             bucket.fill(at(60_100));
             prop_assert_eq!(bucket.window.total, 0);
+        }
+    }
+
+    #[test]
+    fn a_load_passes_in_the_time_that_is_told() {
+        for (calls, limit) in [(1_500_u32, 6_000.0), (30, 500.0), (100, 6_000.0)] {
+            let mut bucket = Bucket::new(Some(limit));
+            let mut now = at(0);
+            for _ in 0..calls {
+                now = bucket.wait(1, now).unwrap_or(now);
+                bucket.take(1, now);
+            }
+            let took = now.since_start().as_secs_f64();
+            let told = seconds_for(f64::from(calls), limit);
+            assert!((took - told).abs() < 0.01, "{calls}: {took} {told}");
         }
     }
 

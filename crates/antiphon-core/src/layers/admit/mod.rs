@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use account::Account;
 pub use admission::{AccountConfig, AccountSnapshot, EndpointState};
+pub use bucket::seconds_for;
 pub use estimate::CountTokens;
 pub use quota::QuotaConfig;
 

@@ -11,11 +11,14 @@ use antiphon_core::{
 };
 use antiphon_providers::tokens::Count;
 
+use super::impacts::{Both, ImpactsForeseen};
 use crate::session::{Asked, Resolved, lay_beneath};
 
 /// Where nothing is known, an answer is taken to have so many tokens in the mean over all rows: labels have about five, and
 /// more than 4,000 is rare even of models that think first.
 const USUAL_ANSWER: (u64, u64) = (5, 4_000);
+/// The latency of an answer of which none was seen: it bounds nothing.
+const ANY_LATENCY: Duration = Duration::from_secs(24 * 3600);
 /// Times that an answer off its schema is asked for.
 const ASKED_WITH_SCHEMA: u64 = 3;
 
@@ -28,6 +31,8 @@ pub(super) struct RowForeseen {
     pub(super) output: Foreseen,
     /// `None` where a price is not known.
     pub(super) cost: Option<Foreseen>,
+    /// `None` where a model's energy is not known.
+    pub(super) impacts: Option<ImpactsForeseen>,
     /// Whether the provider will count the same input tokens.
     pub(super) is_exact: bool,
     /// Parts whose tokens nobody can tell: images, audio, files.
@@ -51,16 +56,11 @@ impl CallForeseen {
 
 impl RowForeseen {
     pub(super) fn of(model: Arc<Resolved>, request: &ChatRequest, now: SystemTime) -> Self {
-        let nothing = Foreseen {
-            told: 0.0,
-            low: 0.0,
-            high: 0.0,
-            most: Some(0.0),
-        };
         let mut row = Self {
-            input: nothing,
-            output: nothing,
-            cost: Some(nothing),
+            input: Foreseen::NOTHING,
+            output: Foreseen::NOTHING,
+            cost: Some(Foreseen::NOTHING),
+            impacts: Some(ImpactsForeseen::nothing()),
             is_exact: true,
             unknown_parts: 0,
             model: model.clone(),
@@ -135,6 +135,11 @@ impl RowForeseen {
             add(&mut sum, &cost, times);
             sum
         });
+        let impacts = impacts(asked, call, again);
+        self.impacts = self
+            .impacts
+            .zip(impacts)
+            .map(|(sum, call)| sum.and(&call, times));
     }
 }
 
@@ -177,7 +182,30 @@ fn cost(
     })
 }
 
-fn add(sum: &mut Foreseen, call: &Foreseen, times: f64) {
+fn impacts(asked: &Asked, call: &CallForeseen, again: u64) -> Option<ImpactsForeseen> {
+    let of_answer = |output_tokens: u64, latency: Duration| -> Option<Both> {
+        let billed = Billed {
+            reported: None,
+            service_tier: None,
+            usage: Usage {
+                output_tokens,
+                ..Usage::default()
+            },
+            sent: SystemTime::UNIX_EPOCH,
+            latency,
+        };
+        let impacts = asked.target.rates.impacts(&billed)?;
+        Some((impacts.energy_kwh, impacts.gwp_kgco2eq))
+    };
+    let cap = call.cap.filter(|_| !asked.may_fall_back);
+    Some(ImpactsForeseen::of_call(
+        of_answer(call.output.0, Duration::ZERO)?,
+        of_answer(call.output.1, ANY_LATENCY)?,
+        cap.and_then(|cap| of_answer(cap.saturating_mul(again), ANY_LATENCY)),
+    ))
+}
+
+pub(super) fn add(sum: &mut Foreseen, call: &Foreseen, times: f64) {
     sum.told += call.told * times;
     sum.low += call.low * times;
     sum.high += call.high * times;

@@ -11,11 +11,8 @@ use antiphon_core::account::{
 };
 use antiphon_store::PastOutcome;
 
-use super::foreseen::RowForeseen;
+use super::{foreseen::RowForeseen, impacts::ImpactsEstimator};
 use crate::session::{Asked, Target};
-
-/// The latency of an answer of which none was seen: it bounds nothing.
-const ANY_LATENCY: Duration = Duration::from_secs(24 * 3600);
 
 /// All rows of one model.
 #[derive(Debug, Default)]
@@ -31,6 +28,7 @@ pub(super) struct Group {
     input: Estimator,
     output: Estimator,
     cost: Estimator,
+    impacts: ImpactsEstimator,
     /// Answers whose time on the wire is known, and its sum in microseconds.
     timed: (u64, f64),
 }
@@ -59,6 +57,9 @@ impl Group {
         if let (Some(foreseen), Some(cost)) = (&row.cost, outcome.cost) {
             self.cost.done(foreseen.told, cost.as_f64());
         }
+        if let Some(took) = outcome.energy_kwh.zip(outcome.gwp_kgco2eq) {
+            self.impacts.done(took);
+        }
         if outcome.latency_us > 0 {
             self.timed.0 += 1;
             self.timed.1 += outcome.latency_us as f64;
@@ -75,6 +76,7 @@ impl Group {
         self.guessed += u64::from(!row.is_exact);
         self.input.ahead(&row.input);
         self.output.ahead(&row.output);
+        self.impacts.ahead(row.impacts.as_ref());
         match &row.cost {
             Some(cost) => self.cost.ahead(cost),
             None => self.unpriced += 1,
@@ -124,50 +126,14 @@ impl Group {
     }
 
     pub(super) fn rest(&self) -> Rest {
-        let output = self.output.rest();
-        let (energy_kwh, gwp_kgco2eq) = self.impacts(output);
+        let (energy_kwh, gwp_kgco2eq) = self.impacts.rest().unzip();
         Rest {
             input: self.input.rest(),
-            output,
+            output: self.output.rest(),
             cost: (self.unpriced == 0).then(|| self.cost.rest()),
             energy_kwh,
             gwp_kgco2eq,
         }
-    }
-
-    /// Energy and greenhouse gases of all calls. They grow with the tokens written, so those of the mean answer tell.
-    fn impacts(&self, output: Estimate) -> (Option<Range>, Option<Range>) {
-        let nothing = Range::exactly(0.0);
-        let mut sum = Some((nothing, nothing));
-        let calls = self.calls().max(1) as f64;
-        for asked in &self.asked {
-            let number = f64::from(asked.times) * self.rows as f64;
-            let of_answer = |tokens: f64| {
-                let billed = Billed {
-                    reported: None,
-                    service_tier: None,
-                    usage: Usage {
-                        output_tokens: tokens.round() as u64,
-                        ..Usage::default()
-                    },
-                    sent: SystemTime::UNIX_EPOCH,
-                    latency: self.latency().unwrap_or(ANY_LATENCY),
-                };
-                asked.target.rates.impacts(&billed)
-            };
-            let bounds = of_answer(output.low / calls).zip(of_answer(output.high / calls));
-            sum = sum.zip(bounds).map(|((energy, gwp), (low, high))| {
-                let both = |low: Range, high: Range| Range {
-                    min: low.min * number,
-                    max: high.max * number,
-                };
-                (
-                    energy + both(low.energy_kwh, high.energy_kwh),
-                    gwp + both(low.gwp_kgco2eq, high.gwp_kgco2eq),
-                )
-            });
-        }
-        sum.unzip()
     }
 
     /// The share of the tokens that a model has, by its number of calls, with the model.

@@ -6,6 +6,7 @@
 
 mod foreseen;
 mod group;
+mod impacts;
 mod time;
 mod walk;
 
@@ -61,12 +62,14 @@ pub struct RunEstimate {
     pub energy_kwh: Option<Range>,
     /// Greenhouse gases of the rows to send, kg of CO2 equivalent.
     pub gwp_kgco2eq: Option<Range>,
-    /// Time of the run; `null` where no limit is set and no answer was timed.
+    /// Time of the run; `null` where no limit slows it and no answer was timed.
     pub duration_s: Option<TimeEstimate>,
     /// The same by model.
     pub models: Vec<ModelEstimate>,
     /// What is wrong with the first bad line.
     pub first_bad_line: Option<String>,
+    /// That the run will stop before its end, as its budget is less than it costs.
+    pub warning: Option<String>,
     /// What should be known beside the numbers.
     pub notes: Vec<String>,
 }
@@ -127,8 +130,13 @@ impl RunEstimate {
         let job_cost = cost
             .zip(spent)
             .map(|(cost, spent)| cost.and(Estimate::exactly(spent.as_f64())));
+        let budget = checked.options.session.budget;
+        let (warning, note) = match job_cost.zip(budget) {
+            Some((cost, budget)) => against_budget(&cost, budget),
+            None => (None, None),
+        };
         let mut notes = notes(walked, checked);
-        notes.extend(job_cost.and_then(|cost| against_budget(&cost, checked)));
+        notes.extend(note);
         let models = walked.groups.iter().filter(|(_, group)| group.rows > 0);
         Self {
             rows: walked.rows,
@@ -150,6 +158,7 @@ impl RunEstimate {
             duration_s: time::of(&groups),
             models: models.zip(&groups).map(ModelEstimate::of).collect(),
             first_bad_line: walked.first_bad_line.clone(),
+            warning,
             notes,
         }
     }
@@ -170,16 +179,14 @@ impl ModelEstimate {
     }
 }
 
-/// Whether the job's budget will do.
-fn against_budget(cost: &Estimate, checked: &Checked) -> Option<String> {
-    let budget = checked.options.session.budget?;
+/// Whether the job's budget will do: a warning where it will not, a note where it may not.
+fn against_budget(cost: &Estimate, budget: Usd) -> (Option<String>, Option<String>) {
     let most = budget.as_f64();
-    if cost.low > most {
-        return Some(format!(
-            "the run stops before its end: --budget {budget} is less than it costs"
-        ));
-    }
-    (cost.high > most).then(|| format!("--budget {budget} may stop the run before its end"))
+    let less = (cost.low > most)
+        .then(|| format!("the run stops before its end: --budget {budget} is less than it costs"));
+    let unsure = (cost.low <= most && cost.high > most)
+        .then(|| format!("--budget {budget} may stop the run before its end"));
+    (less, unsure)
 }
 
 fn calls_by_model(groups: &[(&Group, Rest)]) -> BTreeMap<String, u64> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use antiphon_core::account::estimate::Estimate;
-use antiphon_core::layers::admit::AccountConfig;
+use antiphon_core::layers::admit::{AccountConfig, seconds_for};
 use serde::Serialize;
 
 use super::group::{Group, Rest};
@@ -78,12 +78,10 @@ impl Load {
             ("otpm", quota.otpm, self.output),
         ];
         let limits = limits.into_iter().filter_map(|(name, limit, load)| {
-            let a_minute = limit? as f64;
-            Some((
-                name,
-                load.low / a_minute * 60.0,
-                load.high / a_minute * 60.0,
-            ))
+            let limit = limit? as f64;
+            let high = seconds_for(load.high, limit);
+            // one that lets all pass at once bounds nothing
+            (high > 0.0).then(|| (name, seconds_for(load.low, limit), high))
         });
         let most = self
             .account
