@@ -128,10 +128,10 @@ mod tests {
         let known = "(as the catalogue of 2026-11-20 knows)";
         assert_eq!(notes("2026-09-22", "", &[gpt]), [""; 0]);
         let soon = format!("{gpt} retires on 2026-10-23 {known}");
-        assert_eq!(notes("2026-09-23", "", &[gpt]), [soon.clone()]);
-        assert_eq!(notes("2026-10-22", "", &[gpt]), [soon]);
+        assert_eq!(notes("2026-09-23", "", &[gpt])[..], [&*soon]);
+        assert_eq!(notes("2026-10-22", "", &[gpt])[..], [&*soon]);
         let gone = format!("{gpt} was retired on 2026-10-23 {known}");
-        assert_eq!(notes("2026-10-23", "", &[gpt]), [gone.clone()]);
+        assert_eq!(notes("2026-10-23", "", &[gpt])[..], [&*gone]);
         let chain = "[models.chain]\nfallback = [\"openai/gpt-4o-mini\", \"openai/gpt-4\"]\n";
         assert_eq!(notes("2030-01-01", chain, &["chain", gpt]), [gone]);
         assert_eq!(
