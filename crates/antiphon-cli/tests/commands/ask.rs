@@ -38,7 +38,7 @@ fn a_retired_model_is_told_before_it_is_asked() {
     let gone = "openai/gpt-4 was retired on 2026-10-23 (as the catalogue of 2026-11-20 knows)";
     let stub = Stub::saying("yes\n");
     let asked = |args: &[&str]| {
-        let scratch = Scratch::with_input(&[r#"{"prompt":"hi"}"#]);
+        let scratch = Scratch::with_input(&[r#"{"prompt":"hi","text":"hi"}"#]);
         let there = ["-m", "openai/gpt-4"];
         scratch.write(
             "antiphon.toml",
@@ -46,7 +46,11 @@ fn a_retired_model_is_told_before_it_is_asked() {
         );
         scratch.antiphon(&[args, &there[..]].concat())
     };
-    for command in [&["ask", "hi"][..], &["run", "in.jsonl"]] {
+    for command in [
+        &["ask", "hi"][..],
+        &["run", "in.jsonl"],
+        &["map-reduce", "in.jsonl"],
+    ] {
         let ran = asked(command);
         ran.says(0, &[gone]);
         assert_eq!(ran.err.matches(gone).count(), 1, "{}", ran.err);
