@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     num::{NonZeroU32, NonZeroU64},
     path::{Path, PathBuf},
+    str::FromStr,
     time::Duration,
 };
 
@@ -154,7 +155,7 @@ pub(crate) struct RunArgs {
     pub(crate) fallback: Vec<String>,
     /// Ask for N answers to each row and make one of them: by --decide (the row's own model, unless named), or by --vote
     /// where there is a --schema
-    #[arg(long, value_name = "N", value_parser = several, help_heading = "Several answers")]
+    #[arg(long, value_name = "N", value_parser = several, allow_negative_numbers = true, help_heading = "Several answers")]
     pub(crate) ensemble: Option<NonZeroU32>,
     /// Model that decides: it selects an answer or merges several
     #[arg(
@@ -193,7 +194,7 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) vote: Vec<String>,
     /// Ask for N answers to each row and keep them all, as choices and members of its line
-    #[arg(long, value_name = "N", value_parser = several, conflicts_with = "ensemble", help_heading = "Several answers")]
+    #[arg(long, value_name = "N", value_parser = several, allow_negative_numbers = true, conflicts_with = "ensemble", help_heading = "Several answers")]
     pub(crate) samples: Option<NonZeroU32>,
 
     #[command(flatten)]
@@ -203,10 +204,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum, default_value_t = OrderArg::Input, help_heading = "Rows")]
     pub(crate) order: OrderArg,
     /// Read only the first N rows
-    #[arg(long, value_name = "N", help_heading = "Rows")]
+    #[arg(long, value_name = "N", value_parser = from_zero::<u64>, allow_negative_numbers = true, help_heading = "Rows")]
     pub(crate) limit: Option<u64>,
     /// Read only N rows, drawn at random; each time the same ones, and a larger N has those of a smaller
-    #[arg(long, value_name = "N", help_heading = "Rows")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU64>, allow_negative_numbers = true, help_heading = "Rows")]
     pub(crate) sample: Option<NonZeroU64>,
     /// Carry the input line in each output line
     #[arg(long, help_heading = "Rows")]
@@ -273,10 +274,10 @@ pub(crate) struct SimArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub(crate) tail: f64,
     /// Requests per minute that are allowed
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true)]
     pub(crate) rpm: Option<u64>,
     /// Tokens per minute that are allowed
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true)]
     pub(crate) tpm: Option<u64>,
     /// How limits are enforced: bucket (refills evenly) or minute (any 60 s)
     #[arg(long, default_value = "bucket")]
@@ -350,8 +351,19 @@ pub(crate) fn budget(text: &str) -> Result<Usd, String> {
 }
 
 /// A number that is not zero.
-pub(crate) fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
+pub(crate) fn at_least_one<N: FromStr>(text: &str) -> Result<N, String> {
     let wrong = |_| "it must be a number from 1 on".to_owned();
+    text.parse().map_err(wrong)
+}
+
+/// The same without its proof.
+pub(crate) fn from_one(text: &str) -> Result<u64, String> {
+    at_least_one::<NonZeroU64>(text).map(NonZeroU64::get)
+}
+
+/// A number that may be zero.
+pub(crate) fn from_zero<N: FromStr>(text: &str) -> Result<N, String> {
+    let wrong = |_| "it must be a number from 0 on".to_owned();
     text.parse().map_err(wrong)
 }
 

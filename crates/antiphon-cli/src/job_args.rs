@@ -18,7 +18,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::{
-    args::{ProgressArg, at_least_one, budget, duration, share, time_limit},
+    args::{ProgressArg, at_least_one, budget, duration, from_one, from_zero, share, time_limit},
     commands::params,
 };
 
@@ -50,22 +50,22 @@ pub(crate) struct TargetArgs {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LimitArgs {
     /// Most calls in flight at once [default: adapts, up to 256]
-    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU32>, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) concurrency: Option<NonZeroU32>,
     /// Requests per minute [default: what the provider's headers say]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) rpm: Option<u64>,
     /// Tokens per minute, input and output together
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) tpm: Option<u64>,
     /// Input tokens per minute
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) itpm: Option<u64>,
     /// Output tokens per minute
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) otpm: Option<u64>,
     /// Retries of a row after transient failures [default: that of the model, else 10]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = from_zero::<u32>, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) max_retries: Option<u32>,
     /// Limit of one attempt [default: 600s]
     #[arg(long, value_name = "DURATION", value_parser = time_limit, help_heading = "Limits")]
@@ -82,10 +82,10 @@ pub(crate) struct LimitArgs {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SpendArgs {
     /// Most dollars that all runs of the job may cost; what is under way counts with its worst case
-    #[arg(long, value_name = "USD", value_parser = budget, help_heading = "Limits")]
+    #[arg(long, value_name = "USD", value_parser = budget, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) budget: Option<Usd>,
     /// Output cap of rows that name none [default: the provider's; with a budget 4096]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU64>, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) max_output_tokens: Option<NonZeroU64>,
 }
 
@@ -107,7 +107,7 @@ pub(crate) struct SharingArgs {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ErrorRateArgs {
     /// Stop when a larger share of rows fails, 0 to 1 (judged from 100 finished rows on)
-    #[arg(long, value_name = "SHARE", value_parser = share, help_heading = "Limits")]
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) max_error_rate: Option<f64>,
 }
 

@@ -137,12 +137,12 @@ fn cost(report: &Report) -> String {
 /// Energy and carbon, as far as they can be estimated.
 fn energy(report: &Report) -> Option<String> {
     let (kwh, kg) = report.energy_kwh.zip(report.gwp_kgco2eq)?;
-    let mut said = format!("{}, {}", words::energy(kwh), words::carbon(kg));
+    let mut said = words::taken(kwh, kg)?;
     if report.unestimated_answers > 0 {
         let answers = words::several(report.unestimated_answers, "answer", "answers");
         said.push_str(&format!(" ({answers} not estimated)"));
     }
-    (kwh.max > 0.0).then_some(said)
+    Some(said)
 }
 
 /// Rows that cost nothing, where they came from, and what that has saved.

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use antiphon::core::{Spent, Usage, account::Range};
 use antiphon::numbers::{ENERGY_KWH, GASES_KG, range};
 pub(crate) use antiphon::numbers::{count, dollars, dollars_and_cents, duration};
+use serde_json::{Value, json};
 
 /// `1 row`, `2 rows`.
 pub(crate) fn rows(number: u64) -> String {
@@ -51,6 +52,27 @@ pub(crate) fn carbon(kg: Range) -> String {
 /// What a call cost.
 pub(crate) fn cost(spent: &Spent) -> String {
     spent.cost().map_or("cost unknown".to_owned(), dollars)
+}
+
+/// What a call took, `12–14 mWh, 5.0–6.1 mg CO2eq`, as far as it can be estimated.
+pub(crate) fn impacts(spent: &Spent) -> Option<String> {
+    let impacts = spent.impacts()?;
+    taken(impacts.energy_kwh, impacts.gwp_kgco2eq)
+}
+
+/// Energy of kilowatt-hours and greenhouse gases of kilograms; what took none says nothing.
+pub(crate) fn taken(kwh: Range, kg: Range) -> Option<String> {
+    (kwh.max > 0.0).then(|| format!("{}, {}", energy(kwh), carbon(kg)))
+}
+
+/// The same as fields of an object, beside its costs; `null` where nothing is known.
+pub(crate) fn impacts_as_json(spent: &Spent) -> [Value; 2] {
+    let impacts = spent.impacts();
+    let energy = impacts.as_ref().map(|impacts| impacts.energy_kwh);
+    [
+        json!(energy),
+        json!(impacts.map(|impacts| impacts.gwp_kgco2eq)),
+    ]
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ const KEY: &str = "OPENAI_API_KEY";
 /// An ensemble over the models of OpenAI, paid with this key, which stands for `OPENAI_API_KEY`. Other variables
 /// (`OPENAI_BASE_URL`, proxies, keys of other providers) are read from the environment; no configuration file is.
 ///
-/// Models are named as everywhere: `gpt-4o-mini`, or with a provider, `anthropic/claude-sonnet-4-5`. Members are samples
+/// Models are named as everywhere: `gpt-4o-mini`, or with a provider, `anthropic/claude-haiku-4-5`. Members are samples
 /// of the model that [`Ensemble::parse`] names; `decision_maker_model` decides. Timeouts and retries are those of the
 /// settings alone.
 ///

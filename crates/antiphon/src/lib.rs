@@ -61,6 +61,7 @@ pub mod compare;
 pub mod config;
 mod ensemble;
 pub mod env;
+mod known;
 mod lines;
 pub mod map_reduce;
 pub mod numbers;
@@ -82,6 +83,7 @@ pub use antiphon_core::{
 pub use antiphon_providers::catalog::{self, zones};
 pub use config::{Config, ConfigError};
 pub use ensemble::{create_ensemble, create_ensemble_in};
+pub use known::{nearest_model, nearest_priced};
 pub use schemars;
 pub use session::Session;
 pub use single::{generate_object, generate_text, stream_text};

@@ -13,7 +13,12 @@ use anyhow::Result;
 use clap::Args;
 
 use super::job::Job;
-use crate::{Exit, args::is_dash, job_args::JobArgs, printer::Printer};
+use crate::{
+    Exit,
+    args::{from_zero, is_dash},
+    job_args::JobArgs,
+    printer::Printer,
+};
 
 /// Arguments of `antiphon analyze`.
 #[derive(Args, Debug)]
@@ -49,7 +54,7 @@ pub(crate) struct AnalyzeArgs {
     #[arg(short, long, help_heading = "Model")]
     model: Option<String>,
     /// Read only the first N documents
-    #[arg(long, value_name = "N", help_heading = "Rows")]
+    #[arg(long, value_name = "N", value_parser = from_zero::<u64>, allow_negative_numbers = true, help_heading = "Rows")]
     limit: Option<u64>,
     #[command(flatten)]
     job: JobArgs,

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{job::config, params};
 use crate::{
     Exit,
-    args::{at_least_one, time_limit},
+    args::{at_least_one, from_one, from_zero, time_limit},
     job_args::TargetArgs,
     printer::Printer,
     signals::Signals,
@@ -36,16 +36,16 @@ pub(crate) struct AskingArgs {
     pub(crate) target: TargetArgs,
 
     /// Most calls in flight at once on each account [default: adapts, up to 256]
-    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU32>, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) concurrency: Option<NonZeroU32>,
     /// Requests per minute of each account [default: what the provider's headers say]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) rpm: Option<u64>,
     /// Tokens per minute of each account
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) tpm: Option<u64>,
     /// Retries of a call after transient failures [default: that of the model, else 2]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = from_zero::<u32>, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) max_retries: Option<u32>,
     /// Limit of one attempt [default: 600s]
     #[arg(long, value_name = "DURATION", value_parser = time_limit, help_heading = "Limits")]
@@ -143,6 +143,13 @@ impl Asking {
             resolved.check(request).with_context(|| name.clone())?;
         }
         Ok(())
+    }
+
+    /// Says what is to be known of the models before they are asked, unless nothing shall be said.
+    pub(crate) fn tell_of_models(&self, args: &AskingArgs, printer: &Printer) {
+        for note in self.session.retirement_notes() {
+            args.say(printer, &note);
+        }
     }
 
     /// The parameters of the command line.

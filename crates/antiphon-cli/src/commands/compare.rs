@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Exit,
-    args::is_dash,
+    args::{from_zero, is_dash},
     job_args::JobArgs,
     printer::{Printer, clean},
     words,
@@ -77,13 +77,13 @@ pub(crate) struct CompareArgs {
     #[arg(short, long, help_heading = "Model")]
     model: Vec<String>,
     /// Read only the first N rows
-    #[arg(long, value_name = "N", help_heading = "Rows")]
+    #[arg(long, value_name = "N", value_parser = from_zero::<u64>, allow_negative_numbers = true, help_heading = "Rows")]
     limit: Option<u64>,
     /// Carry the input line in each output line
     #[arg(long, help_heading = "Rows")]
     include_input: bool,
     /// Show the first N rows side by side [default: 5 on a terminal and with --json, else none]
-    #[arg(long, value_name = "N", help_heading = "Talk")]
+    #[arg(long, value_name = "N", value_parser = from_zero::<usize>, allow_negative_numbers = true, help_heading = "Talk")]
     rows: Option<usize>,
     #[command(flatten)]
     job: JobArgs,

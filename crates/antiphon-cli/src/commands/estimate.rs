@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use antiphon::{
+    catalog::Catalog,
     core::{Usd, account::estimate::Estimate},
-    env,
+    env, nearest_priced,
     run::{ModelEstimate, RunEstimate, RunOptions, TimeEstimate},
 };
 use anyhow::{Result, anyhow};
@@ -90,6 +91,7 @@ pub(crate) fn run(mut args: EstimateArgs, printer: &Printer) -> Result<Exit> {
 pub(super) fn tell(args: &RunArgs, printer: &Printer, has_sampled: bool) -> Result<Exit> {
     let config = config(args.talk.config.as_deref())?;
     let options: RunOptions = options(args, &args.job())?;
+    let catalog = config.catalog(args.target.catalog.as_deref());
     let estimate = match RunEstimate::new(options, config, &env::process) {
         Ok(estimate) => estimate,
         Err(error) => return Ok(refused(&error, printer)),
@@ -107,7 +109,7 @@ pub(super) fn tell(args: &RunArgs, printer: &Printer, has_sampled: bool) -> Resu
         if args.talk.report.is_some() {
             printer.say("--report is written by a run: there is none");
         }
-        if let Some(hint) = hint(&estimate, has_sampled) {
+        if let Some(hint) = hint(&estimate, catalog.ok().as_deref(), has_sampled) {
             printer.hint(&hint);
         }
     }
@@ -293,15 +295,17 @@ fn judged_by(estimate: &RunEstimate) -> String {
 const WORTH_A_SAMPLE: u64 = 100;
 
 /// How to know more.
-fn hint(estimate: &RunEstimate, has_sampled: bool) -> Option<String> {
+fn hint(estimate: &RunEstimate, catalog: Option<&Catalog>, has_sampled: bool) -> Option<String> {
     if estimate.cost_usd.is_none() && estimate.to_send > 0 {
         let name = estimate
             .models
             .iter()
             .find_map(|model| model.unpriced.first());
         let name = name.map_or("provider/model", String::as_str);
+        let near = catalog.and_then(|catalog| nearest_priced(catalog, name));
+        let meant = near.map_or_else(String::new, |near| format!("did you mean {near}? "));
         return Some(format!(
-            "give a price in antiphon.toml: [prices.{name:?}] with input and output in dollars per million tokens"
+            "{meant}give a price in antiphon.toml: [prices.{name:?}] with input and output in dollars per million tokens"
         ));
     }
     let is_wide = estimate.judged_by == 0 && estimate.to_send >= WORTH_A_SAMPLE && !has_sampled;

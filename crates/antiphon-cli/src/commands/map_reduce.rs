@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Exit,
-    args::{budget, is_dash},
+    args::{at_least_one, budget, from_zero, is_dash},
     job_args::{LimitArgs, StateArgs, TalkArgs, TargetArgs, session_options},
     last_words,
     printer::Printer,
@@ -89,18 +89,18 @@ pub(crate) struct MapReduceArgs {
     )]
     window: usize,
     /// Output cap of every call, kept free in the window [default: 1024]
-    #[arg(long, value_name = "N", help_heading = "Model")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU64>, allow_negative_numbers = true, help_heading = "Model")]
     max_output_tokens: Option<NonZeroU64>,
 
     /// Texts that a reduce step takes at most, 2 or more [default: 10]
-    #[arg(long, value_name = "N", help_heading = "Documents")]
+    #[arg(long, value_name = "N", value_parser = from_zero::<usize>, allow_negative_numbers = true, help_heading = "Documents")]
     fan_in: Option<usize>,
     /// When the call about a document fails: give up once all are asked, or go on without it and say so
     #[arg(long, value_enum, default_value_t = OnFailureArg::Fail, help_heading = "Documents")]
     on_failure: OnFailureArg,
 
     /// Most dollars that all runs of the job may cost; what is under way counts with its worst case
-    #[arg(long, value_name = "USD", value_parser = budget, help_heading = "Limits")]
+    #[arg(long, value_name = "USD", value_parser = budget, allow_negative_numbers = true, help_heading = "Limits")]
     budget: Option<Usd>,
     #[command(flatten)]
     limits: LimitArgs,

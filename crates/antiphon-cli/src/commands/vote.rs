@@ -38,7 +38,7 @@ pub(crate) struct VoteArgs {
     #[arg(short, long, help_heading = "Model")]
     model: Vec<String>,
     /// Votes of each model
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000), help_heading = "Model")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000), allow_negative_numbers = true, help_heading = "Model")]
     samples: u16,
     /// Instruction above the question
     #[arg(long, value_name = "TEXT", help_heading = "Model")]
@@ -47,7 +47,7 @@ pub(crate) struct VoteArgs {
     #[arg(long, help_heading = "Rule")]
     weighted: bool,
     /// Votes that must be cast for a winner
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Rule")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, help_heading = "Rule")]
     quorum: u32,
     /// Wait for every vote, also when the winner is certain
     #[arg(long, help_heading = "Rule")]
@@ -76,6 +76,7 @@ pub(crate) fn run(args: &VoteArgs, printer: &Printer) -> Result<Exit> {
         poll = poll.with_full_count();
     }
     let request = asking.request(args.system.as_deref(), &text_or_stdin(&args.prompt)?);
+    asking.tell_of_models(&args.asking, printer);
     until_interrupted(async {
         match poll.ask(request).await {
             Ok(polled) => tell(args, printer, &names, &polled),
@@ -128,9 +129,10 @@ fn tell(args: &VoteArgs, printer: &Printer, names: &[String], polled: &Polled) -
 
 fn fail(args: &VoteArgs, printer: &Printer, error: &Error) -> Result<Exit> {
     if args.asking.json {
+        let [energy, carbon] = words::impacts_as_json(&error.spent());
         printer.json(&json!({
             "vote": null, "ballots": [], "usage": error.usage(), "attempts": error.attempts(), "cost_usd": error.spent().cost(),
-            "error": error_as_json(error),
+            "energy_kwh": energy, "gwp_kgco2eq": carbon, "error": error_as_json(error),
         }))?;
     } else {
         printer.error(&anyhow!("{error}"));
@@ -191,6 +193,7 @@ fn what_it_took(polled: &Polled) -> String {
         None => "tokens unknown".to_owned(),
     });
     said.push(words::cost(&polled.spent));
+    said.extend(words::impacts(&polled.spent));
     said.join(" · ")
 }
 
@@ -209,11 +212,16 @@ fn as_json(names: &[String], polled: &Polled) -> Value {
                 (None, None, Spent::lost(), error)
             }
         };
-        json!({"model": name, "category": category, "confidence": confidence, "usage": spent.usage(), "cost_usd": spent.cost(), "error": error})
+        let [energy, carbon] = words::impacts_as_json(&spent);
+        json!({
+            "model": name, "category": category, "confidence": confidence, "usage": spent.usage(), "cost_usd": spent.cost(),
+            "energy_kwh": energy, "gwp_kgco2eq": carbon, "error": error,
+        })
     };
     let ballots: Vec<Value> = names.iter().zip(&polled.ballots).map(ballot).collect();
+    let [energy, carbon] = words::impacts_as_json(&polled.spent);
     json!({
         "vote": polled.vote, "ballots": ballots, "usage": polled.spent.usage(), "attempts": polled.attempts, "cost_usd": polled.spent.cost(),
-        "error": null,
+        "energy_kwh": energy, "gwp_kgco2eq": carbon, "error": null,
     })
 }

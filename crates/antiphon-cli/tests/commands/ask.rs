@@ -26,6 +26,41 @@ fn the_answer_alone_is_on_stdout() {
 }
 
 #[test]
+fn energy_is_told_where_it_is_known() {
+    let ask = |model| Scratch::new().antiphon(&["ask", "hi", "-m", model, "--zone", "FRA"]);
+    ask("sim/gpt-4o").says(0, &["Wh, ", " CO2eq"]);
+    let unknown = ask("sim/demo");
+    assert!(!unknown.err.contains("CO2eq"), "{}", unknown.err);
+}
+
+#[test]
+fn a_retired_model_is_told_before_it_is_asked() {
+    let gone = "openai/gpt-4 was retired on 2026-10-23 (as the catalogue of 2026-11-20 knows)";
+    let stub = Stub::saying("yes\n");
+    let asked = |args: &[&str]| {
+        let scratch = Scratch::with_input(&[r#"{"prompt":"hi","text":"hi"}"#]);
+        let there = ["-m", "openai/gpt-4"];
+        scratch.write(
+            "antiphon.toml",
+            format!("[providers.openai]\nbase_url = \"{}\"\n", stub.url()),
+        );
+        scratch.antiphon(&[args, &there[..]].concat())
+    };
+    for command in [
+        &["ask", "hi"][..],
+        &["run", "in.jsonl"],
+        &["map-reduce", "in.jsonl"],
+    ] {
+        let ran = asked(command);
+        ran.says(0, &[gone]);
+        assert_eq!(ran.err.matches(gone).count(), 1, "{}", ran.err);
+    }
+    asked(&["estimate", "in.jsonl"]).says(0, &[gone]);
+    let quiet = asked(&["ask", "hi", "-q"]);
+    assert_eq!(quiet.err, "");
+}
+
+#[test]
 fn a_configured_name_is_asked_and_the_prompt_may_come_from_stdin() {
     let stub = Stub::saying("yes\n");
     let scratch = Scratch::new();

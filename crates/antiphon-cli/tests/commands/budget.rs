@@ -18,7 +18,22 @@ fn a_budget_that_buys_nothing_is_refused() {
     ] {
         let ran = scratch.run(&["-m", "sim/demo", &format!("--budget={budget}")]);
         ran.says(2, &["--budget <USD>", words]);
+        let ran = scratch.run(&["-m", "sim/demo", "--budget", budget]);
+        ran.says(2, &["--budget <USD>", words]);
     }
+}
+
+#[test]
+fn numbers_that_cannot_be_are_refused_in_plain_words() {
+    let scratch = Scratch::with_input(&[r#"{"prompt":"hi"}"#]);
+    for flag in ["--max-output-tokens", "--sample", "--concurrency", "--rpm"] {
+        for number in ["0", "-5", "many"] {
+            let ran = scratch.run(&["-m", "sim/demo", flag, number]);
+            ran.says(2, &[flag, number, "it must be a number from 1 on"]);
+        }
+    }
+    let ran = scratch.run(&["-m", "sim/demo", "--limit", "-1"]);
+    ran.says(2, &["--limit <N>", "it must be a number from 0 on"]);
 }
 
 #[test]

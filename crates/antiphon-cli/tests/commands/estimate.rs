@@ -204,6 +204,18 @@ fn rows_are_judged_as_the_run_judges_them() {
 }
 
 #[test]
+fn a_mistyped_model_is_told_with_the_one_that_was_meant() {
+    let meant = |model| {
+        let ran = questions(1).antiphon(&["estimate", "in.jsonl", "-m", model]);
+        ran.says(0, &["give a price in antiphon.toml"]);
+        assert!(ran.out.contains("no price is known of"), "{}", ran.out);
+        ran.err.contains("did you mean openai/gpt-4o-mini? give")
+    };
+    assert!(meant("openai/gpt-4o-minii"));
+    assert!(!meant("sim/mine"));
+}
+
+#[test]
 fn ensembles_and_samples_multiply_calls() {
     let scratch = questions(10);
     let calls = |args: &[&str]| {

@@ -78,7 +78,7 @@ fn a_catalogue_of_the_users_replaces_the_built_in_one() {
     assert!(table.out.starts_with("p "), "{}", table.out);
     let one = scratch.antiphon(&["models", "p/n", "--catalog", "mine.json"]);
     for words in [
-        "always: in 1, out 2.5\n  above 4k tokens of input: in 2\n  in batches: in 0.5, out 1.25\n",
+        "else: in 1, out 2.5\n  above 4k tokens of input: in 2\n  in batches: in 0.5, out 1.25\n",
         "from 2020-02-01 on, 22:00 to 06:00 UTC: in 0.25, out 1\n",
         "source: our contract, 2020-01-01\n",
     ] {
@@ -111,6 +111,9 @@ fn prices_of_the_configuration_are_listed_with_their_place() {
         local.contains("qwen  0      -     -   0      -  "),
         "{local}"
     );
+    assert!(local.contains("Wh  source\n"), "{local}");
+    let gpt = scratch.antiphon(&["models", "openai/gpt-4o"]).out;
+    assert!(gpt.contains(" retires, source\n"), "{gpt}");
     let gpt = scratch
         .antiphon(&["models", "gpt-4o-2024-11-20", "--json"])
         .out;

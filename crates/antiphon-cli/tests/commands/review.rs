@@ -133,6 +133,19 @@ fn a_file_without_any_review_does_not_hide_the_others() {
 }
 
 #[test]
+fn a_review_tells_its_energy_where_it_is_known() {
+    let review = |more: &[&str]| {
+        let args = [&["review", "a.rs", "-m", "sim/gpt-4o"][..], more].concat();
+        scratch().antiphon(&args)
+    };
+    review(&[]).says(0, &["Wh, ", " CO2eq"]);
+    let line = &parsed_lines(&review(&["--json"]).out)[0];
+    for range in ["energy_kwh", "gwp_kgco2eq"] {
+        assert!(line[range]["max"].as_f64().unwrap() > 0.0, "{line}");
+    }
+}
+
+#[test]
 fn files_are_reviewed_at_once_and_told_in_their_order() {
     let (done, change) = (Mutex::new(false), Condvar::new());
     let server = Scripted::new(move |body, line| {
@@ -179,6 +192,8 @@ fn json_is_an_object_a_file() {
         "attempts",
         "usage",
         "cost_usd",
+        "energy_kwh",
+        "gwp_kgco2eq",
     ];
     assert_eq!(lines.len(), 2);
     for line in &lines {

@@ -107,10 +107,11 @@ fn a_voter_who_fails_abstains_and_a_quorum_may_be_missed() {
     let told: Value = serde_json::from_str(&ran.out).unwrap();
     let usage = json!({"input_tokens": 1, "output_tokens": 2, "cached_input_tokens": 0, "reasoning_tokens": 0});
     let error = json!({"code": "bad_request", "message": "I do not vote"});
+    let nothing = json!({"min": 0.0, "max": 0.0});
     let ballots = json!([
-        {"model": "yes-1", "category": "yes", "confidence": 1.0, "usage": usage, "cost_usd": null, "error": null},
-        {"model": "broken", "category": null, "confidence": null, "usage": null, "cost_usd": 0.0, "error": error},
-        {"model": "yes-0.5", "category": "yes", "confidence": 0.5, "usage": usage, "cost_usd": null, "error": null},
+        {"model": "yes-1", "category": "yes", "confidence": 1.0, "usage": usage, "cost_usd": null, "energy_kwh": null, "gwp_kgco2eq": null, "error": null},
+        {"model": "broken", "category": null, "confidence": null, "usage": null, "cost_usd": 0.0, "energy_kwh": nothing, "gwp_kgco2eq": nothing, "error": error},
+        {"model": "yes-0.5", "category": "yes", "confidence": 0.5, "usage": usage, "cost_usd": null, "energy_kwh": null, "gwp_kgco2eq": null, "error": null},
     ]);
     assert_eq!(told["ballots"], ballots);
     assert_eq!(
@@ -121,6 +122,24 @@ fn a_voter_who_fails_abstains_and_a_quorum_may_be_missed() {
         (&told["cost_usd"], &told["error"]),
         (&Value::Null, &Value::Null)
     );
+}
+
+#[test]
+fn a_vote_tells_its_energy_where_it_is_known() {
+    let ask = ["vote", "Spam?", "--choices", "spam,ham", "--zone", "FRA"];
+    let vote = |args: &[&str]| Scratch::new().antiphon(&[&ask[..], args].concat());
+    let known = vote(&["-m", "sim/gpt-4o"]);
+    known.says(0, &["Wh, ", " CO2eq"]);
+    let unknown = vote(&["-m", "sim/demo"]);
+    assert!(!unknown.err.contains("CO2eq"), "{}", unknown.err);
+    let told = vote(&["-m", "sim/gpt-4o", "--json"]).out;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    for place in ["", "/ballots/0"] {
+        for range in ["energy_kwh", "gwp_kgco2eq"] {
+            let most = told.pointer(&format!("{place}/{range}/max")).unwrap();
+            assert!(most.as_f64().unwrap() > 0.0, "{told}");
+        }
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod usd;
 
 pub use bounds::{choices, most_input_tokens, most_output_tokens};
 pub use impacts::{Impacts, Range};
-pub use rates::{Billed, Rates, Worst};
+pub use rates::{Billed, Rates, Worst, is_standard_tier};
 pub use spent::Spent;
 pub use usage::Usage;
 pub use usd::{NotUsd, Usd};

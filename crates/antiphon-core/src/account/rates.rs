@@ -7,6 +7,14 @@ use std::{
 
 use super::{Impacts, Usage, Usd};
 
+/// Tiers of service at the list price; others cost more, or less.
+const LIST_PRICE_TIERS: [&str; 4] = ["auto", "default", "standard", "standard_only"];
+
+/// Whether a tier of service (`service_tier` of a request) costs what price lists say. The price of any other is not known.
+pub fn is_standard_tier(service_tier: &str) -> bool {
+    LIST_PRICE_TIERS.contains(&service_tier)
+}
+
 /// An answered attempt, as far as its price depends on it.
 #[derive(Clone, Copy, Debug)]
 pub struct Billed<'a> {
@@ -45,4 +53,19 @@ pub trait Rates: Send + Sync + fmt::Debug {
 
     /// No attempt within these bounds costs more; `None` where no price is known, or no bound.
     fn most(&self, worst: &Worst) -> Option<Usd>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn service_tiers_with_prices_of_their_own_are_told_apart() {
+        for tier in ["auto", "default", "standard", "standard_only"] {
+            assert!(is_standard_tier(tier), "{tier}");
+        }
+        for tier in ["flex", "priority", "batch", ""] {
+            assert!(!is_standard_tier(tier), "{tier}");
+        }
+    }
 }

@@ -29,7 +29,6 @@ pub use day::Day;
 pub use entry::{Entry, Tier, TieredPrices, TimedPrices};
 use names::Names;
 pub use overrides::Override;
-pub use rates::is_standard_tier;
 
 /// Version of the form of catalogues.
 pub const SCHEMA: u64 = 1;
@@ -227,8 +226,8 @@ impl Catalog {
 }
 
 impl Entry {
-    /// All its names.
-    fn names(&self) -> impl Iterator<Item = &str> {
+    /// All its names: its own first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
         let aliases = self.aliases.iter().map(String::as_str);
         std::iter::once(self.model.as_str()).chain(aliases)
     }

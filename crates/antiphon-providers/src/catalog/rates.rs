@@ -5,17 +5,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use antiphon_core::account::{Billed, Impacts, Rates, Usd, Worst};
+use antiphon_core::account::{Billed, Impacts, Rates, Usd, Worst, is_standard_tier};
 
 use super::{Catalog, Entry, estimate::Estimate, names, zones::Zone};
-
-/// Service tiers (`service_tier` of a request) that cost what the catalogue says: a request of any other has no known price.
-const STANDARD_TIERS: [&str; 4] = ["auto", "default", "standard", "standard_only"];
-
-/// Whether the prices of the catalogue are those of a service tier.
-pub fn is_standard_tier(service_tier: &str) -> bool {
-    STANDARD_TIERS.contains(&service_tier)
-}
 
 impl Catalog {
     /// The rates of a provider's model. What an answer costs and takes is decided by the model that it names, where that is

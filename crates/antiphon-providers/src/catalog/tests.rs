@@ -241,13 +241,3 @@ fn the_worst_case_is_bounded_by_the_window_or_not_at_all() {
     assert_eq!(most("sim", "demo", None).as_deref(), Some("0"));
     assert_eq!(most("local", "qwen", Some(1)), None);
 }
-
-#[test]
-fn service_tiers_with_prices_of_their_own_are_told_apart() {
-    for tier in ["auto", "default", "standard", "standard_only"] {
-        assert!(is_standard_tier(tier), "{tier}");
-    }
-    for tier in ["flex", "priority", "batch", ""] {
-        assert!(!is_standard_tier(tier), "{tier}");
-    }
-}

@@ -173,7 +173,12 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<(Settings, Vec<Origin>), 
         checked.map_err(|error| ConfigError(format!("{}: {error}", path.display())))?;
     }
     for (name, told) in &mut settings.prices {
-        told.placed(name, &origins, path)?;
+        let table = table.get_ref().get("prices");
+        let tables = table.and_then(|prices| prices.get_ref().as_table());
+        let mut tables = tables.into_iter().flatten();
+        let own = tables.find(|(key, _)| key.get_ref() == name);
+        let begin = own.map_or(0, |(key, _)| key.span().start);
+        told.placed(name, &origins, &place(begin))?;
     }
     let catalog = settings.catalog.take();
     settings.catalog = catalog.map(|named| prices::beside(path, named));

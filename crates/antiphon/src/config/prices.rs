@@ -49,15 +49,15 @@ const KEYS: [&str; 8] = [
 ];
 
 impl PriceSettings {
-    /// Keeps where they stand.
+    /// Keeps where they stand: their first line, or where their table begins.
     ///
     /// # Errors
-    /// The name they stand under is not provider/model.
+    /// The name they stand under is not provider/model, or nothing is told.
     pub(super) fn placed(
         &mut self,
         name: &str,
         origins: &[Origin],
-        path: &Path,
+        begin: &str,
     ) -> Result<(), ConfigError> {
         let is_own = |origin: &&Origin| {
             KEYS.iter()
@@ -68,7 +68,12 @@ impl PriceSettings {
             line.and_then(|(_, line)| line.parse::<u64>().ok())
         };
         let own = origins.iter().filter(is_own).min_by_key(line);
-        self.place = own.map_or_else(|| path.display().to_string(), |own| own.from.clone());
+        self.place = own.map_or_else(|| begin.to_owned(), |own| own.from.clone());
+        if own.is_none() {
+            return Err(ConfigError(format!(
+                "{begin}: prices.{name:?} says nothing: give it input and output in dollars per million tokens"
+            )));
+        }
         match name.split_once('/') {
             Some((provider, model)) if !provider.is_empty() && !model.is_empty() => Ok(()),
             _ => Err(ConfigError(format!(
@@ -223,6 +228,10 @@ mod tests {
         assert_eq!(
             fails("[prices.\"a/b\"]\ninput = 1\n"),
             "configuration:2: a/b: the price of output is missing"
+        );
+        assert_eq!(
+            fails("\n[prices.\"a/b\"]\n"),
+            "configuration:2: prices.\"a/b\" says nothing: give it input and output in dollars per million tokens"
         );
         assert!(fails("[prices.\"a/b\"]\nlike = \"openai/gtp\"\n").contains("openai/gtp"));
         assert!(

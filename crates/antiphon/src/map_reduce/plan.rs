@@ -76,8 +76,10 @@ pub(super) fn prepare(
     let session = Arc::new(session().with_memory(Arc::new(memory)));
     let budget = BudgetFile::in_folder(state.dir.path());
     budget::begin(&session, &budget)?;
+    let pattern = pattern(&options, &session, &documents, &calls, &stop)?;
+    notes.extend(session.retirement_notes());
     Ok(PreparedMapReduce {
-        pattern: pattern(&options, &session, &documents, &calls, &stop)?,
+        pattern,
         documents,
         target,
         deadline: options.deadline,

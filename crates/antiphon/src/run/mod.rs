@@ -284,6 +284,7 @@ impl PreparedRun {
                 .map(|dropped| format!("parameter left out: {dropped}")),
         );
         notes.extend(watch.session.cache_notes());
+        notes.extend(watch.session.retirement_notes());
         notes.extend(watch.session.unpriced_notes());
         notes.extend(unwritten);
         let (counted, metrics) = (watch.counted(), watch.metrics());

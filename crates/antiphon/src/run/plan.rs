@@ -42,6 +42,7 @@ pub(super) fn prepare(
     let state_folder = state_folder(&options);
     let state_folder = state_folder.as_deref();
     let mut notes = session.cache_notes();
+    notes.extend(session.retirement_notes());
     if options.fresh {
         notes.extend(options.output.move_aside(state_folder)?);
         // the lock went with the folder

@@ -44,7 +44,7 @@ impl Session {
             return Ok(());
         }
         let name = format!("{}/{}", model.provider, model.model);
-        spend::check_priced(&name, rates, &*self.clock)
+        spend::check_priced(&name, rates, &*self.clock, || self.meant(&name))
     }
 
     /// The output cap that is sent with requests that name none, where one is.

@@ -7,6 +7,7 @@ mod cache;
 mod carbon;
 mod compose;
 mod defaults;
+mod known;
 mod library;
 mod logged;
 mod names;
@@ -146,6 +147,7 @@ pub struct Session {
     accounts: Mutex<HashMap<[String; 4], Arc<Account>>>,
     models: Mutex<HashMap<(String, Wire), Arc<Resolved>>>,
     missing_keys: Mutex<BTreeSet<String>>,
+    retiring: Mutex<known::Retiring>,
 }
 
 impl std::fmt::Debug for Session {
@@ -190,6 +192,7 @@ impl Session {
             accounts: Mutex::default(),
             models: Mutex::default(),
             missing_keys: Mutex::default(),
+            retiring: Mutex::default(),
         }
     }
 
@@ -201,23 +204,6 @@ impl Session {
     /// What the session's calls have measured.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
-    }
-
-    /// Which models have no known price although they have answered, for people. Told once, at the end.
-    pub fn unpriced_notes(&self) -> Vec<String> {
-        let spent = self.metrics.snapshot().spent_by_model;
-        // nobody asks what a made-up model costs
-        let is_real = |model: &str| !model.starts_with("sim/");
-        let unpriced = spent
-            .iter()
-            .filter(|(model, spent)| spent.unpriced() > 0 && is_real(model));
-        let told = unpriced.map(|(model, spent)| match spent.usage() {
-            None => format!("{model} does not tell its tokens: what it cost is not known"),
-            Some(_) => format!(
-                "no price is known for {model}: a table [prices.\"{model}\"] in antiphon.toml can say it"
-            ),
-        });
-        told.collect()
     }
 
     /// The accounts in use.
@@ -316,6 +302,7 @@ impl Session {
             usual_cap,
         };
         self.check_priced(plain, config.rates.as_deref())?;
+        self.note_retirement(plain, &*self.catalog()?);
         Ok(Resolved {
             model: stack::stack(leaf, &config, &account, &self.metrics),
             params: Map::new(),

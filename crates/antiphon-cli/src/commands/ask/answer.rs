@@ -44,6 +44,7 @@ pub(super) fn facts(name: &str, label: &str, reply: &Reply, took: Duration) -> S
         None => "tokens unknown".to_owned(),
     });
     facts.push(words::cost(&reply.spent()));
+    facts.extend(words::impacts(&reply.spent()));
     if head.attempts > 1 {
         facts.push(format!("{} attempts", head.attempts));
     }
@@ -125,6 +126,11 @@ pub(super) fn as_json(
     outcome: &Result<Reply, Error>,
     schema: Option<&Schema>,
 ) -> Value {
+    let spent = match outcome {
+        Ok(reply) => reply.spent(),
+        Err(error) => error.spent(),
+    };
+    let [energy, carbon] = words::impacts_as_json(&spent);
     match outcome {
         Ok(reply) => json!({
             "model": model,
@@ -133,9 +139,9 @@ pub(super) fn as_json(
             "finish_reason": reply.answer.finish_reason.as_str(),
             "usage": reply.usage(),
             "latency_ms": milliseconds(reply.answer.latency),
-            "cost_usd": reply.spent().cost(),
-            "energy_kwh": reply.spent().impacts().map(|impacts| impacts.energy_kwh),
-            "gwp_kgco2eq": reply.spent().impacts().map(|impacts| impacts.gwp_kgco2eq),
+            "cost_usd": spent.cost(),
+            "energy_kwh": energy,
+            "gwp_kgco2eq": carbon,
             "members": reply.head.gathered.as_ref().map(|gathered| &gathered.members),
             "decision": reply.decision(),
             "error": null,
@@ -147,9 +153,9 @@ pub(super) fn as_json(
             "finish_reason": null,
             "usage": error.usage(),
             "latency_ms": null,
-            "cost_usd": error.spent().cost(),
-            "energy_kwh": error.spent().impacts().map(|impacts| impacts.energy_kwh),
-            "gwp_kgco2eq": error.spent().impacts().map(|impacts| impacts.gwp_kgco2eq),
+            "cost_usd": spent.cost(),
+            "energy_kwh": energy,
+            "gwp_kgco2eq": carbon,
             "members": null,
             "decision": null,
             "error": error_as_json(error),

@@ -81,6 +81,7 @@ pub(crate) fn run(args: &AskArgs, printer: &Printer) -> Result<Exit> {
     }
     request.schema = schema;
     asking.check(&names, &request)?;
+    asking.tell_of_models(&args.asking, printer);
     let question = Question {
         args,
         printer,

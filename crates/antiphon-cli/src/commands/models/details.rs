@@ -17,9 +17,9 @@ pub(super) fn of(one: &Known) -> String {
     if !entry.aliases.is_empty() {
         lines.push(format!("also known as {}", entry.aliases.join(", ")));
     }
-    for timed in &entry.prices {
+    for (at, timed) in entry.prices.iter().enumerate() {
         let told = prices(timed.usd_per_mtok);
-        lines.push(format!("{}: {told}", when(timed)));
+        lines.push(format!("{}: {told}", when(&entry.prices, at)));
         lines.extend(tiers(&timed.tiers, "  "));
         if let Some(batch) = &timed.batch {
             lines.push(format!("  in batches: {}", prices(batch.usd_per_mtok)));
@@ -50,14 +50,27 @@ fn energy(one: &Known) -> Option<String> {
     Some(said.join("; "))
 }
 
-fn when(timed: &TimedPrices) -> String {
-    let from = timed.from.map(|day| format!("from {day} on"));
+/// When the prices at this place hold: the last whose condition holds is in force.
+fn when(prices: &[TimedPrices], at: usize) -> String {
+    let (Some(timed), later) = (prices.get(at), prices.iter().skip(at + 1)) else {
+        return String::new();
+    };
+    let replaced = later.filter(|later| later.hours.is_none());
+    let until = replaced.map(|later| later.from).min().flatten();
+    let days = match (timed.from, until) {
+        (None, None) => None,
+        (None, Some(until)) => Some(format!("before {until}")),
+        (Some(from), None) => Some(format!("from {from} on")),
+        (Some(from), Some(until)) => Some(format!("from {from}, before {until}")),
+    };
     let hours = timed.hours.as_ref();
     let hours = hours.map(|(from, to)| format!("{from} to {to} UTC"));
-    match (from, hours) {
-        (None, None) => "always".to_owned(),
-        (Some(from), Some(hours)) => format!("{from}, {hours}"),
-        (one, other) => one.or(other).unwrap_or_default(),
+    let said = [days, hours].into_iter().flatten().collect::<Vec<_>>();
+    match (said.is_empty(), prices) {
+        (true, [_]) => "always".to_owned(),
+        // hours of their own come after it
+        (true, _) => "else".to_owned(),
+        (false, _) => said.join(", "),
     }
 }
 
@@ -86,4 +99,42 @@ fn prices(told: Prices) -> String {
         .filter_map(|(class, price)| Some(format!("{class} {}", price?)))
         .collect();
     told.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon::catalog::Catalog;
+
+    use super::*;
+
+    #[test]
+    fn prices_that_were_replaced_say_until_when_they_held() {
+        let catalog = Catalog::built_in();
+        let told = |provider, model| {
+            let prices = &catalog.find(provider, model).unwrap().prices;
+            let told = (0..prices.len()).map(|at| when(prices, at));
+            told.collect::<Vec<_>>().join(" | ")
+        };
+        for (provider, model, expected) in [
+            ("openai", "gpt-4o", "always"),
+            (
+                "openai",
+                "gpt-5.6-sol",
+                "before 2026-08-21 | from 2026-08-21 on",
+            ),
+            (
+                "mistral",
+                "mistral-large-4",
+                "before 2026-10-20 | from 2026-10-20, before 2026-10-29 | from 2026-10-29 on",
+            ),
+            ("deepseek", "deepseek-chat", "else | 00:30 to 16:30 UTC"),
+            (
+                "deepseek",
+                "deepseek-v4-pro",
+                "before 2026-08-17 | from 2026-08-17 on | 01:00 to 04:00 UTC | 06:00 to 10:00 UTC",
+            ),
+        ] {
+            assert_eq!(told(provider, model), expected, "{model}");
+        }
+    }
 }

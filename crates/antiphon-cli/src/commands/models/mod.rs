@@ -8,7 +8,7 @@ use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use antiphon::{
     catalog::{Catalog, SCHEMA, energy},
-    nearest,
+    nearest_model,
 };
 use anyhow::{Result, anyhow};
 use clap::Args;
@@ -111,11 +111,7 @@ fn the_one<'a>(models: &[&'a Known], filter: Option<&str>) -> Option<&'a Known> 
 fn unknown(all: &[Known], filter: &str) -> anyhow::Error {
     let all: Vec<String> = all.iter().flat_map(Known::names).collect();
     let filter = filter.trim().to_lowercase();
-    let near = nearest(&filter, all.iter().map(String::as_str)).or_else(|| {
-        let bare = all.iter().filter_map(|name| Some(name.split_once('/')?.1));
-        nearest(&filter, bare)
-    });
-    match near {
+    match nearest_model(&filter, &all) {
         Some(near) => anyhow!("no model is known as {filter:?}; did you mean {near:?}?"),
         None => anyhow!(
             "no model is known as {filter:?}; `antiphon models` lists all, [prices] in antiphon.toml adds one"
@@ -141,7 +137,8 @@ fn legend(catalog: &Catalog) -> String {
     format!(
         "dollars per million tokens now, as of {}{from}\n\
          Wh: energy of 1000 tokens of output, estimated by EcoLogits {}, {}\n\
-         T: tiers, dearer for much input · C: changes by date or hour · R: retired · --json has all",
+         T: tiers, dearer for much input · C: changes by date or hour · R: retired\n\
+         -: not known · --json has all",
         catalog.as_of(),
         energy.version,
         energy.date

@@ -48,11 +48,17 @@ fn of_provider(models: &[&Known], now: SystemTime) -> String {
         let line = format!("{name:<first$}{numbers} {marks:<last$} {notes}");
         line.trim_end().to_owned() + "\n"
     };
-    let dates = match rows.iter().any(|row| !row.notes.is_empty()) {
-        true => "retires",
-        false => "",
-    };
-    let mut table = line(provider, &HEADS, "", dates);
+    let has = |is_so: fn(&Entry) -> bool| models.iter().any(|one| is_so(&one.entry));
+    let heads = [
+        (
+            has(|entry| entry.retires.is_some() || entry.deprecated),
+            "retires",
+        ),
+        (has(is_users), "source"),
+    ];
+    let heads = heads.iter().filter(|(is_so, _)| *is_so);
+    let heads: Vec<&str> = heads.map(|(_, head)| *head).collect();
+    let mut table = line(provider, &HEADS, "", &heads.join(", "));
     for row in &rows {
         let numbers = row.numbers.each_ref().map(String::as_str);
         table.push_str(&line(
@@ -102,10 +108,14 @@ fn unknown() -> String {
 fn notes(entry: &Entry) -> String {
     let day = entry.retires.map(|day| day.to_string());
     let deprecated = entry.deprecated.then(|| "deprecated".to_owned());
-    // only the table as a whole has a day; what has none is the user's
-    let users = entry.as_of.is_none().then(|| entry.source.clone());
+    let users = is_users(entry).then(|| entry.source.clone());
     let notes: Vec<String> = [day, deprecated, users].into_iter().flatten().collect();
     notes.join(", ")
+}
+
+/// Only the table as a whole has a day; what has none is the user's.
+fn is_users(entry: &Entry) -> bool {
+    entry.as_of.is_none()
 }
 
 /// `0.8-1.9`: both ends in two digits, one where they are the same.

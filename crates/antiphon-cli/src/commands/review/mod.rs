@@ -71,6 +71,7 @@ pub(crate) fn run(args: &ReviewArgs, printer: &Printer) -> Result<Exit> {
     for document in &documents {
         panel.check(document)?;
     }
+    asking.tell_of_models(&args.asking, printer);
     until_interrupted(review(args, printer, &panel, &model, &documents))
 }
 

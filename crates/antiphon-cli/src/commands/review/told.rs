@@ -129,6 +129,7 @@ pub(super) fn what_it_took(file: &str, outcome: &Outcome) -> String {
     };
     let calls = words::several(spent.calls, "call", "calls");
     let mut facts = vec![file.to_owned(), calls, tokens, words::cost(&spent.spent)];
+    facts.extend(words::impacts(&spent.spent));
     if spent.attempts > spent.calls {
         facts.push(format!("{} attempts", words::count(spent.attempts)));
     }
@@ -154,6 +155,7 @@ pub(super) fn as_json(file: &str, outcome: &Outcome) -> Value {
     };
     let spent = spent(outcome);
     let roles: Vec<Value> = reviews.iter().map(role_as_json).collect();
+    let [energy, carbon] = words::impacts_as_json(&spent.spent);
     json!({
         "file": file,
         "roles": roles,
@@ -165,6 +167,8 @@ pub(super) fn as_json(file: &str, outcome: &Outcome) -> Value {
         "attempts": spent.attempts,
         "usage": spent.usage(),
         "cost_usd": spent.cost(),
+        "energy_kwh": energy,
+        "gwp_kgco2eq": carbon,
     })
 }
 

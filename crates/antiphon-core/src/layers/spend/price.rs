@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{budgets::Budget, purse::Settled};
 use crate::{
     ChatRequest, Clock, Error, ErrorKind, Usage, Usd,
-    account::{Billed, Rates, Worst, most_input_tokens, most_output_tokens},
+    account::{Billed, Rates, Worst, is_standard_tier, most_input_tokens, most_output_tokens},
 };
 
 /// The output cap of requests that name none, where a budget must be kept.
@@ -21,8 +21,6 @@ pub const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 4096;
 /// Some prices change by the hour. An attempt that holds its worst case may have to wait for its turn, and is sent at any
 /// hour of the day.
 const WAITING: Duration = Duration::from_secs(24 * 3600);
-/// Tiers of service at the list price; others cost more, or less.
-const LIST_PRICE_TIERS: [&str; 4] = ["auto", "default", "standard", "standard_only"];
 /// Kinds of tools that run on this side, at no fee.
 const OWN_TOOLS: [&str; 2] = ["function", "custom"];
 /// Parameters by which a provider does more than answer, for which it has other prices.
@@ -89,7 +87,7 @@ pub fn check_bounded(request: &ChatRequest) -> Result<(), Error> {
         return refuse(&format!("`{name}`"));
     }
     let tier = given("service_tier").and_then(Value::as_str);
-    if let Some(tier) = tier.filter(|tier| !LIST_PRICE_TIERS.contains(tier)) {
+    if let Some(tier) = tier.filter(|tier| !is_standard_tier(tier)) {
         return refuse(&format!("`service_tier` \"{tier}\""));
     }
     let is_multiple = |name: &&&str| given(name).is_some_and(|value| !is_usual(value));
@@ -163,11 +161,13 @@ fn foreign_tool(tools: &Value) -> Option<Value> {
 /// Refuses a model whose price is not known.
 ///
 /// # Errors
-/// [`ErrorKind::BadRequest`] that names it, and says how to give one.
+/// [`ErrorKind::BadRequest`] that names it, and says how to give one, after a `hint` of the caller's (`did you mean this? `, or
+/// nothing).
 pub fn check_priced(
     model: &str,
     rates: Option<&dyn Rates>,
     clock: &dyn Clock,
+    hint: impl FnOnce() -> String,
 ) -> Result<(), Error> {
     let nothing = Worst {
         input_tokens: Some(0),
@@ -180,7 +180,8 @@ pub fn check_priced(
         None => Err(Error::new(
             ErrorKind::BadRequest,
             format!(
-                "a budget needs prices, and that of {model} is not known: give it under [prices.\"{model}\"] in antiphon.toml"
+                "a budget needs prices, and that of {model} is not known: {hint}give it under [prices.\"{model}\"] in antiphon.toml",
+                hint = hint()
             ),
         )),
     }
@@ -229,7 +230,12 @@ impl Prices {
         if let Some(most) = most {
             return Ok(self.widened(most));
         }
-        check_priced(&self.model, self.rates.as_deref(), &*self.clock)?;
+        check_priced(
+            &self.model,
+            self.rates.as_deref(),
+            &*self.clock,
+            String::new,
+        )?;
         let message = match worst.input_tokens {
             None => format!(
                 "a budget cannot bound what this request costs: it holds more than text, and the context window of {} is not known",

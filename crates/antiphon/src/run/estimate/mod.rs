@@ -202,6 +202,7 @@ fn calls_by_model(groups: &[(&Group, Rest)]) -> BTreeMap<String, u64> {
 fn notes(walked: &Walked, checked: &Checked) -> Vec<String> {
     let mut notes = walked.notes.clone();
     notes.extend(checked.session.missing_keys());
+    notes.extend(checked.session.retirement_notes());
     let overridden = checked.lines.overridden();
     notes.extend(
         overridden
