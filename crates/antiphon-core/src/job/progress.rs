@@ -16,7 +16,7 @@ use super::{
     notable::Notable,
     survey::Settled,
 };
-use crate::{Error, ErrorKind, FinishReason, Spent, Usage, chat::Decision};
+use crate::{Error, ErrorKind, FinishReason, Spent, chat::Decision};
 
 /// Counters of a job.
 #[derive(Debug, Default)]
@@ -62,8 +62,6 @@ pub struct Finished {
     pub rescued: u64,
     /// Failed rows by kind.
     pub errors: BTreeMap<ErrorKind, u64>,
-    /// Tokens of this run.
-    pub usage: Usage,
     /// What answers at hand have saved this run.
     pub avoided: Spent,
 }
@@ -150,7 +148,6 @@ impl Progress {
         let mut finished = self.lock();
         for outcome in outcomes {
             finished.count(outcome.error, 1);
-            finished.usage += outcome.usage;
             finished.shared += u64::from(outcome.error.is_none() && outcome.attempts == 0);
             match outcome.finish {
                 Some(FinishReason::Length) => finished.cut_off += 1,

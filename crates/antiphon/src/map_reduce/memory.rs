@@ -104,7 +104,6 @@ impl Calls {
             Ok(reply) => {
                 finished.succeeded += 1;
                 finished.resumed += u64::from(reply.head.cached);
-                finished.usage += reply.usage().unwrap_or_default();
                 if reply.head.cached {
                     told.earlier_runs += reply.answer.spent;
                 }
@@ -113,7 +112,6 @@ impl Calls {
             Err(error) => {
                 finished.failed += 1;
                 *finished.errors.entry(error.kind()).or_default() += 1;
-                finished.usage += error.usage().unwrap_or_default();
             }
         }
     }
