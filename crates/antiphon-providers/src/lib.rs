@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod dialects;
 mod endpoint;
+pub mod fronts;
 pub mod limits;
 mod redact;
 pub mod sse;

@@ -19,6 +19,8 @@ pub struct SseEvent {
     pub name: String,
     /// The data; never empty.
     pub data: Bytes,
+    /// The bytes as they came, from the end of the event before: comments and line ends included.
+    pub frame: Bytes,
 }
 
 /// Cuts a byte stream into events.
@@ -29,6 +31,8 @@ pub struct SseParser {
     name: String,
     data: Vec<u8>,
     has_data: bool,
+    /// All bytes since the end of the last event.
+    frame: Vec<u8>,
     /// The last byte was a CR: an LF that follows belongs to the same line end, also in the next chunk.
     after_cr: bool,
     at_start: bool,
@@ -43,6 +47,7 @@ impl SseParser {
             name: String::new(),
             data: Vec::new(),
             has_data: false,
+            frame: Vec::new(),
             after_cr: false,
             at_start: true,
             max_event,
@@ -56,11 +61,18 @@ impl SseParser {
     pub fn push(&mut self, mut bytes: &[u8], events: &mut Vec<SseEvent>) -> Result<(), Error> {
         if self.after_cr && !bytes.is_empty() {
             self.after_cr = false;
-            bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
+            if let Some(rest) = bytes.strip_prefix(b"\n") {
+                self.frame.push(b'\n');
+                bytes = rest;
+            }
         }
         while let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
-            let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
+            let ended_by_cr = bytes[end] == b'\r';
+            let has_lf = ended_by_cr && bytes.get(end + 1) == Some(&b'\n');
+            let (line, rest) = (&bytes[..end], &bytes[end + 1 + usize::from(has_lf)..]);
             self.check_size(line.len())?;
+            self.frame
+                .extend_from_slice(&bytes[..bytes.len() - rest.len()]);
             if self.line.is_empty() {
                 self.take_line(line, events);
             } else {
@@ -71,16 +83,22 @@ impl SseParser {
                 whole.clear();
                 self.line = whole;
             }
-            let ended_by_cr = bytes[end] == b'\r';
-            self.after_cr = ended_by_cr && rest.is_empty();
-            bytes = match rest.strip_prefix(b"\n") {
-                Some(after) if ended_by_cr => after,
-                _ => rest,
-            };
+            self.after_cr = ended_by_cr && !has_lf && rest.is_empty();
+            bytes = rest;
         }
         self.check_size(bytes.len())?;
         self.line.extend_from_slice(bytes);
+        self.frame.extend_from_slice(bytes);
+        if self.frame.len() > self.max_event && !self.has_data && self.line.is_empty() {
+            // comments without end: nobody needs to see them all
+            self.frame.clear();
+        }
         Ok(())
+    }
+
+    /// What came since the last event: end marks that are none, comments, the beginning of an event.
+    pub fn rest(&mut self) -> Bytes {
+        Bytes::from(std::mem::take(&mut self.frame))
     }
 
     fn check_size(&self, more: usize) -> Result<(), Error> {
@@ -130,6 +148,7 @@ impl SseParser {
             events.push(SseEvent {
                 name,
                 data: Bytes::from(data),
+                frame: Bytes::from(std::mem::take(&mut self.frame)),
             });
         }
     }
@@ -224,6 +243,21 @@ mod tests {
             let whole = events_of([bytes]);
             prop_assert_eq!(events_of(pieces), whole.clone());
             prop_assert_eq!(events_of(single), whole);
+        }
+
+        #[test]
+        fn frames_are_the_bytes_as_they_came(
+            stream in "((data|event|:)?:? ?[a-é]{0,5}(\r\n|\n|\r){1,2}){0,12}",
+            size in 1usize..20,
+        ) {
+            let mut parser = SseParser::default();
+            let mut events = Vec::new();
+            for chunk in stream.as_bytes().chunks(size) {
+                parser.push(chunk, &mut events).unwrap();
+            }
+            let mut frames: Vec<u8> = events.iter().flat_map(|event| event.frame.clone()).collect();
+            frames.extend(parser.rest());
+            prop_assert_eq!(frames, stream.into_bytes());
         }
     }
 }

@@ -159,6 +159,7 @@ impl Model for NoisyModel {
         let answer = Answer {
             text: said.to_string(),
             finish_reason: FinishReason::Stop,
+            reasoning: None,
             refusal: None,
             tool_calls: Vec::new(),
             model: None,

@@ -55,6 +55,8 @@ pub struct Answer {
     pub text: String,
     /// Why it ended.
     pub finish_reason: FinishReason,
+    /// What the model thought before it answered, where the provider shows it.
+    pub reasoning: Option<String>,
     /// The refusal's words, where the model declined.
     pub refusal: Option<String>,
     /// Tools the model wants called.

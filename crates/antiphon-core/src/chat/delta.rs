@@ -26,6 +26,8 @@ pub struct ToolCallDelta {
 pub struct ChatDelta {
     /// The next piece of text.
     pub text: String,
+    /// The next piece of what the model thought before it answered, where the provider shows it.
+    pub reasoning: Option<String>,
     /// The next piece of a refusal's words.
     pub refusal: Option<String>,
     /// The next pieces of tool calls.
@@ -38,14 +40,20 @@ pub struct ChatDelta {
     pub spent: Option<Spent>,
     /// The model's name as the provider reports it.
     pub model: Option<String>,
-    /// The provider's own event, for those who pass it on.
+    /// The data of the provider's own event.
     pub raw: Bytes,
+    /// The bytes of the stream that end with this event, for those who pass them on; empty where there is no wire. The
+    /// frames of all pieces are the stream as it came; the last may be an end mark with nothing else in its piece.
+    pub frame: Bytes,
 }
 
 impl ChatDelta {
     /// Whether the piece carries something for the reader, as opposed to bookkeeping.
     pub fn has_content(&self) -> bool {
-        !self.text.is_empty() || self.refusal.is_some() || !self.tool_calls.is_empty()
+        !self.text.is_empty()
+            || self.reasoning.is_some()
+            || self.refusal.is_some()
+            || !self.tool_calls.is_empty()
     }
 }
 
@@ -53,6 +61,7 @@ impl ChatDelta {
 #[derive(Debug, Default)]
 pub struct Fold {
     text: String,
+    reasoning: Option<String>,
     refusal: Option<String>,
     tool_calls: Vec<ToolCall>,
     finish_reason: Option<FinishReason>,
@@ -70,6 +79,9 @@ impl Fold {
     /// Takes the next piece.
     pub fn push(&mut self, delta: ChatDelta) {
         self.text.push_str(&delta.text);
+        if let Some(piece) = delta.reasoning {
+            self.reasoning.get_or_insert_default().push_str(&piece);
+        }
         if let Some(piece) = delta.refusal {
             self.refusal.get_or_insert_default().push_str(&piece);
         }
@@ -112,6 +124,7 @@ impl Fold {
         let mut answer = Answer {
             text: self.text,
             finish_reason,
+            reasoning: self.reasoning,
             refusal: self.refusal,
             tool_calls: self.tool_calls,
             model: self.model,

@@ -1,6 +1,6 @@
 //! A whole answer together with the facts about it.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -67,9 +67,11 @@ impl Reply {
             attempts: head.attempts,
             earlier: head.earlier,
             cached: head.cached,
+            wire: head.wire.clone(),
             gathered: head.gathered.as_deref().cloned(),
             text: answer.text.clone(),
             finish_reason: answer.finish_reason.clone(),
+            reasoning: answer.reasoning.clone(),
             refusal: answer.refusal.clone(),
             tool_calls: answer.tool_calls.clone(),
             reported_model: answer.model.clone(),
@@ -94,12 +96,14 @@ impl Reply {
                 attempts: record.attempts,
                 earlier: record.earlier,
                 cached: record.cached,
+                wire: record.wire,
                 gathered: record.gathered.map(Box::new),
                 ..Head::default()
             },
             answer: Answer {
                 text: record.text,
                 finish_reason: record.finish_reason,
+                reasoning: record.reasoning,
                 refusal: record.refusal,
                 tool_calls: record.tool_calls,
                 model: record.reported_model,
@@ -145,9 +149,13 @@ struct Record {
     earlier: Spent,
     #[serde(default)]
     cached: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wire: Option<Cow<'static, str>>,
     gathered: Option<Gathered>,
     text: String,
     finish_reason: FinishReason,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reasoning: Option<String>,
     refusal: Option<String>,
     tool_calls: Vec<ToolCall>,
     reported_model: Option<String>,
@@ -176,6 +184,7 @@ mod tests {
             answer: Answer {
                 text: "Zwölf\n".to_owned(),
                 finish_reason: FinishReason::Other("pause_turn".to_owned()),
+                reasoning: Some("hm".to_owned()),
                 refusal: None,
                 tool_calls: vec![ToolCall::default()],
                 model: None,

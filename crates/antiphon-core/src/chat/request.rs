@@ -86,6 +86,11 @@ pub struct ChatRequest {
     pub schema: Option<Schema>,
     /// Whole or streamed.
     pub delivery: Delivery,
+    /// The answer is given as it comes, also where it does not fit the schema: whoever asks will judge it. Only streams of
+    /// such requests are streams where there is a schema.
+    pub is_unjudged: bool,
+    /// How the caller of a gateway put the request, for endpoints that speak the caller's own wire format.
+    pub origin: Option<Arc<Origin>>,
     /// Which of several answers to the same request this is (duplicate row, ensemble member, variation).
     /// Part of the keys of coalesce, cache and ledger, never on the wire.
     pub sample: u32,
@@ -97,7 +102,38 @@ pub struct ChatRequest {
     pub hold: Option<Hold>,
 }
 
+/// How a caller put a request: what an endpoint of the same wire format passes on untouched.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The caller's wire format, by the name of its dialect.
+    pub wire: &'static str,
+    /// Headers that are passed on, by their lower-case names.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body as the caller wrote it, where the request cannot say all of it. It stands for the request only as long as
+    /// its conversation is the caller's own: layers and patterns may have added to it.
+    pub body: Option<Verbatim>,
+}
+
+/// A body as its caller wrote it.
+#[derive(Clone, Debug)]
+pub struct Verbatim {
+    /// Its fields.
+    pub fields: Map<String, Value>,
+    /// The conversation that was read from it.
+    pub messages: Arc<Vec<Message>>,
+}
+
 impl ChatRequest {
+    /// The body as the caller wrote it in this wire format, if the conversation is still the caller's.
+    pub fn verbatim(&self, wire: &str) -> Option<&Map<String, Value>> {
+        let origin = self
+            .origin
+            .as_deref()
+            .filter(|origin| origin.wire == wire)?;
+        let body = origin.body.as_ref()?;
+        Arc::ptr_eq(&body.messages, &self.messages).then_some(&body.fields)
+    }
+
     /// A request with this conversation and no parameters.
     pub fn new(messages: Vec<Message>) -> Self {
         Self {
@@ -105,6 +141,8 @@ impl ChatRequest {
             params: Arc::new(Map::new()),
             schema: None,
             delivery: Delivery::Whole,
+            is_unjudged: false,
+            origin: None,
             sample: 0,
             journal: None,
             payer: None,

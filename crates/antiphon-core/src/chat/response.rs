@@ -1,6 +1,6 @@
 //! What comes back: a head of facts, then a body that may be whole or flowing.
 
-use std::{any::Any, fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{any::Any, borrow::Cow, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt};
 
@@ -69,6 +69,9 @@ pub struct Head {
     pub earlier: crate::Spent,
     /// Whether the answer was at hand: nothing was sent for it, and nothing paid.
     pub cached: bool,
+    /// The wire format of the answer's body and of its pieces' events, by the name of its dialect; `None` where the body
+    /// is nobody's.
+    pub wire: Option<Cow<'static, str>>,
     /// What stands behind an answer that several calls made together. What they used is in the answer's.
     pub gathered: Option<Box<Gathered>>,
     /// What was reserved for the call.

@@ -23,7 +23,7 @@ impl Default for ValidateConfig {
     }
 }
 
-/// The layer. Requests without a schema pass untouched, and so do answers that call tools.
+/// The layer. Requests without a schema pass untouched, those whose caller judges, and answers that call tools.
 ///
 /// An answer that does not fit is put into the conversation with what is wrong with it, and asked for again; each was
 /// paid for, so each is recorded in the request's journal first, and a run that was killed goes on where it stood. A
@@ -114,7 +114,8 @@ impl Model for Validate {
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
-        match request.schema.clone() {
+        let schema = request.schema.clone().filter(|_| !request.is_unjudged);
+        match schema {
             None => self.inner.call(request),
             Some(schema) => Box::pin(self.ask(request, schema)),
         }

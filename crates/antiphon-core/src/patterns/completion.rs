@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{Answer, Fingerprint, Usage};
 
+/// The wire format of that body.
+pub(super) const WIRE: &str = "openai";
+
 /// Writes the completion that a model of this name made at this time; each choice is an answer at its index.
 pub(super) fn completion(
     model: &str,

@@ -8,7 +8,7 @@ use std::{
 use super::{
     NoModels,
     all_failed::all_failed,
-    completion::completion,
+    completion::{self, completion},
     opening::{opened, told},
     part::part,
 };
@@ -138,6 +138,7 @@ impl Fallback {
         let mut answer = Answer {
             text: text.to_owned(),
             finish_reason: FinishReason::Stop,
+            reasoning: None,
             refusal: None,
             tool_calls: Vec::new(),
             model: Some(self.name.clone()),
@@ -153,6 +154,7 @@ impl Fallback {
             status: 200,
             attempts: attempts(0, &failures),
             earlier: used(&failures),
+            wire: Some(completion::WIRE.into()),
             gathered: Some(gathered(
                 self.failed(&failures),
                 "rescue",

@@ -77,6 +77,7 @@ pub(crate) fn answer(text: &str) -> Answer {
     Answer {
         text: text.to_owned(),
         finish_reason: FinishReason::Stop,
+        reasoning: None,
         refusal: None,
         tool_calls: Vec::new(),
         model: None,

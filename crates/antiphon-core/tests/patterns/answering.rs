@@ -108,6 +108,7 @@ pub(crate) fn answer(text: impl Into<String>) -> Answer {
         body: text.clone().into(),
         text,
         finish_reason: FinishReason::Stop,
+        reasoning: None,
         refusal: None,
         tool_calls: Vec::new(),
         model: None,

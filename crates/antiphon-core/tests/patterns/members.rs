@@ -124,6 +124,7 @@ pub(crate) fn ready(name: &str, text: &str) -> Outcome {
     let answer = Answer {
         text: text.to_owned(),
         finish_reason: FinishReason::Stop,
+        reasoning: None,
         refusal: None,
         tool_calls: Vec::new(),
         model: None,

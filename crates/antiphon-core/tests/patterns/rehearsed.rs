@@ -129,6 +129,7 @@ pub(crate) fn said(text: impl Into<String>) -> Answer {
     Answer {
         text: text.into(),
         finish_reason: FinishReason::Stop,
+        reasoning: None,
         refusal: None,
         tool_calls: Vec::new(),
         model: None,

@@ -170,6 +170,7 @@ impl Endpoint {
             dropped: encoded.dropped,
             limits: self.config.dialect.limits(&origin.headers, origin.received),
             attempts: 1,
+            wire: Some(self.config.dialect.name().into()),
             ..Head::default()
         };
         let body = match (encoded.streamed, content_type(&response.headers)) {

@@ -10,7 +10,7 @@ use antiphon_core::{
     Answer, ChatDelta, Clock, Error, Moment,
     chat::{Delivery, DeltaStream, Fold},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{
     StreamExt,
     future::{Either, select},
@@ -63,6 +63,8 @@ pub(super) struct Reading {
     parser: SseParser,
     decoder: Box<dyn StreamDecoder>,
     waiting: VecDeque<SseEvent>,
+    /// Bytes of events that gave no delta: they ride with the next.
+    passed: BytesMut,
     clock: Arc<dyn Clock>,
     /// When to stop waiting for more, once the answer is complete.
     until: Option<Moment>,
@@ -82,6 +84,7 @@ impl Reading {
             body,
             parser: SseParser::default(),
             waiting: VecDeque::new(),
+            passed: BytesMut::new(),
             clock,
             until: None,
             ended: false,
@@ -109,24 +112,30 @@ impl Reading {
         loop {
             while let Some(event) = self.waiting.pop_front() {
                 match self.decoder.push(&event) {
-                    Ok(Some(delta)) => return Some(Ok(delta)),
-                    Ok(None) => {}
+                    Ok(Some(mut delta)) => {
+                        delta.frame = self.framed(event.frame);
+                        return Some(Ok(delta));
+                    }
+                    Ok(None) => self.passed.extend_from_slice(&event.frame),
                     Err(error) => return Some(Err(self.fail(error))),
                 }
             }
             if self.ended {
-                return None;
+                return self.last_bytes().map(Ok);
             }
             match self.read().await {
                 Ok(true) => {}
                 Ok(false) => {
                     self.ended = true;
+                    let rest = self.parser.rest();
+                    self.passed.extend_from_slice(&rest);
                     if let Err(error) = self.decoder.finish() {
                         return Some(Err(self.fail(error)));
                     }
                 }
                 Err(error) => {
                     self.ended = true;
+                    self.passed.clear();
                     let id = self.origin.head().request_id();
                     return Some(Err(error.with_request_id(id)));
                 }
@@ -134,9 +143,27 @@ impl Reading {
         }
     }
 
+    fn framed(&mut self, frame: Bytes) -> Bytes {
+        if self.passed.is_empty() {
+            return frame;
+        }
+        self.passed.extend_from_slice(&frame);
+        self.passed.split().freeze()
+    }
+
+    /// The end mark, which is no event of the answer, for those who pass the stream on.
+    fn last_bytes(&mut self) -> Option<ChatDelta> {
+        let frame = self.passed.split().freeze();
+        (!frame.is_empty()).then(|| ChatDelta {
+            frame,
+            ..ChatDelta::default()
+        })
+    }
+
     fn fail(&mut self, error: Error) -> Error {
         self.ended = true;
         self.waiting.clear();
+        self.passed.clear();
         self.origin.head().stamp(error)
     }
 

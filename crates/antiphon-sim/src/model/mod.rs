@@ -93,6 +93,7 @@ impl SimModel {
                     request_id: Some(simulator.request_id()),
                     limits: told_limits(attempt.limits, attempt.fault),
                     attempts: 1,
+                    wire: Some("openai".into()),
                     ..Head::default()
                 };
                 let reply = reply.clone();
@@ -190,6 +191,7 @@ fn answer(reply: &Reply, body: Bytes) -> Answer {
     Answer {
         text: choice.text.clone(),
         finish_reason: finish_reason(&choice.finish),
+        reasoning: None,
         refusal: choice.refusal.clone(),
         tool_calls: calls.collect(),
         model: Some(reply.model.clone()),

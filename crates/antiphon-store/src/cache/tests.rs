@@ -50,6 +50,7 @@ fn reply(text: &str) -> Reply {
         answer: Answer {
             text: text.to_owned(),
             finish_reason: FinishReason::Stop,
+            reasoning: None,
             refusal: None,
             tool_calls: Vec::new(),
             model: None,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::completion;
 use crate::{Answer, Body, ChatResponse, Error, Head, Reply, Spent, Usage, chat::Gathered};
 
 /// The sum over several calls.
@@ -97,6 +98,7 @@ impl Bill {
             dropped: self.dropped,
             attempts: self.attempts,
             cached: !self.paid,
+            wire: Some(completion::WIRE.into()),
             gathered: Some(Box::new(made)),
             ..Head::default()
         };

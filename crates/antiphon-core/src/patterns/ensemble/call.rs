@@ -141,6 +141,7 @@ impl Ensemble {
         let mut answer = Answer {
             text: String::new(),
             finish_reason: FinishReason::Stop,
+            reasoning: None,
             refusal: None,
             tool_calls: Vec::new(),
             model: Some(self.name.clone()),

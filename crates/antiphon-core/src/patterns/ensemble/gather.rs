@@ -31,6 +31,7 @@ pub(super) fn seats(
         request: ChatRequest {
             schema: schema.cloned(),
             delivery: Delivery::Whole,
+            is_unjudged: false,
             ..part(request, &shares, index)
         },
         model: Arc::clone(model),

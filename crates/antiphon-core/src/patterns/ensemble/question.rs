@@ -55,6 +55,8 @@ pub(super) fn question(
         params: Arc::new(params(&request.params, has_tool_turns, temperature)),
         schema,
         delivery: Delivery::Whole,
+        is_unjudged: false,
+        origin: request.origin.clone(),
         sample: request.sample,
         journal: None,
         payer: request.payer.clone(),

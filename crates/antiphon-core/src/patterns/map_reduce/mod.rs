@@ -60,7 +60,7 @@ pub enum OnFailure {
 /// #     fn name(&self) -> &str { "test/scripted" }
 /// #     fn call(&self, _: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
 /// #         let answer = Answer {
-/// #             text: "a summary".into(), finish_reason: FinishReason::Stop, refusal: None, tool_calls: vec![], model: None,
+/// #             text: "a summary".into(), finish_reason: FinishReason::Stop, reasoning: None, refusal: None, tool_calls: vec![], model: None,
 /// #             spent: Default::default(), body: Default::default(), latency: Default::default(),
 /// #         };
 /// #         Box::pin(std::future::ready(Ok(ChatResponse { head: Head::default(), body: Body::Ready(answer) })))

@@ -48,7 +48,7 @@ impl Role {
 /// #     fn call(&self, _: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
 /// #         let answer = Answer {
 /// #             text: r#"{"score": 7, "strengths": [], "weaknesses": ["long"], "recommendation": "revise"}"#.into(),
-/// #             finish_reason: FinishReason::Stop, refusal: None, tool_calls: vec![], model: None,
+/// #             finish_reason: FinishReason::Stop, reasoning: None, refusal: None, tool_calls: vec![], model: None,
 /// #             spent: Default::default(), body: Default::default(), latency: Default::default(),
 /// #         };
 /// #         Box::pin(std::future::ready(Ok(ChatResponse { head: Head::default(), body: Body::Ready(answer) })))

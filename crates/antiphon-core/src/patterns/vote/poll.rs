@@ -30,7 +30,7 @@ use crate::{
 /// # impl Model for Says {
 /// #     fn name(&self) -> &str { "demo/model" }
 /// #     fn call(&self, _: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
-/// #         let body = Body::Ready(Answer { text: self.0.into(), finish_reason: FinishReason::Stop, refusal: None, tool_calls: vec![],
+/// #         let body = Body::Ready(Answer { text: self.0.into(), finish_reason: FinishReason::Stop, reasoning: None, refusal: None, tool_calls: vec![],
 /// #             model: None, spent: Default::default(), body: Default::default(), latency: Default::default() });
 /// #         Box::pin(async move { Ok(ChatResponse { head: Head::default(), body }) })
 /// #     }

@@ -173,6 +173,7 @@ pub(super) fn decode(head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Err
     Ok(Answer {
         text,
         finish_reason,
+        reasoning: None,
         refusal,
         tool_calls,
         model,

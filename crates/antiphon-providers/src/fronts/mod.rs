@@ -1,0 +1,88 @@
+//! Fronts: wire formats as the callers of a gateway speak them. Requests come in; answers, streams and errors go out.
+//!
+//! ```text
+//! caller ── bytes ──> Front::parse ──> ChatRequest ──> (any model)
+//! caller <── bytes ── Front::body / StreamWriter / Front::error <── Reply / ChatDelta / Error
+//! ```
+//!
+//! What a provider of the caller's own wire format said is passed on as it came ([`Head::wire`], [`ChatDelta::frame`]);
+//! everything else is written anew. This file is the only table: a new front is a file and its row in [`FRONTS`].
+
+mod anthropic;
+mod openai;
+
+use std::{fmt, time::SystemTime};
+
+use antiphon_core::{ChatDelta, Error, Head, Reply};
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::dialects::ParsedRequest;
+
+/// Every front.
+pub static FRONTS: [&dyn Front; 2] = [&openai::ChatCompletions, &anthropic::Messages];
+
+/// The front of this name.
+pub fn front(name: &str) -> Option<&'static dyn Front> {
+    FRONTS.iter().copied().find(|front| front.name() == name)
+}
+
+/// A wire format as callers speak it.
+pub trait Front: Send + Sync + fmt::Debug {
+    /// The name of the dialect whose bodies and streams are its own.
+    fn name(&self) -> &'static str;
+
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// [`antiphon_core::ErrorKind::InvalidLine`] when a field that every request needs is missing or of a wrong type, and
+    /// for what the wire format allows and no model behind a gateway can do.
+    fn parse(&self, fields: Map<String, Value>) -> Result<ParsedRequest, Error>;
+
+    /// The body of a whole answer.
+    fn body(&self, reply: &Reply, told: &Told) -> Bytes;
+
+    /// Writes an answer as it comes; `head` says whose it is.
+    fn writer(&self, head: &Head, told: Told) -> Box<dyn StreamWriter>;
+
+    /// The body of an error. One that a provider of this wire format wrote is given as it came.
+    fn error(&self, error: &Error, status: u16, request_id: &str) -> Bytes;
+}
+
+/// Writes one streamed answer as server-sent events. Once [`Self::finish`] or [`Self::fail`] was called nothing follows.
+pub trait StreamWriter: Send {
+    /// The bytes for the next piece; may be empty.
+    fn push(&mut self, delta: ChatDelta) -> Bytes;
+
+    /// The bytes that end a complete answer.
+    fn finish(&mut self) -> Bytes;
+
+    /// The bytes that end an answer which broke.
+    fn fail(&mut self, error: &Error) -> Bytes;
+}
+
+/// What an answer tells beside itself.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The gateway's id of the request, from which ids of answers without one are made.
+    pub id: String,
+    /// Where the answer does not name its model: the one that was asked.
+    pub model: String,
+    /// When it began.
+    pub created: SystemTime,
+    /// Whether the caller asked for usage at the end of a stream, where the wire format leaves that to callers.
+    pub wants_usage: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_the_table_are_unique_and_found() {
+        for row in FRONTS {
+            assert_eq!(front(row.name()).unwrap().name(), row.name());
+        }
+        assert!(front("soap").is_none());
+    }
+}
