@@ -178,7 +178,7 @@ async fn a_stream_as_deltas() {
     assert_eq!(text, "Héllo");
     // all events but the end mark can be passed on
     assert_eq!(deltas.len(), 5);
-    assert!(deltas.iter().all(|delta| !delta.raw.is_empty()));
+    assert!(deltas.iter().all(|delta| !delta.frame.is_empty()));
 }
 
 #[tokio::test]
