@@ -26,12 +26,14 @@ impl Session {
         let accounts = lock(&self.accounts);
         let mut named: Vec<NamedAccount> = accounts
             .iter()
-            .map(|([provider, base_url, model, _key], account)| NamedAccount {
-                provider: provider.clone(),
-                base_url: base_url.clone(),
-                model: model.clone(),
-                account: Arc::clone(account),
-            })
+            .map(
+                |([provider, base_url, model, _key], account)| NamedAccount {
+                    provider: provider.clone(),
+                    base_url: base_url.clone(),
+                    model: model.clone(),
+                    account: Arc::clone(account),
+                },
+            )
             .collect();
         drop(accounts);
         let name = |named: &NamedAccount| {
