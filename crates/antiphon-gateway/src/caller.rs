@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use antiphon::{Error, core::layers::spend::Budget};
+use antiphon::{
+    Error,
+    core::layers::spend::{Budget, BudgetSnapshot},
+};
 use http::HeaderMap;
 
 /// The callers that are known.
@@ -19,17 +22,24 @@ impl Callers {
         }
     }
 
+    /// Whether callers are told apart by their keys.
+    pub(crate) fn use_keys(&self) -> bool {
+        self.everybody.name.is_some()
+    }
+
+    /// The budgets of the keys that have one, by the name of the key.
+    pub(crate) fn budgets(&self) -> Vec<(Arc<str>, BudgetSnapshot)> {
+        let budget =
+            |caller: &Arc<Caller>| Some((caller.name.clone()?, caller.payer()?.snapshot()));
+        budget(&self.everybody).into_iter().collect()
+    }
+
     /// The caller of a request, by its key.
     ///
     /// # Errors
     /// [`ErrorKind::Auth`](antiphon::ErrorKind::Auth) with status 401: no key, or none that is known.
     pub(crate) fn identify(&self, _headers: &HeaderMap) -> Result<Arc<Caller>, Error> {
         Ok(Arc::clone(&self.everybody))
-    }
-
-    /// The budgets of all callers, by their names.
-    pub(crate) fn budgets(&self) -> Vec<CallerBudget> {
-        Vec::new()
     }
 }
 
@@ -57,16 +67,4 @@ impl Caller {
     pub(crate) fn payer(&self) -> Option<Budget> {
         None
     }
-}
-
-/// What a caller may spend, and has spent, for people to read.
-#[derive(Clone, Debug, serde::Serialize)]
-#[allow(dead_code, reason = "callers without keys have none")]
-pub(crate) struct CallerBudget {
-    /// The name of its key.
-    pub(crate) name: String,
-    /// Dollars a day, UTC.
-    pub(crate) budget_usd: f64,
-    /// Dollars of it that are spent or kept for calls under way.
-    pub(crate) spent_usd: f64,
 }

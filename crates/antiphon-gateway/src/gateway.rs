@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::SystemTime,
 };
@@ -12,7 +12,11 @@ use std::{
 use antiphon::{Session, SystemClock};
 use arc_swap::ArcSwap;
 
-use crate::{caller::Callers, dashboard::Dashboard, observe::Observer};
+use crate::{
+    caller::Callers,
+    dashboard::Dashboard,
+    observe::{GatewayMetrics, Observer},
+};
 
 /// What a configuration makes, as one value: it is replaced as a whole when the configuration is read again, and calls
 /// under way go on with the one they began with.
@@ -40,8 +44,10 @@ pub struct Gateway(Arc<Inner>);
 
 struct Inner {
     running: ArcSwap<Running>,
+    metrics: Arc<GatewayMetrics>,
     observers: Vec<Arc<dyn Observer>>,
     dashboard: Arc<Dashboard>,
+    is_draining: AtomicBool,
     /// Makes ids of requests unique: those of this process begin with its start.
     started: SystemTime,
     requests: AtomicU64,
@@ -60,10 +66,17 @@ impl Gateway {
     pub fn new(running: Running, mut observers: Vec<Arc<dyn Observer>>) -> Self {
         let dashboard = Arc::new(Dashboard::new(SystemClock::shared()));
         observers.push(Arc::clone(&dashboard) as _);
+        let metrics = Arc::new(GatewayMetrics::new());
+        observers.push(metrics.clone());
+        observers
+            .iter()
+            .for_each(|observer| observer.runs(&running));
         Self(Arc::new(Inner {
             running: ArcSwap::from_pointee(running),
+            metrics,
             observers,
             dashboard,
+            is_draining: AtomicBool::new(false),
             started: SystemTime::now(),
             requests: AtomicU64::new(0),
         }))
@@ -76,7 +89,25 @@ impl Gateway {
 
     /// Puts another configuration in place. Calls under way end with the one they began with.
     pub fn replace(&self, running: Running) {
+        for observer in self.observers() {
+            observer.runs(&running);
+        }
         self.0.running.store(Arc::new(running));
+    }
+
+    /// From now on the gateway is not ready: whoever spreads calls over several gateways should leave this one out. It
+    /// still answers.
+    pub fn drain(&self) {
+        self.0.is_draining.store(true, Relaxed);
+    }
+
+    /// Whether it is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.0.is_draining.load(Relaxed)
+    }
+
+    pub(crate) fn metrics(&self) -> &GatewayMetrics {
+        &self.0.metrics
     }
 
     pub(crate) fn observers(&self) -> &[Arc<dyn Observer>] {
