@@ -80,7 +80,7 @@ async fn answered(
     let running = gateway.running();
     let caller = running.callers.identify(&parts.headers)?;
     watch.identified(caller.name());
-    let bytes = incoming::read(&parts.headers, body).await?;
+    let bytes = incoming::read(parts, body).await?;
     let fields = incoming::fields(&bytes)?;
     let ParsedRequest { model, request } = front.parse(fields)?;
     let model = model.filter(|model| !model.is_empty()).ok_or_else(|| {

@@ -12,7 +12,7 @@ use std::{
 use antiphon::Session;
 use arc_swap::ArcSwap;
 
-use crate::{caller::Callers, observe::Observer};
+use crate::{caller::Callers, calls::Calls, observe::Observer};
 
 /// What a configuration makes, as one value: it is replaced as a whole when the configuration is read again, and calls
 /// under way go on with the one they began with.
@@ -41,6 +41,7 @@ pub struct Gateway(Arc<Inner>);
 struct Inner {
     running: ArcSwap<Running>,
     observers: Vec<Arc<dyn Observer>>,
+    calls: Arc<Calls>,
     /// Makes ids of requests unique: those of this process begin with its start.
     started: SystemTime,
     requests: AtomicU64,
@@ -60,6 +61,7 @@ impl Gateway {
         Self(Arc::new(Inner {
             running: ArcSwap::from_pointee(running),
             observers,
+            calls: Arc::default(),
             started: SystemTime::now(),
             requests: AtomicU64::new(0),
         }))
@@ -73,6 +75,25 @@ impl Gateway {
     /// Puts another configuration in place. Calls under way end with the one they began with.
     pub fn replace(&self, running: Running) {
         self.0.running.store(Arc::new(running));
+    }
+
+    /// Calls to models that are under way, their answers included.
+    pub fn calls_under_way(&self) -> usize {
+        self.0.calls.under_way()
+    }
+
+    /// Says that the server is about to end: it is not ready any more, though it still answers.
+    pub fn drain(&self) {
+        self.0.calls.drain();
+    }
+
+    /// Whether the server is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.0.calls.is_draining()
+    }
+
+    pub(crate) fn calls(&self) -> &Arc<Calls> {
+        &self.0.calls
     }
 
     pub(crate) fn observers(&self) -> &[Arc<dyn Observer>] {
