@@ -6,6 +6,7 @@ mod budget;
 mod cache;
 mod carbon;
 mod compose;
+mod continued;
 mod defaults;
 mod known;
 mod library;
@@ -144,7 +145,7 @@ pub struct Session {
     cache: cache::Shelf,
     catalog: Mutex<Option<Arc<Catalog>>>,
     transport: Mutex<Option<Arc<HttpTransport>>>,
-    accounts: Mutex<HashMap<[String; 4], Arc<Account>>>,
+    accounts: Mutex<accounts::Accounts>,
     models: Mutex<HashMap<(String, Wire), Arc<Resolved>>>,
     missing_keys: Mutex<BTreeSet<String>>,
     retiring: Mutex<known::Retiring>,
@@ -208,7 +209,7 @@ impl Session {
 
     /// The accounts in use.
     pub fn accounts(&self) -> Vec<Arc<Account>> {
-        lock(&self.accounts).values().cloned().collect()
+        lock(&self.accounts).in_use()
     }
 
     /// The keys that are missing, where nothing is sent and that is no error.
