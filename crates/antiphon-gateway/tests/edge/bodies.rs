@@ -22,7 +22,7 @@ async fn what_cannot_be_asked_says_why() {
     };
     let cases = [
         (String::new(), 400, "the body is empty"),
-        ("{\"model\":\n \"small\",,}".into(), 400, "line 2 column 11"),
+        ("{\"model\":\n \"small\",,}".into(), 400, "line 2 column 10"),
         (
             "{\"model\": \"small\"".into(),
             400,
@@ -47,7 +47,12 @@ async fn what_cannot_be_asked_says_why() {
             400,
             "`model` is missing",
         ),
-        (question("smal").to_string(), 404, "\"small\""),
+        (question("smal").to_string(), 404, "did you mean \"small\"?"),
+        (
+            question("zzzzzzzzzzzzzzzz").to_string(),
+            404,
+            "GET /v1/models lists",
+        ),
         (question("nobody/x").to_string(), 404, "nobody"),
         (json!({"model": "small"}).to_string(), 400, "messages"),
     ];
