@@ -38,15 +38,11 @@ async fn what_cannot_be_asked_says_why() {
             "the body is nested deeper than 128 levels",
         ),
         (
-            json!({"messages": []}).to_string(),
+            json!({"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}).to_string(),
             400,
             "`model` is missing",
         ),
-        (
-            json!({"model": "", "messages": []}).to_string(),
-            400,
-            "`model` is missing",
-        ),
+        (question("").to_string(), 400, "`model` is missing"),
         (question("smal").to_string(), 404, "did you mean \"small\"?"),
         (
             question("zzzzzzzzzzzzzzzz").to_string(),
