@@ -3,7 +3,7 @@
 use std::sync::{
     Arc,
     atomic::{
-        AtomicBool, AtomicUsize,
+        AtomicBool, AtomicU64, AtomicUsize,
         Ordering::{AcqRel, Acquire, Relaxed, Release},
     },
 };
@@ -13,6 +13,8 @@ use std::sync::{
 pub(crate) struct Calls {
     under_way: AtomicUsize,
     is_draining: AtomicBool,
+    /// Bytes of bodies that calls hold.
+    bytes: AtomicU64,
 }
 
 impl Calls {
@@ -47,6 +49,44 @@ impl Drop for Permit {
     }
 }
 
+/// Room for the body of one call among those of all.
+#[derive(Debug)]
+pub(crate) struct Room {
+    calls: Arc<Calls>,
+    taken: u64,
+    /// What all may have.
+    most: u64,
+}
+
+impl Room {
+    /// None is taken yet.
+    pub(crate) fn new(calls: Arc<Calls>, most: u64) -> Self {
+        Self {
+            calls,
+            taken: 0,
+            most,
+        }
+    }
+
+    /// Takes room for so many bytes in all. Gives whether there is; what was taken before stays.
+    pub(crate) fn grow_to(&mut self, bytes: u64) -> bool {
+        let more = bytes.saturating_sub(self.taken);
+        let grown = self.calls.bytes.fetch_update(AcqRel, Relaxed, |now| {
+            now.checked_add(more).filter(|sum| *sum <= self.most)
+        });
+        if grown.is_ok() {
+            self.taken += more;
+        }
+        grown.is_ok()
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.calls.bytes.fetch_sub(self.taken, AcqRel);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +103,18 @@ mod tests {
         drop(second);
         assert_eq!(calls.under_way(), 0);
         assert!(calls.enter(0).is_none());
+    }
+
+    #[test]
+    fn room_is_given_back() {
+        let calls = Arc::new(Calls::default());
+        let mut first = Room::new(calls.clone(), 10);
+        let mut second = Room::new(calls.clone(), 10);
+        assert!(first.grow_to(4) && first.grow_to(3) && first.grow_to(6));
+        assert!(second.grow_to(4) && !second.grow_to(5));
+        drop(first);
+        assert!(second.grow_to(10));
+        drop(second);
+        assert_eq!(calls.bytes.load(Relaxed), 0);
     }
 }

@@ -1,5 +1,7 @@
 //! Bodies of requests: bytes to fields.
 
+use std::{sync::Arc, time::Duration};
+
 use antiphon::{Error, ErrorKind};
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -9,12 +11,17 @@ use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
-use crate::BodyLimits;
+use crate::{
+    BodyLimits,
+    calls::{Calls, Room},
+};
 
 /// How deep a body may be nested. It is serde_json's own limit, which keeps its recursion off the end of the stack.
 const DEEPEST: usize = 128;
 /// Room that is made for a body on its caller's word alone.
 const TRUSTED: u64 = 1 << 20;
+/// Bodies up to this are small: the bound of calls bounds them.
+const SMALL: u64 = 64 << 10;
 
 /// Reads a body to its end, within the limits that the server laid beside the request.
 ///
@@ -28,13 +35,20 @@ pub(crate) async fn read(parts: &Parts, mut body: Body) -> Result<Bytes, Error> 
     if hint.lower() > limits.largest {
         return Err(too_large(&limits));
     }
+    let calls = parts.extensions.get::<Arc<Calls>>();
+    let mut room = Room::new(calls.cloned().unwrap_or_default(), limits.all);
+    let mut make_room = |bytes: u64| match bytes <= SMALL || room.grow_to(bytes) {
+        true => Ok(()),
+        false => Err(no_room()),
+    };
+    make_room(hint.lower())?;
     let begun = Instant::now();
     let mut read = BytesMut::with_capacity(hint.lower().min(TRUSTED) as usize);
     loop {
         let due = read.len() as f64 / limits.slowest.max(1) as f64;
-        let due = begun + limits.grace + std::time::Duration::from_secs_f64(due);
+        let due = begun + limits.grace + Duration::from_secs_f64(due);
         let frame = match timeout_at(due, body.frame()).await {
-            Ok(None) => return Ok(read.freeze()),
+            Ok(None) => break,
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) => {
                 let message = "the body cannot be read to its end: it was cut off, or its chunks are malformed";
@@ -43,15 +57,41 @@ pub(crate) async fn read(parts: &Parts, mut body: Body) -> Result<Bytes, Error> 
             Err(_) => return Err(too_slow(&limits, read.len())),
         };
         if let Ok(data) = frame.into_data() {
-            if read.len() as u64 + data.len() as u64 > limits.largest {
+            let length = read.len() as u64 + data.len() as u64;
+            if length > limits.largest {
                 return Err(too_large(&limits));
             }
+            make_room(length)?;
             if read.is_empty() && body.is_end_stream() {
                 return Ok(data);
             }
             read.extend_from_slice(&data);
         }
     }
+    // the room is taken for as long as anybody has a part of the body
+    Ok(Bytes::from_owner(Kept {
+        bytes: read.freeze(),
+        _room: room,
+    }))
+}
+
+/// A body and the room that it takes.
+struct Kept {
+    bytes: Bytes,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn no_room() -> Error {
+    let message = "the gateway holds as many large requests as it can: try again in a second";
+    Error::new(ErrorKind::Overloaded, message)
+        .with_status(503)
+        .with_retry_after(Some(Duration::from_secs(1)))
 }
 
 /// Refuses what cannot be JSON. Clients name all sorts of types for it, or none.

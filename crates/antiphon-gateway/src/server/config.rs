@@ -41,6 +41,8 @@ pub struct ServerConfig {
 pub struct BodyLimits {
     /// Bytes of the largest body.
     pub largest: u64,
+    /// Bytes of all large bodies together that calls under way may hold; more are refused with 503.
+    pub all: u64,
     /// Time before it must come at [`Self::slowest`].
     pub grace: Duration,
     /// Bytes a second that must come at least.
@@ -73,6 +75,7 @@ impl Default for BodyLimits {
         Self {
             // as Anthropic has it
             largest: 32 << 20,
+            all: 512 << 20,
             grace: Duration::from_secs(10),
             slowest: 1 << 10,
         }

@@ -1,30 +1,19 @@
 //! What stands in front of the routes: refusals that need no route, the bound of calls, and the end of panics.
 
 use std::{
-    convert::Infallible,
-    future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    convert::Infallible, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc,
     time::Duration,
 };
 
 use antiphon::{Error, ErrorKind, fronts};
 use axum::{Router, body::Body};
-use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderValue, Method, Request, Response, header};
-use http_body::{Frame, SizeHint};
+use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::{body::Incoming, service::Service};
 use tower_service::Service as _;
 
-use super::{
-    ServerConfig,
-    peer::{Asking, Peer},
-    unfit::Unfit,
-};
-use crate::{Gateway, calls::Permit, refusal::refusal, routes::front_at};
+use super::{ServerConfig, held::hold, peer::Peer, unfit::Unfit};
+use crate::{Gateway, refusal::refusal, routes::front_at};
 
 /// The way in, for one connection.
 #[derive(Clone)]
@@ -43,20 +32,24 @@ impl Service<Request<Incoming>> for Door {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let asking = self.peer.ask();
         if let Some(response) = self.refused(&request) {
-            return Box::pin(std::future::ready(Ok(hold(response, asking, None))));
+            return Box::pin(std::future::ready(Ok(hold(response, asking, None, None))));
         }
         let front = front_at(request.uri().path(), request.headers());
         let permit = if is_call(&request) {
             let permit = self.gateway.calls().enter(self.config.max_calls);
             if permit.is_none() {
                 let response = refusal(&too_many(), front, &self.gateway.request_id());
-                return Box::pin(std::future::ready(Ok(hold(response, asking, None))));
+                return Box::pin(std::future::ready(Ok(hold(response, asking, None, None))));
             }
             permit
         } else {
             None
         };
-        request.extensions_mut().insert(self.config.body);
+        // below it, the connection itself is what is read or not
+        let patience = (request.version() == Version::HTTP_2).then_some(self.config.write_timeout);
+        let extensions = request.extensions_mut();
+        extensions.insert(self.config.body);
+        extensions.insert(Arc::clone(self.gateway.calls()));
         let (mut router, gateway) = (self.router.clone(), self.gateway.clone());
         Box::pin(async move {
             // routing itself may panic, too
@@ -72,7 +65,7 @@ impl Service<Request<Incoming>> for Door {
                     refusal(&error, front, &gateway.request_id())
                 }
             };
-            Ok(hold(response, asking, permit))
+            Ok(hold(response, asking, permit, patience))
         })
     }
 }
@@ -93,7 +86,7 @@ impl Door {
             return None;
         };
         let mut response = refusal(&error, front, &self.gateway.request_id());
-        if request.version() < http::Version::HTTP_2 {
+        if request.version() < Version::HTTP_2 {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
@@ -111,48 +104,4 @@ fn too_many() -> Error {
     Error::new(ErrorKind::Overloaded, message)
         .with_status(503)
         .with_retry_after(Some(Duration::from_secs(1)))
-}
-
-/// A body that ends its call, and its request, as it ends.
-struct Held {
-    body: Body,
-    _permit: Option<Permit>,
-    _asking: Asking,
-}
-
-fn hold(response: Response<Body>, asking: Asking, permit: Option<Permit>) -> Response<Body> {
-    response.map(|body| {
-        Body::new(Held {
-            body,
-            _permit: permit,
-            _asking: asking,
-        })
-    })
-}
-
-impl http_body::Body for Held {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let body = Pin::new(&mut self.get_mut().body);
-        match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
-            Ok(polled) => polled,
-            Err(_) => {
-                tracing::error!("an answer was cut: its stream panicked");
-                Poll::Ready(Some(Err(axum::Error::new("the gateway failed"))))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

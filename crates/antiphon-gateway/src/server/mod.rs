@@ -9,6 +9,7 @@ mod config;
 mod connection;
 mod door;
 mod heads;
+mod held;
 mod peer;
 mod timer;
 mod tls;

@@ -76,6 +76,49 @@ async fn bodies_that_are_too_large_are_refused_before_they_are_read() {
 }
 
 #[tokio::test]
+async fn large_bodies_have_a_bound_for_all_of_them() {
+    let config = ServerConfig {
+        body: BodyLimits {
+            all: 1 << 20,
+            ..BodyLimits::default()
+        },
+        ..ServerConfig::default()
+    };
+    let rig = Rig::new(config).await;
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ncontent-length: 900000\r\n\r\n";
+    let mut first = TcpStream::connect(rig.address).await.unwrap();
+    first.write_all(head.as_bytes()).await.unwrap();
+    until("the first body", || rig.gateway.calls_under_way() == 1).await;
+    let second = exchange(rig.address, head.as_bytes()).await;
+    assert_eq!(
+        (second.status(), second.header("retry-after")),
+        (503, Some("1"))
+    );
+    assert!(
+        second
+            .message()
+            .contains("as many large requests as it can")
+    );
+    let chunk = format!("40000\r\n{}\r\n", "x".repeat(0x40000));
+    let chunked =
+        format!("POST {OPENAI} HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\n\r\n{chunk}");
+    assert_eq!(
+        exchange(rig.address, chunked.as_bytes()).await.status(),
+        503
+    );
+    // small ones are no matter
+    assert_eq!(rig.post(OPENAI, &question("small")).await.status(), 200);
+    drop(first);
+    until("the end of the first", || {
+        rig.gateway.calls_under_way() == 0
+    })
+    .await;
+    let mut large = question("small");
+    large["padding"] = "x".repeat(900_000).into();
+    assert_eq!(rig.post(OPENAI, &large).await.status(), 200);
+}
+
+#[tokio::test]
 async fn calls_beyond_the_bound_are_refused_at_once_and_nothing_else_is() {
     let config = ServerConfig {
         max_calls: 1,

@@ -149,3 +149,32 @@ async fn a_client_that_never_reads_is_dropped_and_its_call_with_it() {
     until("its end here", || gateway.calls_under_way() == 0).await;
     drop(tcp);
 }
+
+#[tokio::test]
+async fn a_stream_of_http_2_that_is_never_read_is_dropped_and_its_neighbours_go_on() {
+    let upstream = Upstream::endless().await;
+    let gateway = gateway(upstream.address, Vec::new());
+    let (address, _stop, _served) = serve(gateway.clone(), impatient()).await;
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    // no more than this is read of an answer whose body nobody asks for
+    let (mut sender, connection) = hyper::client::conn::http2::Builder::new(executor)
+        .initial_stream_window_size(1024)
+        .handshake(hyper_util::rt::TokioIo::new(tcp))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let body = http_body_util::Full::new(bytes::Bytes::from(streamed("small").to_string()));
+    let post = http::Request::post(format!("http://{address}{OPENAI}")).body(body.clone());
+    let unread = sender.send_request(post.unwrap()).await.unwrap();
+    assert_eq!(
+        (unread.status().as_u16(), upstream.open.load(SeqCst)),
+        (200, 1)
+    );
+    until("the end of the call", || upstream.open.load(SeqCst) == 0).await;
+    until("its end here", || gateway.calls_under_way() == 0).await;
+    let get = http::Request::get(format!("http://{address}/v1/models"));
+    let get = get.body(http_body_util::Full::default()).unwrap();
+    assert_eq!(sender.send_request(get).await.unwrap().status(), 200);
+    drop(unread);
+}
