@@ -36,6 +36,8 @@ pub(super) struct Guarded<S> {
     /// Judged, and not read yet.
     ready: BytesMut,
     fate: Fate,
+    /// Requests that had come when this last waited.
+    asked: usize,
     reading: Timer,
     writing: Timer,
     lingering: Timer,
@@ -60,6 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
             held: BytesMut::new(),
             ready: BytesMut::new(),
             fate: Fate::Read,
+            asked: 0,
             reading: Timer::default(),
             writing: Timer::default(),
             lingering: Timer::default(),
@@ -105,6 +108,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
             match Pin::new(&mut self.io).poll_read(cx, &mut piece) {
                 Poll::Ready(Ok(())) if piece.filled().is_empty() => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(())) => {
+                    if self.held.is_empty() && !self.heads.is_first() {
+                        self.reading.end();
+                    }
                     self.held.extend_from_slice(piece.filled());
                     self.sift();
                 }
@@ -119,8 +125,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Whether the next bytes have been waited for long enough.
+    /// Whether the next bytes have been waited for long enough. On HTTP/2 those of a request: signs of life are none.
     fn has_waited(&mut self, cx: &mut Context<'_>) -> bool {
+        let asked = self.peer.asked();
+        if std::mem::replace(&mut self.asked, asked) != asked {
+            self.reading.end();
+        }
         let is_expected = self.heads.in_head() && (self.heads.is_first() || !self.held.is_empty());
         let limit = match is_expected {
             true => self.config.header_timeout,
@@ -202,7 +212,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(read) => read?,
         }
-        this.reading.end();
         let read = &buffer.filled()[before..];
         let Ok(count) = this.heads.body(read) else {
             buffer.set_filled(before);

@@ -12,6 +12,7 @@ use super::unfit::Unfit;
 pub(super) struct Peer {
     refused: OnceLock<Refused>,
     requests: AtomicUsize,
+    asked: AtomicUsize,
 }
 
 /// Why nothing more is taken from it.
@@ -38,9 +39,15 @@ impl Peer {
         self.requests.load(Relaxed) > 0
     }
 
+    /// Requests that have ever come.
+    pub(super) fn asked(&self) -> usize {
+        self.asked.load(Relaxed)
+    }
+
     /// A request has come; it is answered once this is dropped.
     pub(super) fn ask(self: &Arc<Self>) -> Asking {
         self.requests.fetch_add(1, Relaxed);
+        self.asked.fetch_add(1, Relaxed);
         Asking(Arc::clone(self))
     }
 }

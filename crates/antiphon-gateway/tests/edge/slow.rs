@@ -102,14 +102,23 @@ async fn connections_that_say_nothing_are_closed() {
     idle.write_all(b"GET /v1/models HTTP/1.1\r\nhost: g\r\n\r\n")
         .await
         .unwrap();
-    let mut frames = TcpStream::connect(rig.address).await.unwrap();
-    frames
-        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
-        .await
-        .unwrap();
+    let frames = TcpStream::connect(rig.address).await.unwrap();
+    let (reader, mut writer) = frames.into_split();
+    let pinging = tokio::spawn(async move {
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        let mut sent = writer.write_all(preface).await;
+        // signs of life, and no request
+        while sent.is_ok() {
+            tokio::time::sleep(SOON / 10).await;
+            sent = writer.write_all(b"\0\0\x08\x06\0\0\0\0\0ABCDEFGH").await;
+        }
+    });
     assert_eq!(read_to_end(silent).await.text, "");
     assert_eq!(read_to_end(idle).await.status(), 200);
-    read_to_end(frames).await;
+    let mut reader = reader;
+    let mut seen = Vec::new();
+    let _reset = tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut seen).await;
+    pinging.await.unwrap();
 }
 
 #[tokio::test]
