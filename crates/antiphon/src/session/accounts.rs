@@ -28,6 +28,13 @@ impl Accounts {
         known.map(|known| known.account.clone()).collect()
     }
 
+    /// Drops those that no model has any more.
+    pub(super) fn forget_unused(&mut self) {
+        self.used
+            .retain(|_, known| Arc::strong_count(&known.account) > 1);
+        self.inherited.clear();
+    }
+
     /// None is in use, and all go on as soon as they are.
     pub(super) fn bequeathed(&self) -> Self {
         let mut inherited = self.inherited.clone();

@@ -167,6 +167,20 @@ mod tests {
     }
 
     #[test]
+    fn names_that_callers_make_up_do_not_pile_up() {
+        let session = session(TWO);
+        let configured = session.resolve("a", Wire::OpenAi).unwrap();
+        for index in 0..2500 {
+            session
+                .resolve(&format!("local/{index}"), Wire::OpenAi)
+                .unwrap();
+        }
+        assert!(session.accounts().len() <= 1024);
+        let again = session.resolve("a", Wire::OpenAi).unwrap();
+        assert!(Arc::ptr_eq(&configured, &again));
+    }
+
+    #[test]
     fn models_that_cannot_work_are_refused_by_name() {
         let first = session(TWO);
         let refused = |toml: &str| continued(&first, toml).unwrap_err().message().to_owned();

@@ -60,6 +60,10 @@ pub use resolved::Resolved;
 /// The provider that lives in this process.
 const SIM: &str = "sim";
 
+/// Models that are kept. Callers of a gateway can make up names of a provider's without end; beyond this those that are
+/// not configured are made anew when they are asked.
+const MOST_MODELS: usize = 1024;
+
 /// The wire format a request came in, which decides the provider of a model name without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wire {
@@ -235,7 +239,12 @@ impl Session {
             return Ok(resolved.clone());
         }
         let resolved = self.with_flags(name, wire)?;
-        lock(&self.models).insert(key, resolved.clone());
+        let mut models = lock(&self.models);
+        if models.len() >= MOST_MODELS {
+            models.retain(|(name, _), _| self.config.settings.models.contains_key(name));
+            lock(&self.accounts).forget_unused();
+        }
+        models.insert(key, resolved.clone());
         Ok(resolved)
     }
 
