@@ -1,5 +1,7 @@
 //! Every environment variable that Antiphon reads, in one place.
 
+use std::path::PathBuf;
+
 /// An environment variable and what it is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Variable {
@@ -17,6 +19,9 @@ pub const ANTIPHON_LOG: &str = "ANTIPHON_LOG";
 
 /// The folder for caches, of which the response cache's is one.
 pub const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
+
+/// The folder for state, of which that of `antiphon serve` is one.
+pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 
 /// The registry. Providers' variables are also columns of the table of providers.
 pub const VARIABLES: &[Variable] = &[
@@ -73,6 +78,10 @@ pub const VARIABLES: &[Variable] = &[
         about: "folder of the response cache's folder, in place of ~/.cache",
     },
     Variable {
+        name: XDG_STATE_HOME,
+        about: "folder of the gateway's state, in place of ~/.local/state",
+    },
+    Variable {
         name: "NO_COLOR",
         about: "no colours, whatever it is set to",
     },
@@ -84,4 +93,15 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// The process's own environment; an empty variable counts as unset.
 pub fn process(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The folder of a user's state, where a home is known.
+pub fn default_state_dir(env: Lookup<'_>) -> Option<PathBuf> {
+    // the XDG base directory specification: a path that is not absolute is to be ignored
+    let named = env(XDG_STATE_HOME).map(PathBuf::from);
+    let folder = match named.filter(|folder| folder.is_absolute()) {
+        Some(folder) => folder,
+        None => etcetera::home_dir().ok()?.join(".local").join("state"),
+    };
+    Some(folder.join("antiphon"))
 }
