@@ -12,7 +12,8 @@ use axum::{body::Body, extract::Request};
 use http::{HeaderMap, Response, request::Parts};
 
 use crate::{
-    Gateway, Running, answer, caller::Caller, incoming, observe::Watch, refusal::refusal, streaming,
+    Gateway, Running, answer, callers::Caller, incoming, observe::Watch, refusal::refusal,
+    streaming,
 };
 
 /// Headers of the caller that go on to the provider. All others end here: what a request says must not decide where it
@@ -34,15 +35,25 @@ pub(crate) async fn answer(
     let front = fronts::front_or_default(wire);
     let (parts, body) = request.into_parts();
     let mut watch = Watch::new(&gateway, wire, &parts.headers);
-    let answered = answered(&gateway, front, &parts, body, &mut watch).await;
-    match answered {
+    let running = gateway.running();
+    let caller = match running.callers.identify(&parts.headers) {
+        Ok(caller) => caller,
+        Err(error) => return refused(&error, front, watch),
+    };
+    watch.identified(caller.name());
+    let answered = answered(&running, &caller, front, &parts, body, &mut watch).await;
+    let mut response = match answered {
         Ok(answered) => answered.into_response(front, watch).await,
-        Err(error) => {
-            let response = refusal(&error, front, watch.id());
-            watch.failed(&error, response.status());
-            response
-        }
-    }
+        Err(error) => refused(&error, front, watch),
+    };
+    caller.tell_limits(wire, response.headers_mut());
+    response
+}
+
+fn refused(error: &Error, front: &dyn Front, watch: Watch) -> Response<Body> {
+    let response = refusal(error, front, watch.id());
+    watch.failed(error, response.status());
+    response
 }
 
 /// A response of a model, and how it is to be told.
@@ -61,25 +72,19 @@ impl Answered {
         }
         match self.response.whole().await {
             Ok(reply) => answer::whole(&reply, front, &self.told, watch),
-            Err(error) => {
-                let response = refusal(&error, front, watch.id());
-                watch.failed(&error, response.status());
-                response
-            }
+            Err(error) => refused(&error, front, watch),
         }
     }
 }
 
 async fn answered(
-    gateway: &Gateway,
+    running: &Running,
+    caller: &Caller,
     front: &'static dyn Front,
     parts: &Parts,
     body: Body,
     watch: &mut Watch,
 ) -> Result<Answered, Error> {
-    let running = gateway.running();
-    let caller = running.callers.identify(&parts.headers)?;
-    watch.identified(caller.name());
     let bytes = incoming::read(&parts.headers, body).await?;
     let fields = incoming::fields(&bytes)?;
     let ParsedRequest { model, request } = front.parse(fields)?;
@@ -90,11 +95,17 @@ async fn answered(
         )
     })?;
     watch.begin(&model, request.delivery);
-    caller.may_use(&model)?;
-    let resolved = resolve(&running, &model, front)?;
+    let full = || running.session.full_name(&model, wire_of(front));
+    caller.may_use(&model, full)?;
+    let resolved = resolve(running, &model, front)?;
     let delivery = request.delivery;
     let wants_usage = asks_for_usage(&request);
-    let request = put(request, front, &parts.headers, &resolved, &caller);
+    let mut request = put(request, front, &parts.headers, &resolved);
+    request.payer = caller.payer()?;
+    if let Some(share) = caller.take(&request)? {
+        request.sent = Some(share.sign());
+        watch.holds(share);
+    }
     let response = resolved.model.call(request).await?;
     let told = Told {
         id: watch.id().to_owned(),
@@ -109,18 +120,25 @@ async fn answered(
     })
 }
 
-fn resolve(running: &Running, model: &str, front: &dyn Front) -> Result<Arc<Resolved>, Error> {
-    let wire = match front.name() {
+/// The wire format whose provider a model name without one means.
+fn wire_of(front: &dyn Front) -> Wire {
+    match front.name() {
         "anthropic" => Wire::Anthropic,
         _ => Wire::OpenAi,
-    };
-    running.session.resolve(model, wire).map_err(|error| {
-        // a provider without a key is none that can be asked: the caller's own key is another matter
-        match error.kind() {
-            ErrorKind::Auth => Error::new(ErrorKind::ModelNotFound, error.message()),
-            _ => error,
-        }
-    })
+    }
+}
+
+fn resolve(running: &Running, model: &str, front: &dyn Front) -> Result<Arc<Resolved>, Error> {
+    running
+        .session
+        .resolve(model, wire_of(front))
+        .map_err(|error| {
+            // a provider without a key is none that can be asked: the caller's own key is another matter
+            match error.kind() {
+                ErrorKind::Auth => Error::new(ErrorKind::ModelNotFound, error.message()),
+                _ => error,
+            }
+        })
 }
 
 /// The request as it is put to the model.
@@ -129,7 +147,6 @@ fn put(
     front: &dyn Front,
     headers: &HeaderMap,
     resolved: &Resolved,
-    caller: &Caller,
 ) -> ChatRequest {
     let passed = PASSED_ON.iter().filter_map(|name| {
         let value = headers.get(*name)?.to_str().ok()?;
@@ -142,7 +159,6 @@ fn put(
     origin.wire = front.name();
     origin.headers = passed.collect();
     request.origin = Some(Arc::new(origin));
-    request.payer = caller.payer();
     // callers judge the answers of plain models themselves, as they do without a gateway
     request.is_unjudged = !resolved.is_made_of_parts;
     resolved.lay_params(&mut request);

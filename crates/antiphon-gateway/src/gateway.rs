@@ -9,10 +9,14 @@ use std::{
     time::SystemTime,
 };
 
-use antiphon::Session;
+use antiphon::{Config, ConfigError, Session, env::Lookup, session::SessionOptions};
 use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
 
-use crate::{caller::Callers, observe::Observer};
+use crate::{
+    callers::{CallerBooks, CallerState, Callers},
+    observe::Observer,
+};
 
 /// What a configuration makes, as one value: it is replaced as a whole when the configuration is read again, and calls
 /// under way go on with the one they began with.
@@ -31,6 +35,39 @@ impl Running {
             session,
             callers: Callers::everybody(),
         }
+    }
+
+    /// What a configuration says. Where it has no keys, everybody who can reach the server is let in. Once `drain` is
+    /// cancelled, nothing more is sent to providers.
+    ///
+    /// # Errors
+    /// A key cannot be used, with its place in the configuration.
+    pub fn configured(
+        config: Config,
+        mut options: SessionOptions,
+        env: Lookup<'_>,
+        drain: CancellationToken,
+        books: &Arc<CallerBooks>,
+    ) -> Result<Self, ConfigError> {
+        let mut keys = config.settings.keys.iter();
+        if keys.any(|key| key.budget_usd_per_day.is_some()) {
+            options.pays_by_caller = true;
+            let unusable = |error| ConfigError(format!("{error}; --data names another folder"));
+            books.open().map_err(unusable)?;
+        }
+        let session = Session::new(config.clone(), options, env, drain);
+        let callers = Callers::of(&config, &session, env, books)?;
+        Ok(Self { session, callers })
+    }
+
+    /// Those who have keys, and what they have used.
+    pub fn callers(&self) -> Vec<CallerState> {
+        self.callers.states()
+    }
+
+    /// Whether callers need keys.
+    pub fn needs_keys(&self) -> bool {
+        self.callers.are_used()
     }
 }
 

@@ -5,11 +5,12 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
+    middleware::from_fn_with_state,
     routing::{get, post},
 };
 use http::Response;
 
-use crate::{Gateway, call, models, refusal::refusal};
+use crate::{Gateway, call, callers, models, refusal::refusal};
 
 impl Gateway {
     /// All routes.
@@ -20,6 +21,8 @@ impl Gateway {
             .route("/v1/models", get(models::list))
             .route("/v1/models/{*name}", get(models::one))
             .fallback(nothing_there)
+            // behind it, whatever is not named there takes an admin's key where keys are used
+            .layer(from_fn_with_state(self.clone(), callers::guard))
             .with_state(self.clone())
     }
 }

@@ -7,7 +7,10 @@ use std::{
 
 use antiphon::{
     Error, Reply, Spent,
-    core::chat::{ChatDelta, Delivery, Head},
+    core::{
+        chat::{ChatDelta, Delivery, Head},
+        layers::admit::Share,
+    },
 };
 use http::{HeaderMap, StatusCode};
 
@@ -21,6 +24,8 @@ pub(crate) struct Watch {
     arrived: Instant,
     has_begun: bool,
     is_told: bool,
+    /// What it has of its caller's minute; settled at its end.
+    share: Option<Share>,
     end: CallEnded,
 }
 
@@ -34,6 +39,7 @@ impl Watch {
             arrived: Instant::now(),
             has_begun: false,
             is_told: false,
+            share: None,
             end: CallEnded {
                 call: CallBegan {
                     id: gateway.request_id().into(),
@@ -70,6 +76,11 @@ impl Watch {
     /// Whose key it has.
     pub(crate) fn identified(&mut self, caller: Option<&Arc<str>>) {
         self.end.call.caller = caller.cloned();
+    }
+
+    /// It has this share of its caller's minute.
+    pub(crate) fn holds(&mut self, share: Share) {
+        self.share = Some(share);
     }
 
     /// It was read, and goes to this model.
@@ -147,6 +158,9 @@ impl Watch {
     }
 
     fn tell_failure(&mut self, error: &Error) {
+        if let Some(share) = self.share.take() {
+            share.failed(error);
+        }
         self.end.attempts = self.end.attempts.max(error.attempts());
         self.end.spent += error.spent();
         self.end.error = Some(error.message().into());
@@ -159,6 +173,11 @@ impl Watch {
     fn tell_end(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.is_told, true) {
             return;
+        }
+        // one whose caller hung up before its end settles itself, unless the answer was complete
+        let is_complete = self.end.finish_reason.is_some() || outcome == Outcome::Answered;
+        if let Some(share) = self.share.take().filter(|_| is_complete) {
+            share.answered(self.end.spent.usage());
         }
         self.tell_beginning();
         self.end.outcome = outcome;
