@@ -10,6 +10,7 @@ mod cache;
 mod compare;
 mod configuration;
 mod estimate;
+mod keys;
 mod limits;
 mod map_reduce;
 mod models;
