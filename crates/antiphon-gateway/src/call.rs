@@ -6,7 +6,7 @@ use antiphon::{
     ChatRequest, Error, ErrorKind,
     core::chat::{ChatResponse, Delivery, Origin},
     fronts::{self, Front, ParsedRequest, Told},
-    session::{Resolved, Wire},
+    session::{PerCall, Resolved, Wire},
 };
 use axum::{body::Body, extract::Request};
 use http::{HeaderMap, Response, request::Parts};
@@ -86,7 +86,10 @@ async fn answered(
     watch: &mut Watch,
 ) -> Result<Answered, Error> {
     let bytes = incoming::read(&parts.headers, body).await?;
-    let fields = incoming::fields(&bytes)?;
+    let mut fields = incoming::fields(&bytes)?;
+    // ours, and never the provider's
+    let per_call = fields.shift_remove("antiphon").map(PerCall::read);
+    let per_call = per_call.transpose()?;
     let ParsedRequest { model, request } = front.parse(fields)?;
     let model = model.filter(|model| !model.is_empty()).ok_or_else(|| {
         Error::new(
@@ -95,9 +98,12 @@ async fn answered(
         )
     })?;
     watch.begin(&model, request.delivery);
-    let full = || running.session.full_name(&model, wire_of(front));
-    caller.may_use(&model, full)?;
-    let resolved = resolve(running, &model, front)?;
+    let named = per_call.iter().flat_map(PerCall::models);
+    for name in named.chain([model.as_str()]) {
+        let full = || running.session.full_name(name, wire_of(front));
+        caller.may_use(name, full)?;
+    }
+    let resolved = resolve(running, &model, per_call.as_ref(), front)?;
     let delivery = request.delivery;
     let wants_usage = asks_for_usage(&request);
     let mut request = put(request, front, &parts.headers, &resolved);
@@ -128,17 +134,24 @@ fn wire_of(front: &dyn Front) -> Wire {
     }
 }
 
-fn resolve(running: &Running, model: &str, front: &dyn Front) -> Result<Arc<Resolved>, Error> {
-    running
-        .session
-        .resolve(model, wire_of(front))
-        .map_err(|error| {
-            // a provider without a key is none that can be asked: the caller's own key is another matter
-            match error.kind() {
-                ErrorKind::Auth => Error::new(ErrorKind::ModelNotFound, error.message()),
-                _ => error,
-            }
-        })
+fn resolve(
+    running: &Running,
+    model: &str,
+    per_call: Option<&PerCall>,
+    front: &dyn Front,
+) -> Result<Arc<Resolved>, Error> {
+    let wire = wire_of(front);
+    let resolved = match per_call {
+        None => running.session.resolve(model, wire),
+        Some(per_call) => running.session.resolve_for(model, wire, per_call),
+    };
+    resolved.map_err(|error| {
+        // a provider without a key is none that can be asked: the caller's own key is another matter
+        match error.kind() {
+            ErrorKind::Auth => Error::new(ErrorKind::ModelNotFound, error.message()),
+            _ => error,
+        }
+    })
 }
 
 /// The request as it is put to the model.

@@ -137,7 +137,7 @@ impl Budgets {
             .answers
             .into_iter()
             .map(|(seat, verdict)| {
-                let refused = |refused| refusal(&desk, refused, &*lock(&self.words));
+                let refused = |refused| refusal(&desk, refused, &lock(&self.words));
                 (seat, verdict.map_err(refused))
             })
             .collect();
