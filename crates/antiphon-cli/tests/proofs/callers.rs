@@ -112,7 +112,7 @@ struct Seen {
 
 /// One call on a connection of its own; `None` where the gateway is gone.
 fn call(address: SocketAddr, name: &str, number: u64) -> Option<String> {
-    let stream = number % 3 == 0;
+    let stream = number.is_multiple_of(3);
     let body = format!(
         r#"{{"model":"{name}/gpt-4o-mini","max_tokens":{TOKENS},"stream":{stream},"messages":[{{"role":"user","content":"question {number}"}}]}}"#
     );
