@@ -17,7 +17,11 @@ async fn a_higher_cap_lets_those_through_who_wait_and_a_lower_one_nobody() {
     let budget = capped(hold());
     let leaf = Scripted::new(|_, _| async { std::future::pending().await });
     let bench = paid(leaf.clone(), &budget);
-    let _calls = bench.start(3);
+    let start = |_| {
+        let model = Arc::clone(&bench.model);
+        tokio::spawn(async move { model.ask(request()).await })
+    };
+    let _calls: Vec<_> = (0..3).map(start).collect();
     settle().await;
     assert_eq!((leaf.calls(), budget.waiting()), (1, 2));
     budget.set_cap(picos(2 * hold()));
