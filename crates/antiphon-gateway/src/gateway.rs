@@ -9,12 +9,13 @@ use std::{
     time::SystemTime,
 };
 
-use antiphon::{Config, ConfigError, Session, env::Lookup, session::SessionOptions};
+use antiphon::{Config, ConfigError, Session, SystemClock, env::Lookup, session::SessionOptions};
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     callers::{CallerBooks, CallerState, Callers},
+    dashboard::Dashboard,
     observe::Observer,
 };
 
@@ -78,6 +79,7 @@ pub struct Gateway(Arc<Inner>);
 struct Inner {
     running: ArcSwap<Running>,
     observers: Vec<Arc<dyn Observer>>,
+    dashboard: Arc<Dashboard>,
     /// Makes ids of requests unique: those of this process begin with its start.
     started: SystemTime,
     requests: AtomicU64,
@@ -93,10 +95,13 @@ impl fmt::Debug for Gateway {
 
 impl Gateway {
     /// A gateway of this configuration; the observers are told of every call.
-    pub fn new(running: Running, observers: Vec<Arc<dyn Observer>>) -> Self {
+    pub fn new(running: Running, mut observers: Vec<Arc<dyn Observer>>) -> Self {
+        let dashboard = Arc::new(Dashboard::new(SystemClock::shared()));
+        observers.push(Arc::clone(&dashboard) as _);
         Self(Arc::new(Inner {
             running: ArcSwap::from_pointee(running),
             observers,
+            dashboard,
             started: SystemTime::now(),
             requests: AtomicU64::new(0),
         }))
@@ -114,6 +119,11 @@ impl Gateway {
 
     pub(crate) fn observers(&self) -> &[Arc<dyn Observer>] {
         &self.0.observers
+    }
+
+    /// The page at `/`.
+    pub(crate) fn dashboard(&self) -> &Arc<Dashboard> {
+        &self.0.dashboard
     }
 
     /// An id for a request, unique among all gateways for practical purposes.

@@ -15,6 +15,7 @@
 mod answer;
 mod call;
 mod callers;
+mod dashboard;
 mod gateway;
 mod incoming;
 mod models;

@@ -10,7 +10,7 @@ use axum::{
 };
 use http::Response;
 
-use crate::{Gateway, call, callers, models, refusal::refusal};
+use crate::{Gateway, call, callers, dashboard, models, refusal::refusal};
 
 impl Gateway {
     /// All routes.
@@ -20,6 +20,7 @@ impl Gateway {
             .route("/v1/messages", post(messages))
             .route("/v1/models", get(models::list))
             .route("/v1/models/{*name}", get(models::one))
+            .merge(dashboard::routes())
             .fallback(nothing_there)
             // behind it, whatever is not named there takes an admin's key where keys are used
             .layer(from_fn_with_state(self.clone(), callers::guard))

@@ -6,6 +6,7 @@ mod admit;
 mod allowance;
 mod cache;
 mod coalesce;
+mod continues;
 mod meter;
 mod outage;
 mod retry;

@@ -13,6 +13,7 @@ mod guard;
 mod key;
 mod limits;
 mod presented;
+mod state;
 
 use std::{fmt, sync::Arc};
 
@@ -23,7 +24,7 @@ use antiphon::{
         chat::RateLimits,
         layers::{
             admit::{Allowance, AllowanceConfig, Share},
-            spend::{Budget, BudgetSnapshot},
+            spend::Budget,
         },
     },
     env::Lookup,
@@ -33,6 +34,8 @@ use http::{HeaderMap, StatusCode};
 pub use books::CallerBooks;
 pub(crate) use guard::guard;
 pub use key::NewKey;
+pub(crate) use state::CallerBudget;
+pub use state::CallerState;
 
 /// The callers that are known.
 #[derive(Debug)]
@@ -87,6 +90,11 @@ impl Callers {
         self.known.iter().map(|caller| caller.state()).collect()
     }
 
+    /// The budgets of today, of those who have one.
+    pub(crate) fn budgets(&self) -> Vec<CallerBudget> {
+        self.states().iter().filter_map(CallerBudget::of).collect()
+    }
+
     /// The caller of a request, by its key.
     ///
     /// # Errors
@@ -124,21 +132,6 @@ impl Callers {
         });
         found.cloned()
     }
-}
-
-/// A caller at one moment, for pages and metrics.
-#[derive(Clone, Debug)]
-pub struct CallerState {
-    /// The name of its key.
-    pub name: Arc<str>,
-    /// Whether it may see the dashboard and the metrics.
-    pub is_admin: bool,
-    /// Models that it may ask, as the configuration has them; `None`: all.
-    pub models: Option<Vec<String>>,
-    /// Its limits per minute and what is left of them.
-    pub limits: RateLimits,
-    /// Its budget of this day in UTC, where it has one.
-    pub budget: Option<BudgetSnapshot>,
 }
 
 /// Somebody who asks.

@@ -18,7 +18,9 @@ use crate::env::{self, Lookup};
 
 pub use callers::{KeyHash, KeySettings};
 pub use file::{ConfigError, ProviderConfig, Settings};
-pub use model::{Combination, DeciderSettings, EnsembleSettings, Made, ModelConfig};
+pub use model::{
+    Combination, DeciderSettings, EnsembleSettings, Made, ModelConfig, RescueSettings,
+};
 pub use prices::PriceSettings;
 pub use sim::SimSettings;
 
