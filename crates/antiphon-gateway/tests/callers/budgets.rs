@@ -41,7 +41,7 @@ async fn a_key_spends_its_budget_and_the_next_day_has_another() {
         if told.status != StatusCode::OK {
             break told;
         }
-        cost = cost + usd(told.header("x-antiphon-cost-usd").unwrap());
+        cost += usd(told.header("x-antiphon-cost-usd").unwrap());
         assert_eq!(spent(&rig, "a"), cost);
     };
     assert_eq!(
@@ -96,7 +96,7 @@ async fn everything_that_is_asked_for_a_caller_is_paid_by_it() {
         let cost = usd(told.header("x-antiphon-cost-usd").unwrap());
         assert!(cost > Usd::ZERO);
         assert_eq!(spent(&rig, "b"), before + cost, "{model}");
-        before = before + cost;
+        before += cost;
     }
     // the two members and the judge
     let stream =
