@@ -87,7 +87,10 @@ mod tests {
 
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
+    /// Headers by name.
+    type Pairs<'a> = &'a [(&'static str, &'a [u8])];
+
+    fn headers(pairs: Pairs<'_>) -> HeaderMap {
         let pairs = pairs.iter().map(|(name, value)| {
             let value = HeaderValue::from_bytes(value).unwrap();
             (HeaderName::from_static(name), value)
@@ -101,19 +104,19 @@ mod tests {
 
     #[test]
     fn a_key_is_read_from_either_header_and_never_guessed() {
-        let key = |pairs: &[(&'static str, &[u8])]| {
+        let key = |pairs: Pairs<'_>| {
             let headers = headers(pairs);
             presented(&headers)
                 .map(|key| key.bytes.to_vec())
                 .map_err(|error| (error.status(), error.message().to_owned()))
         };
-        let is = |pairs: &[(&'static str, &[u8])]| assert_eq!(key(pairs), Ok(b"key".to_vec()));
+        let is = |pairs: Pairs<'_>| assert_eq!(key(pairs), Ok(b"key".to_vec()));
         is(&[("authorization", b"Bearer key")]);
         is(&[("authorization", b"bEARER   key  ")]);
         is(&[("x-api-key", b" key ")]);
         is(&[("authorization", b"Bearer key"), ("x-api-key", b"key")]);
         is(&[("authorization", b"Bearer"), ("x-api-key", b"key")]);
-        let refused: [(&[(&'static str, &[u8])], &str); 9] = [
+        let refused: [(Pairs<'_>, &str); 9] = [
             (&[], "no key was sent"),
             (&[("authorization", b"")], "must be `Bearer`"),
             (&[("authorization", b"Bearer ")], "no key was sent"),
