@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         Command::Vote(vote) => commands::vote::run(&vote, &printer),
         Command::Models(models) => commands::models::run(&models, &printer),
         Command::Serve(serve) => commands::serve::run(&serve, &printer),
+        Command::Keys(keys) => commands::keys::run(&keys, &printer),
         Command::Sim(sim) => commands::sim::run(sim, &printer),
         Command::Config(config) => commands::config::run(&config, &printer),
         Command::Completions { shell } => commands::pages::completions(shell, &printer),

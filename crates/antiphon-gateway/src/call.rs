@@ -12,7 +12,7 @@ use axum::{body::Body, extract::Request};
 use http::{HeaderMap, Response, request::Parts};
 
 use crate::{
-    Gateway, Running, answer, caller::Caller, incoming, models, observe::Watch, refusal::refusal,
+    Gateway, Running, answer, callers::Caller, incoming, models, observe::Watch, refusal::refusal,
     streaming,
 };
 
@@ -36,15 +36,25 @@ pub(crate) async fn answer(
     let (parts, body) = request.into_parts();
     let mut watch = Watch::new(&gateway, wire, &parts.headers);
     watch.came_on(&parts.extensions);
-    let answered = answered(&gateway, front, &parts, body, &mut watch).await;
-    match answered {
+    let running = gateway.running();
+    let caller = match running.callers.identify(&parts.headers) {
+        Ok(caller) => caller,
+        Err(error) => return refused(&error, front, watch),
+    };
+    watch.identified(caller.name());
+    let answered = answered(&running, &caller, front, &parts, body, &mut watch).await;
+    let mut response = match answered {
         Ok(answered) => answered.into_response(front, watch).await,
-        Err(error) => {
-            let response = refusal(&error, front, watch.id());
-            watch.failed(&error, response.status());
-            response
-        }
-    }
+        Err(error) => refused(&error, front, watch),
+    };
+    caller.tell_limits(wire, response.headers_mut());
+    response
+}
+
+fn refused(error: &Error, front: &dyn Front, watch: Watch) -> Response<Body> {
+    let response = refusal(error, front, watch.id());
+    watch.failed(error, response.status());
+    response
 }
 
 /// A response of a model, and how it is to be told.
@@ -63,25 +73,19 @@ impl Answered {
         }
         match self.response.whole().await {
             Ok(reply) => answer::whole(&reply, front, &self.told, watch),
-            Err(error) => {
-                let response = refusal(&error, front, watch.id());
-                watch.failed(&error, response.status());
-                response
-            }
+            Err(error) => refused(&error, front, watch),
         }
     }
 }
 
 async fn answered(
-    gateway: &Gateway,
+    running: &Running,
+    caller: &Caller,
     front: &'static dyn Front,
     parts: &Parts,
     body: Body,
     watch: &mut Watch,
 ) -> Result<Answered, Error> {
-    let running = gateway.running();
-    let caller = running.callers.identify(&parts.headers)?;
-    watch.identified(caller.name());
     let bytes = incoming::read(parts, body).await?;
     let mut fields = incoming::fields(&bytes)?;
     // ours, and never the provider's
@@ -98,18 +102,24 @@ async fn answered(
     watch.begin(&model, request.delivery);
     let named = per_call.iter().flat_map(PerCall::models);
     for name in named.chain([model.as_str()]) {
-        caller.may_use(name)?;
+        let full = || running.session.full_name(name, wire_of(front));
+        caller.may_use(name, full)?;
     }
-    let resolved = resolve(&running, &model, per_call.as_ref(), front)
-        .map_err(|error| models::with_nearest(error, &model, &running, &caller))?;
+    let resolved = resolve(running, &model, per_call.as_ref(), front)
+        .map_err(|error| models::with_nearest(error, &model, running, caller))?;
     let delivery = request.delivery;
     let wants_usage = asks_for_usage(&request);
-    let mut request = put(request, front, &parts.headers, &resolved, &caller);
+    let mut request = put(request, front, &parts.headers, &resolved);
     if let (Some(traceparent), Some(origin)) = (watch.traceparent(), &mut request.origin) {
         // what is asked for this call is part of its trace, not of the caller's span
         let headers = &mut Arc::make_mut(origin).headers;
         headers.retain(|(name, _)| *name != "traceparent");
         headers.push(("traceparent", traceparent));
+    }
+    request.payer = caller.payer()?;
+    if let Some(share) = caller.take(&request)? {
+        request.sent = Some(share.sign());
+        watch.holds(share);
     }
     let response = resolved.model.call(request).await?;
     let told = Told {
@@ -125,16 +135,21 @@ async fn answered(
     })
 }
 
+/// The wire format whose provider a model name without one means.
+fn wire_of(front: &dyn Front) -> Wire {
+    match front.name() {
+        "anthropic" => Wire::Anthropic,
+        _ => Wire::OpenAi,
+    }
+}
+
 fn resolve(
     running: &Running,
     model: &str,
     per_call: Option<&PerCall>,
     front: &dyn Front,
 ) -> Result<Arc<Resolved>, Error> {
-    let wire = match front.name() {
-        "anthropic" => Wire::Anthropic,
-        _ => Wire::OpenAi,
-    };
+    let wire = wire_of(front);
     let resolved = match per_call {
         None => running.session.resolve(model, wire),
         Some(per_call) => running.session.resolve_for(model, wire, per_call),
@@ -157,7 +172,6 @@ fn put(
     front: &dyn Front,
     headers: &HeaderMap,
     resolved: &Resolved,
-    caller: &Caller,
 ) -> ChatRequest {
     let passed = PASSED_ON.iter().filter_map(|name| {
         let value = headers.get(*name)?.to_str().ok()?;
@@ -170,7 +184,6 @@ fn put(
     origin.wire = front.name();
     origin.headers = passed.collect();
     request.origin = Some(Arc::new(origin));
-    request.payer = caller.payer();
     // callers judge the answers of plain models themselves, as they do without a gateway
     request.is_unjudged = !resolved.is_made_of_parts;
     resolved.lay_params(&mut request);

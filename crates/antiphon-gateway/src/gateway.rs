@@ -9,11 +9,14 @@ use std::{
     time::SystemTime,
 };
 
-use antiphon::{Session, SystemClock};
+use antiphon::{
+    Config, ConfigError, Error, Session, SystemClock, env::Lookup, session::SessionOptions,
+};
 use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    caller::Callers,
+    callers::{CallerBooks, CallerState, Callers},
     calls::Calls,
     dashboard::Dashboard,
     observe::{GatewayMetrics, Observer},
@@ -37,6 +40,73 @@ impl Running {
             callers: Callers::everybody(),
         }
     }
+
+    /// What a configuration says. Where it has no keys, everybody who can reach the server is let in. Once `drain` is
+    /// cancelled, nothing more is sent to providers.
+    ///
+    /// # Errors
+    /// A key cannot be used, with its place in the configuration.
+    pub fn configured(
+        config: Config,
+        mut options: SessionOptions,
+        env: Lookup<'_>,
+        drain: CancellationToken,
+        books: &Arc<CallerBooks>,
+    ) -> Result<Self, ConfigError> {
+        options.pays_by_caller = pays_by_caller(&config, books)?;
+        let session = Session::new(config.clone(), options, env, drain);
+        Self::checked(session, &config, env, books)
+    }
+
+    /// What another configuration says: what has been learned and used goes on where it still counts.
+    ///
+    /// # Errors
+    /// A key or model cannot be used, with its place in the configuration. Nothing has changed then.
+    pub fn continued(
+        &self,
+        config: Config,
+        mut options: SessionOptions,
+        env: Lookup<'_>,
+        books: &Arc<CallerBooks>,
+    ) -> Result<Self, ConfigError> {
+        options.pays_by_caller = pays_by_caller(&config, books)?;
+        let session = self.session.continued(config.clone(), options, env);
+        let session = session.map_err(|error| ConfigError(error.message().to_owned()))?;
+        Self::checked(session, &config, env, books)
+    }
+
+    fn checked(
+        session: Session,
+        config: &Config,
+        env: Lookup<'_>,
+        books: &Arc<CallerBooks>,
+    ) -> Result<Self, ConfigError> {
+        let unusable = |error: Error| ConfigError(error.message().to_owned());
+        session.check().map_err(unusable)?;
+        let callers = Callers::of(config, &session, env, books)?;
+        Ok(Self { session, callers })
+    }
+
+    /// Those who have keys, and what they have used.
+    pub fn callers(&self) -> Vec<CallerState> {
+        self.callers.states()
+    }
+
+    /// Whether callers need keys.
+    pub fn needs_keys(&self) -> bool {
+        self.callers.are_used()
+    }
+}
+
+/// Whether any key has a budget, for which the books must be open.
+fn pays_by_caller(config: &Config, books: &CallerBooks) -> Result<bool, ConfigError> {
+    let mut keys = config.settings.keys.iter();
+    let pays = keys.any(|key| key.budget_usd_per_day.is_some());
+    if pays {
+        let unusable = |error| ConfigError(format!("{error}; --data names another folder"));
+        books.open().map_err(unusable)?;
+    }
+    Ok(pays)
 }
 
 /// The gateway: what is running, and who is told of its calls. Clones are the same one.

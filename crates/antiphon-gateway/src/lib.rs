@@ -9,11 +9,12 @@
 //!
 //! - [`Gateway`]: the state behind all routes; [`Gateway::router`] gives them to any server.
 //! - [`Server`]: that router on a socket, until it is told to stop.
+//! - [`CallerBooks`]: what the keys of callers have used.
 //! - [`observe`]: what is told of each call, and to whom.
 
 mod answer;
 mod call;
-mod caller;
+mod callers;
 mod calls;
 mod dashboard;
 mod gateway;
@@ -25,5 +26,6 @@ mod routes;
 mod server;
 mod streaming;
 
+pub use callers::{CallerBooks, CallerState, NewKey};
 pub use gateway::{Gateway, Running};
 pub use server::{BodyLimits, Server, ServerConfig, Tls, TlsError, Warning};

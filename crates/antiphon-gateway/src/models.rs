@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use antiphon::{Error, ErrorKind, nearest};
 
-use crate::{Gateway, Running, caller::Caller, refusal::refusal, routes::front_of};
+use crate::{Gateway, Running, callers::Caller, refusal::refusal, routes::front_of};
 
 /// Names that are told where one stands for nothing.
 const MOST_NAMES: usize = 3;
@@ -23,7 +23,7 @@ pub(crate) async fn list(State(gateway): State<Gateway>, request: Request) -> Re
         Err(error) => return refusal(&error, front, &gateway.request_id()),
     };
     let names = running.session.model_names();
-    let allowed = names.iter().filter(|name| caller.may_use(name).is_ok());
+    let allowed = names.iter().filter(|name| may_use(&caller, name));
     let is_anthropic = front.name() == "anthropic";
     let models: Vec<Value> = allowed.map(|name| entry(name, is_anthropic)).collect();
     json_response(&match is_anthropic {
@@ -50,7 +50,7 @@ pub(crate) async fn one(
         .identify(request.headers())
         .and_then(|caller| {
             let names = running.session.model_names();
-            let known = names.contains(&name) && caller.may_use(&name).is_ok();
+            let known = names.contains(&name) && may_use(&caller, &name);
             match known {
                 true => Ok(json_response(&entry(&name, front.name() == "anthropic"))),
                 false => {
@@ -71,7 +71,7 @@ pub(crate) fn with_nearest(error: Error, name: &str, running: &Running, caller: 
         return error;
     }
     let names = running.session.model_names();
-    let allowed = names.iter().filter(|name| caller.may_use(name).is_ok());
+    let allowed = names.iter().filter(|name| may_use(caller, name));
     let mut candidates: Vec<&str> = allowed.map(String::as_str).collect();
     let mut near = Vec::new();
     while near.len() < MOST_NAMES
@@ -85,6 +85,11 @@ pub(crate) fn with_nearest(error: Error, name: &str, running: &Running, caller: 
         false => format!("did you mean {}?", near.join(" or ")),
     };
     Error::new(ErrorKind::ModelNotFound, format!("{message}; {hint}"))
+}
+
+/// Names of the list are whole already.
+fn may_use(caller: &Caller, name: &str) -> bool {
+    caller.may_use(name, || name.to_owned()).is_ok()
 }
 
 /// A model as the list has it. Nobody knows when a configured name was made, so all are of the same moment.

@@ -5,11 +5,12 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
+    middleware::from_fn_with_state,
     routing::{get, post},
 };
 use http::{HeaderMap, Response};
 
-use crate::{Gateway, call, dashboard, models, observe, refusal::refusal};
+use crate::{Gateway, call, callers, dashboard, models, observe, refusal::refusal};
 
 impl Gateway {
     /// All routes.
@@ -25,6 +26,8 @@ impl Gateway {
             .route("/readyz", get(observe::ready))
             .fallback(nothing_there)
             .method_not_allowed_fallback(not_that_method)
+            // behind it, whatever is not named there takes an admin's key where keys are used
+            .layer(from_fn_with_state(self.clone(), callers::guard))
             .with_state(self.clone())
     }
 }

@@ -1,4 +1,4 @@
-//! [`BudgetFile`]: what a job without a ledger may have spent, as a file of its state folder.
+//! [`BudgetFile`]: what may have been spent, as a file: by a job without a ledger, or with a key of the gateway on one day.
 
 use std::{
     fs::File,
@@ -31,8 +31,13 @@ impl BudgetFile {
 
     /// That of a state folder.
     pub fn in_folder(folder: &Path) -> Self {
+        Self::at(folder.join(Self::FILE))
+    }
+
+    /// That of a path, beside which a file that ends in `.new` may appear.
+    pub fn at(path: PathBuf) -> Self {
         Self {
-            path: folder.join(Self::FILE),
+            path,
             order: Arc::default(),
         }
     }
@@ -81,7 +86,9 @@ impl BudgetFile {
     }
 
     fn replace(&self, most: Usd) -> io::Result<()> {
-        let aside = self.path.with_extension("new");
+        let mut aside = self.path.clone().into_os_string();
+        aside.push(".new");
+        let aside = PathBuf::from(aside);
         let mut file = private_file(&aside)?;
         file.set_len(0)?;
         writeln!(file, "{}", most.picos())?;

@@ -2,7 +2,7 @@
 //!
 //! - [`SqliteLedger`]: what a job remembers, on embedded SQLite (`docs/ledger.md` names every column); [`PastRuns`]: the same,
 //!   read without a trace
-//! - [`BudgetFile`]: what a job without a ledger may have spent
+//! - [`BudgetFile`]: what a job without a ledger may have spent, or a caller of the gateway on a day
 //! - [`DiskCache`]: answers kept beyond a run (`docs/cache.md`)
 //! - [`StateDir`]: the folder it lives in, private and locked
 //! - [`sources`]: readers of input, one file a format

@@ -1,5 +1,7 @@
 //! Every environment variable that Antiphon reads, in one place.
 
+use std::path::PathBuf;
+
 /// An environment variable and what it is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Variable {
@@ -66,6 +68,9 @@ pub const OTEL_BSP_MAX_QUEUE_SIZE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
 /// Time between two exports; the batch reads it.
 pub const OTEL_BSP_SCHEDULE_DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
 
+/// The folder for state, of which that of `antiphon serve` is one.
+pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
+
 /// The registry. Providers' variables are also columns of the table of providers.
 pub const VARIABLES: &[Variable] = &[
     Variable {
@@ -119,6 +124,10 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: XDG_CACHE_HOME,
         about: "folder of the response cache's folder, in place of ~/.cache",
+    },
+    Variable {
+        name: XDG_STATE_HOME,
+        about: "folder of the gateway's state, in place of ~/.local/state",
     },
     Variable {
         name: "NO_COLOR",
@@ -196,4 +205,15 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// The process's own environment; an empty variable counts as unset.
 pub fn process(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The folder of a user's state, where a home is known.
+pub fn default_state_dir(env: Lookup<'_>) -> Option<PathBuf> {
+    // the XDG base directory specification: a path that is not absolute is to be ignored
+    let named = env(XDG_STATE_HOME).map(PathBuf::from);
+    let folder = match named.filter(|folder| folder.is_absolute()) {
+        Some(folder) => folder,
+        None => etcetera::home_dir().ok()?.join(".local").join("state"),
+    };
+    Some(folder.join("antiphon"))
 }

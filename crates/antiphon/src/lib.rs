@@ -82,6 +82,7 @@ pub use antiphon_core::{
 };
 pub use antiphon_providers::catalog::{self, zones};
 pub use antiphon_providers::{fronts, transport};
+pub use antiphon_store::{BudgetFile, StateDir, StateDirError};
 pub use config::{Config, ConfigError};
 pub use ensemble::{create_ensemble, create_ensemble_in};
 pub use known::{nearest_model, nearest_priced};

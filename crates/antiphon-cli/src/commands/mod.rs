@@ -7,6 +7,7 @@ pub(crate) mod compare;
 pub(crate) mod config;
 pub(crate) mod estimate;
 pub(crate) mod job;
+pub(crate) mod keys;
 pub(crate) mod map_reduce;
 pub(crate) mod models;
 pub(crate) mod pages;

@@ -6,12 +6,9 @@ mod size;
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
-use antiphon::{
-    env,
-    session::{Session, SessionOptions},
-};
-use antiphon_gateway::{BodyLimits, Gateway, Running, Server, ServerConfig, Tls};
-use anyhow::{Context, Result, anyhow, bail};
+use antiphon::{SystemClock, core::patterns::RescueMode, env, session::SessionOptions};
+use antiphon_gateway::{BodyLimits, CallerBooks, Gateway, Running, Server, ServerConfig, Tls};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use observers::Observers;
 use operation::Operation;
@@ -27,6 +24,10 @@ pub(crate) struct ServeArgs {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
+    /// Folder of what must outlive a crash: what keys with a budget have spent
+    /// [default: $XDG_STATE_HOME/antiphon/serve, else ~/.local/state/antiphon/serve]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
     /// Configuration file [default: antiphon.toml, over the user's]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -57,12 +58,6 @@ pub(crate) struct ServeArgs {
 }
 
 pub(crate) fn run(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
-    if !args.listen.ip().is_loopback() {
-        bail!(
-            "without [[keys]] everybody who can reach {} could spend your money: listen on 127.0.0.1, or configure keys",
-            args.listen
-        );
-    }
     // thousands of connections need as many files
     let _as_it_is = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -76,15 +71,31 @@ pub(crate) fn run(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
 
 /// What flags lay over the configuration.
 fn options() -> SessionOptions {
-    SessionOptions::default()
+    SessionOptions {
+        rescue: RescueMode::Verify,
+        ..SessionOptions::default()
+    }
 }
 
 async fn serve(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
     let config = config(args.config.as_deref())?;
-    let session = Session::new(config, options(), &env::process, CancellationToken::new());
-    session
-        .check()
-        .map_err(|error| anyhow!("{}", error.message()))?;
+    let has_budgets = config
+        .settings
+        .keys
+        .iter()
+        .any(|key| key.budget_usd_per_day.is_some());
+    let books = CallerBooks::new(data_folder(args)?, SystemClock::shared());
+    if args.data.is_some() {
+        books.open()?;
+    }
+    let drain = CancellationToken::new();
+    let running = Running::configured(config, options(), &env::process, drain.clone(), &books)?;
+    if !args.listen.ip().is_loopback() && !running.needs_keys() {
+        bail!(
+            "without [[keys]] everybody who can reach {} could spend your money: listen on 127.0.0.1, or configure keys (`antiphon keys new` makes one)",
+            args.listen
+        );
+    }
     let tls = tls(args, printer)?;
     let config = ServerConfig {
         tls: tls.clone(),
@@ -100,16 +111,21 @@ async fn serve(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     let observers = Observers::open(args, server.address(), printer)?;
-    let gateway = Gateway::new(Running::open_to_all(session), observers.all());
+    let gateway = Gateway::new(running, observers.all());
     // before anybody is told where it is: a signal that comes at once must not kill it
     let signals = Signals::new()?;
     tell(&server, args, printer)?;
+    if has_budgets {
+        let folder = books.folder().display();
+        printer.say(&format!("what keys spend is kept in {folder}"));
+    }
     let operation = Operation {
         args,
         printer,
         gateway: gateway.clone(),
         tls,
         observers: &observers,
+        books: &books,
     };
     let (stop, stopped) = oneshot::channel();
     let run = server.run(gateway, async {
@@ -123,6 +139,10 @@ async fn serve(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
         }
         () = operation.follow(signals, stop) => Exit::Interrupted,
     };
+    drain.cancel();
+    if let Err(error) = books.close().await {
+        printer.say(&format!("{error}; up to what was held counts as spent"));
+    }
     observers.close().await;
     Ok(exit)
 }
@@ -151,4 +171,13 @@ fn tell(server: &Server, args: &ServeArgs, printer: &Printer) -> Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// Where state is kept.
+fn data_folder(args: &ServeArgs) -> Result<PathBuf> {
+    let usual = || Some(env::default_state_dir(&env::process)?.join("serve"));
+    args.data
+        .clone()
+        .or_else(usual)
+        .context("no folder for state: there is no home; name one with --data")
 }

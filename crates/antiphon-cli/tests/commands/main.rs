@@ -11,6 +11,7 @@ mod compare;
 mod configuration;
 mod dashboard;
 mod estimate;
+mod keys;
 mod limits;
 mod map_reduce;
 mod models;

@@ -15,6 +15,7 @@
 )]
 
 mod budget;
+mod callers;
 mod clock;
 mod crash;
 mod damage;

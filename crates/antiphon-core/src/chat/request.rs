@@ -7,7 +7,10 @@ use serde_json::{Map, Value};
 
 use crate::Schema;
 use crate::job::AttemptJournal;
-use crate::layers::spend::{Budget, Hold};
+use crate::layers::{
+    admit::SentSign,
+    spend::{Budget, Hold},
+};
 
 /// Who speaks in a message. `Other` keeps roles that only one vendor knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +103,8 @@ pub struct ChatRequest {
     pub payer: Option<Budget>,
     /// The sign that money is held for the attempt. Set by the layer that holds it.
     pub hold: Option<Hold>,
+    /// Is set when anything is sent for the request.
+    pub sent: Option<SentSign>,
 }
 
 /// How a caller put a request: what an endpoint of the same wire format passes on untouched.
@@ -147,6 +152,7 @@ impl ChatRequest {
             journal: None,
             payer: None,
             hold: None,
+            sent: None,
         }
     }
 

@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "a test")]
 
 mod admit;
+mod allowance;
 mod cache;
 mod coalesce;
 mod continues;

@@ -17,13 +17,14 @@ use crate::Running;
 /// # Errors
 /// [`ErrorKind::Auth`]: no key, or one that is no admin's (403), or another host (403).
 pub(super) fn may_look<B>(running: &Running, request: &Request<B>) -> Result<(), Error> {
-    let caller = running.callers.identify(request.headers())?;
+    let caller = running.callers.identify_reader(request.headers())?;
     let refuse = |message| Err(Error::new(ErrorKind::Auth, message).with_status(403));
     match caller.name() {
         None if names_loopback(request) => Ok(()),
         None => refuse(
             "the dashboard is at 127.0.0.1, [::1] and localhost only, as no keys are configured",
         ),
+        Some(_) if caller.is_admin() => Ok(()),
         Some(_) => refuse("the dashboard takes the key of an admin"),
     }
 }

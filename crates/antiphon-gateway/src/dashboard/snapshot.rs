@@ -1,14 +1,9 @@
 //! What the page is told, once a second, as JSON. What is unknown is `null`.
 
-use std::sync::Arc;
-
 use antiphon::{
     core::{
         Clock, Moment,
-        layers::{
-            admit::{AccountSnapshot, EndpointState, QuotaConfig},
-            spend::BudgetSnapshot,
-        },
+        layers::admit::{AccountSnapshot, EndpointState, QuotaConfig},
     },
     session::NamedAccount,
 };
@@ -22,7 +17,7 @@ use super::{
     statistics::{CALLS_STEP, COST_STEP, Gathered, LATENCY_STEP},
     tallies::ToldTally,
 };
-use crate::Running;
+use crate::{Running, callers::CallerBudget};
 
 /// Endpoints that are told of, the busiest first.
 const MOST_ENDPOINTS: usize = 200;
@@ -157,12 +152,7 @@ impl Snapshot {
             endpoints_left_out,
             models: gathered.models.told(now),
             callers: gathered.callers.told(now),
-            budgets: running
-                .callers
-                .budgets()
-                .iter()
-                .filter_map(CallerBudget::of)
-                .collect(),
+            budgets: running.callers.budgets(),
             latest: told(gathered.latest),
             failures: told(gathered.failures),
         }
@@ -235,25 +225,5 @@ impl Endpoint {
     fn rank(&self) -> (bool, u64) {
         let busy = u64::from(self.in_flight) + self.waiting as u64;
         (self.state != State::Up, busy)
-    }
-}
-/// What a caller may spend in a day, and has spent, for people to read.
-#[derive(Clone, Debug, Serialize)]
-struct CallerBudget {
-    /// The name of its key.
-    name: String,
-    /// Dollars a day, UTC.
-    budget_usd: f64,
-    /// Dollars of it that are spent or kept for calls whose end is not known.
-    spent_usd: f64,
-}
-
-impl CallerBudget {
-    fn of((name, budget): &(Arc<str>, BudgetSnapshot)) -> Option<Self> {
-        Some(Self {
-            name: name.as_ref().to_owned(),
-            budget_usd: budget.cap?.as_f64(),
-            spent_usd: (budget.spent + budget.lost + budget.open).as_f64(),
-        })
     }
 }

@@ -2,7 +2,6 @@
 
 mod health;
 mod log;
-mod look;
 mod metrics;
 mod traces;
 mod watch;
@@ -20,7 +19,6 @@ use crate::Running;
 
 pub(crate) use health::{healthy, ready};
 pub use log::{AccessLog, Content, LogTarget};
-pub(crate) use look::may_look;
 pub(crate) use metrics::{GatewayMetrics, scraped};
 pub use traces::{CallSpan, Traces};
 pub(crate) use watch::{Remote, Watch};

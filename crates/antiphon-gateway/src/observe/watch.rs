@@ -8,7 +8,10 @@ use std::{
 
 use antiphon::{
     ChatRequest, Error, Reply, Spent,
-    core::chat::{ChatDelta, Delivery, Head},
+    core::{
+        chat::{ChatDelta, Delivery, Head},
+        layers::admit::Share,
+    },
 };
 use http::{Extensions, HeaderMap, StatusCode};
 
@@ -27,6 +30,8 @@ pub(crate) struct Watch {
     has_begun: bool,
     is_told: bool,
     content: Option<Content>,
+    /// What it has of its caller's minute; settled at its end.
+    share: Option<Share>,
     end: CallEnded,
 }
 
@@ -41,6 +46,7 @@ impl Watch {
             has_begun: false,
             is_told: false,
             content: None,
+            share: None,
             end: CallEnded {
                 call: CallBegan {
                     id: gateway.request_id().into(),
@@ -98,6 +104,11 @@ impl Watch {
     /// The `traceparent` of what is asked for it; `None` where calls are not traced.
     pub(crate) fn traceparent(&self) -> Option<String> {
         self.end.call.span.as_ref().map(CallSpan::traceparent)
+    }
+
+    /// It has this share of its caller's minute.
+    pub(crate) fn holds(&mut self, share: Share) {
+        self.share = Some(share);
     }
 
     /// It was read, and goes to this model.
@@ -184,6 +195,9 @@ impl Watch {
     }
 
     fn tell_failure(&mut self, error: &Error) {
+        if let Some(share) = self.share.take() {
+            share.failed(error);
+        }
         self.end.attempts = self.end.attempts.max(error.attempts());
         self.end.spent += error.spent();
         self.end.error = Some(error.message().into());
@@ -196,6 +210,11 @@ impl Watch {
     fn tell_end(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.is_told, true) {
             return;
+        }
+        // one whose caller hung up before its end settles itself, unless the answer was complete
+        let is_complete = self.end.finish_reason.is_some() || outcome == Outcome::Answered;
+        if let Some(share) = self.share.take().filter(|_| is_complete) {
+            share.answered(self.end.spent.usage());
         }
         self.tell_beginning();
         self.end.outcome = outcome;

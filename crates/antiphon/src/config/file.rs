@@ -16,7 +16,9 @@ use serde::{
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Origin, keys,
+    Origin,
+    callers::{self, KeySettings},
+    keys,
     model::ModelConfig,
     prices::{self, PriceSettings},
     sim::{SimSettings, SimTable},
@@ -38,6 +40,9 @@ pub struct Settings {
     /// Prices of models, provider/model, over those of the catalogue.
     #[serde(default)]
     pub prices: BTreeMap<String, PriceSettings>,
+    /// Callers of the gateway.
+    #[serde(default)]
+    pub keys: Vec<KeySettings>,
 }
 
 /// A provider.
@@ -89,7 +94,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl Settings {
-    /// Lays another file's values over these: providers and prices value by value, models whole.
+    /// Lays another file's values over these: providers and prices value by value, models and keys whole.
     pub(super) fn merge(&mut self, over: Self) {
         self.default_model = over.default_model.or(self.default_model.take());
         for (name, over) in over.providers {
@@ -100,6 +105,7 @@ impl Settings {
         for (name, over) in over.prices {
             self.prices.entry(name).or_default().merge(over);
         }
+        callers::merge(&mut self.keys, over.keys);
     }
 }
 
@@ -138,9 +144,13 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<(Settings, Vec<Origin>), 
     let table = DeTable::parse(text).map_err(broken)?;
     let mut origins = Vec::new();
     let mut found = |key: String, at: usize, value: &DeValue<'_>| {
+        let value = match keys::is_hash(&key) {
+            true => "\"(hidden)\"".to_owned(),
+            false => show(value),
+        };
         origins.push(Origin {
             key,
-            value: show(value),
+            value,
             from: place(at),
         });
     };
@@ -180,6 +190,12 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<(Settings, Vec<Origin>), 
         let begin = own.map_or(0, |(key, _)| key.span().start);
         told.placed(name, &origins, &place(begin))?;
     }
+    let tables = table.get_ref().get("keys");
+    let tables = tables.and_then(|keys| keys.get_ref().as_array());
+    for (key, table) in settings.keys.iter_mut().zip(tables.into_iter().flatten()) {
+        key.place = place(table.span().start);
+    }
+    callers::check_all(&settings.keys)?;
     let catalog = settings.catalog.take();
     settings.catalog = catalog.map(|named| prices::beside(path, named));
     Ok((settings, origins))

@@ -1,6 +1,6 @@
 //! The keys that exist. A key that does not is an error with the nearest one, its file and its line.
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// What may stand under a key.
 pub(super) enum Shape {
@@ -12,9 +12,11 @@ pub(super) enum Shape {
     Named(&'static Shape),
     /// As `Named`, but the table of one name has keys of its own.
     NamedBut(&'static Shape, &'static str, &'static Shape),
+    /// A list of such tables, told apart by their `name`.
+    Listed(&'static Shape),
 }
 
-use Shape::{Named, NamedBut, Table, Value};
+use Shape::{Listed, Named, NamedBut, Table, Value};
 
 const PROVIDER: Shape = Table(&[
     ("dialect", Value),
@@ -75,6 +77,17 @@ const PRICE: Shape = Table(&[
     ("aliases", Value),
 ]);
 
+const KEY: Shape = Table(&[
+    ("name", Value),
+    ("key_env", Value),
+    ("key_sha256", Value),
+    ("models", Value),
+    ("rpm", Value),
+    ("tpm", Value),
+    ("budget_usd_per_day", Value),
+    ("admin", Value),
+]);
+
 /// The whole file.
 pub(super) const FILE: Shape = Table(&[
     ("default_model", Value),
@@ -82,7 +95,22 @@ pub(super) const FILE: Shape = Table(&[
     ("models", Named(&MODEL)),
     ("catalog", Value),
     ("prices", Named(&PRICE)),
+    ("keys", Listed(&KEY)),
 ]);
+
+/// The beginning of the dotted names of a key's values. Its name may hold dots.
+pub(super) fn prefix_of(name: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
+    match !name.is_empty() && name.chars().all(is_plain) {
+        true => format!("keys.{name}."),
+        false => format!("keys.{name:?}."),
+    }
+}
+
+/// Whether the value under a dotted key is the hash of a caller's key, which is kept nowhere else.
+pub(super) fn is_hash(key: &str) -> bool {
+    key.starts_with("keys") && key.ends_with(".key_sha256")
+}
 
 /// Whether the value under a dotted key may carry a secret: a header of such a name, a URL with a user in it.
 pub(super) fn may_hold_secret(key: &str, value: &str) -> bool {
@@ -124,7 +152,8 @@ pub(super) fn walk(
             nearest,
         };
         let inner = match shape {
-            Value => &Value,
+            // the elements of a list are walked by `walk_list`
+            Value | Listed(_) => &Value,
             Named(inner) => inner,
             NamedBut(inner, special, other) => {
                 if name == *special {
@@ -143,9 +172,31 @@ pub(super) fn walk(
                 found(dotted, key.span().start, value.get_ref());
             }
             (DeValue::Table(table), inner) => walk(table, inner, &dotted, found)?,
+            (DeValue::Array(items), Listed(inner)) => walk_list(items, inner, found)?,
             // serde says best what is wrong with a value where a table belongs
             (_, _) => {}
         }
+    }
+    Ok(())
+}
+
+/// Walks the tables of a list, each under the name that it has, or else its number.
+fn walk_list(
+    items: &DeArray<'_>,
+    shape: &Shape,
+    found: &mut dyn FnMut(String, usize, &DeValue<'_>),
+) -> Result<(), Unknown> {
+    for (index, item) in items.iter().enumerate() {
+        // serde says best what is wrong with anything else
+        let DeValue::Table(table) = item.get_ref() else {
+            continue;
+        };
+        let name = table.get("name").and_then(|name| name.get_ref().as_str());
+        let prefix = match name {
+            Some(name) => prefix_of(name),
+            None => format!("keys[{index}]."),
+        };
+        walk(table, shape, prefix.trim_end_matches('.'), found)?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Configuration: `antiphon.toml` of the working folder over that of the user; flags and environment win over both.
 
+mod callers;
 mod file;
 mod keys;
 mod model;
@@ -15,6 +16,7 @@ use antiphon_providers::dialects::PROVIDERS;
 
 use crate::env::{self, Lookup};
 
+pub use callers::{KeyHash, KeySettings};
 pub use file::{ConfigError, ProviderConfig, Settings};
 pub use model::{
     Combination, DeciderSettings, EnsembleSettings, Made, ModelConfig, RescueSettings,
@@ -112,21 +114,26 @@ impl Config {
                 Some(_) => "\"(set)\"",
                 None => "\"(not set)\"",
             };
-            let key = format!("providers.{name}.api_key");
-            put(key, state.to_owned(), variable.to_owned());
+            put(name, state.to_owned(), variable.to_owned());
         }
         origins.into_values().collect()
     }
 
-    /// Each provider that has one, with the variable of its key.
-    fn key_variables(&self) -> BTreeMap<&str, &str> {
+    /// The keys of providers and callers that are in variables: the dotted name of each, and its variable.
+    fn key_variables(&self) -> BTreeMap<String, &str> {
         let built_in = PROVIDERS.iter();
-        let mut variables: BTreeMap<&str, &str> = built_in
-            .filter_map(|provider| Some((provider.name, provider.key_env?)))
+        let of_provider = |name: &str| format!("providers.{name}.api_key");
+        let mut variables: BTreeMap<String, &str> = built_in
+            .filter_map(|provider| Some((of_provider(provider.name), provider.key_env?)))
             .collect();
         for (name, provider) in &self.settings.providers {
             if let Some(variable) = &provider.api_key_env {
-                variables.insert(name, variable);
+                variables.insert(of_provider(name), variable);
+            }
+        }
+        for key in &self.settings.keys {
+            if let Some(variable) = &key.key_env {
+                variables.insert(format!("{}key", keys::prefix_of(&key.name)), variable);
             }
         }
         variables
@@ -136,14 +143,12 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError(format!("cannot read {}: {error}", path.display())))?;
         let (settings, origins) = file::parse(&text, path)?;
-        // a model that is defined again is another one, none of whose old values stay
-        let models: Vec<String> = settings
-            .models
-            .keys()
-            .map(|name| format!("models.{name}."))
-            .collect();
+        // a model or key that is defined again is another one, none of whose old values stay
+        let models = settings.models.keys().map(|name| format!("models.{name}."));
+        let callers = settings.keys.iter().map(|key| keys::prefix_of(&key.name));
+        let defined: Vec<String> = models.chain(callers).collect();
         let is_replaced = |known: &Origin| {
-            models.iter().any(|model| known.key.starts_with(model))
+            defined.iter().any(|prefix| known.key.starts_with(prefix))
                 || origins.iter().any(|origin| origin.key == known.key)
         };
         self.origins.retain(|known| !is_replaced(known));

@@ -57,7 +57,8 @@ impl Session {
     /// How attempts are paid for, where anything is to be kept.
     pub(super) fn spending(&self) -> Option<SpendConfig> {
         let max_output_tokens = self.options.max_output_tokens.map(NonZeroU64::get);
-        let is_needed = self.budget.is_some() || max_output_tokens.is_some();
+        let is_needed =
+            self.budget.is_some() || max_output_tokens.is_some() || self.options.pays_by_caller;
         is_needed.then(|| SpendConfig {
             budget: self.budget.clone(),
             max_output_tokens,

@@ -124,6 +124,9 @@ pub struct SessionOptions {
     pub max_wait: Option<Duration>,
     /// The most that the session's calls may cost. Every model then needs a price.
     pub budget: Option<Usd>,
+    /// Requests may name who pays for them ([`ChatRequest::payer`](antiphon_core::ChatRequest::payer)); nothing is sent that
+    /// the payer's budget does not cover.
+    pub pays_by_caller: bool,
     /// Output cap of requests that name none, in tokens.
     pub max_output_tokens: Option<NonZeroU64>,
     /// Equal requests in flight share one call.

@@ -109,6 +109,60 @@ impl Session {
         })
     }
 
+    /// A name as those who may ask only some models are judged by: a configured one, else provider/model.
+    pub fn full_name(&self, name: &str, wire: Wire) -> String {
+        if self.config.settings.models.contains_key(name) {
+            return name.to_owned();
+        }
+        let Plain {
+            provider, model, ..
+        } = self.plain(name, wire, true);
+        format!("{provider}/{model}")
+    }
+
+    /// Refuses the name of a model that nobody could ask for: neither configured nor known, nor of a provider that is. A name
+    /// that ends in `*` stands for all that begin like it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ModelNotFound`], with the nearest name.
+    pub fn check_allowed_name(&self, name: &str) -> Result<(), Error> {
+        let settings = &self.config.settings;
+        let mut providers: Vec<&str> = dialects::PROVIDERS
+            .iter()
+            .map(|provider| provider.name)
+            .chain([SIM])
+            .collect();
+        providers.extend(settings.providers.keys().map(String::as_str));
+        let configured = || settings.models.keys().map(String::as_str);
+        let catalog = self.catalog()?;
+        let is_known = match (name.strip_suffix('*'), name.split_once('/')) {
+            (_, Some((provider, model))) if !model.is_empty() && providers.contains(&provider) => {
+                true
+            }
+            (Some(begin), _) => {
+                let mut names = configured().chain(providers.iter().copied());
+                names.any(|name| name.starts_with(begin))
+                    || catalog.models().any(|entry| entry.model.starts_with(begin))
+            }
+            (None, _) => {
+                let mut known = catalog.models().flat_map(|entry| entry.names());
+                configured().any(|known| known == name) || known.any(|known| known == name)
+            }
+        };
+        if is_known {
+            return Ok(());
+        }
+        let word = name.trim_end_matches('*').split('/').next().unwrap_or(name);
+        let near = nearest(word, configured().chain(providers.iter().copied()));
+        let hint = match near {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => "it is a configured name, provider/model, or a beginning of these and `*`"
+                .to_owned(),
+        };
+        let message = format!("no model is known as {name:?}; {hint}");
+        Err(Error::new(ErrorKind::ModelNotFound, message))
+    }
+
     /// A name that is not configured, split into provider and model. Flags pin the provider of names `from_user`; what a
     /// configured name stands for is always provider/model.
     fn plain(&self, name: &str, wire: Wire, from_user: bool) -> Plain {

@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use antiphon::{Config, Session, env};
-use antiphon_gateway::{Gateway, Running, Tls};
-use anyhow::{Result, anyhow};
+use antiphon::{Config, env};
+use antiphon_gateway::{CallerBooks, Gateway, Running, Tls};
+use anyhow::{Result, anyhow, bail};
 use tokio::sync::oneshot;
 
 use super::{ServeArgs, observers::Observers};
@@ -24,6 +24,7 @@ pub(super) struct Operation<'a> {
     pub(super) gateway: Gateway,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) observers: &'a Observers,
+    pub(super) books: &'a Arc<CallerBooks>,
 }
 
 impl Operation<'_> {
@@ -96,11 +97,15 @@ impl Operation<'_> {
     fn next_running(&self) -> Result<(Running, String)> {
         let config: Config = config(self.args.config.as_deref())?;
         let running = self.gateway.running();
-        let before: &Session = &running.session;
-        let session = before.continued(config, super::options(), &env::process);
-        let session = session.map_err(|error| anyhow!("{}", error.message()))?;
-        let changes = session.changes_since(before);
-        Ok((Running::open_to_all(session), changes))
+        let next = running.continued(config, super::options(), &env::process, self.books)?;
+        if running.needs_keys() && !next.needs_keys() && !self.args.listen.ip().is_loopback() {
+            bail!(
+                "it has no [[keys]], and {} is not this machine alone",
+                self.args.listen
+            );
+        }
+        let changes = next.session.changes_since(&running.session);
+        Ok((next, changes))
     }
 }
 

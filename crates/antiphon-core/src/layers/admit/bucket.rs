@@ -91,6 +91,8 @@ fn start_of(slot: u64) -> Moment {
 #[derive(Debug)]
 pub(super) struct Bucket {
     limit: Option<f64>,
+    /// Whether the limit is spread over the minute; else only the window counts.
+    is_paced: bool,
     level: f64,
     filled: Moment,
     window: Window,
@@ -100,10 +102,39 @@ impl Bucket {
     pub(super) fn new(limit: Option<f64>) -> Self {
         Self {
             limit,
+            is_paced: true,
             level: limit.map_or(0.0, burst),
             filled: Moment::ZERO,
             window: Window::new(),
         }
+    }
+
+    /// One whose whole minute may be used at once: nobody waits at it, so there is nothing to spread.
+    pub(super) fn unpaced(limit: Option<f64>) -> Self {
+        Self {
+            is_paced: false,
+            ..Self::new(limit)
+        }
+    }
+
+    /// Puts another limit, or none, in place; what the last minute has used is still known.
+    pub(super) fn replace_limit(&mut self, limit: Option<f64>, now: Moment) {
+        match limit {
+            Some(limit) => self.set_limit(limit, now),
+            None => self.limit = None,
+        }
+    }
+
+    /// What the last minute leaves of the limit, and how long until it leaves all of it.
+    pub(super) fn rest(&mut self, now: Moment) -> Option<(f64, Duration)> {
+        let limit = self.limit?;
+        self.fill(now);
+        let left = (limit - self.window.total as f64).max(0.0);
+        let full = match self.window.total {
+            0 => Duration::ZERO,
+            _ => self.window.falls_to(0).since(now),
+        };
+        Some((left, full))
     }
 
     pub(super) fn is_limited(&self) -> bool {
@@ -142,7 +173,7 @@ impl Bucket {
         }
         self.fill(now);
         let needed = (cost as f64).min(burst(limit));
-        let paced = (self.level + 1e-6 < needed).then(|| {
+        let paced = (self.is_paced && self.level + 1e-6 < needed).then(|| {
             let seconds = (needed - self.level) / pace(limit);
             now + Duration::from_secs_f64(seconds) + Duration::from_micros(1)
         });

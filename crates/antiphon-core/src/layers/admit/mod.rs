@@ -9,10 +9,13 @@
 //!   keeps the receipt until the outcome is committed, so an answer that exists only in memory counts as in flight, and
 //!   a crash never loses more paid answers than the concurrency. After an error the permit is free at once.
 //!
+//! Those who ask have limits of their own where they are callers of a gateway: an [`Allowance`], at whose door nobody waits.
+//!
 //! [`Head::receipt`]: crate::Head::receipt
 
 mod account;
 mod admission;
+mod allowance;
 mod bucket;
 mod estimate;
 mod gate;
@@ -39,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use account::Account;
 pub use admission::{AccountConfig, AccountSnapshot, EndpointState};
+pub use allowance::{Allowance, AllowanceConfig, Exceeded, SentSign, Share};
 pub use bucket::seconds_for;
 pub use estimate::CountTokens;
 pub use quota::QuotaConfig;
@@ -97,6 +101,9 @@ impl Model for Admit {
             passage.sent();
             if let Some(hold) = &request.hold {
                 hold.sent();
+            }
+            if let Some(sign) = &request.sent {
+                sign.set();
             }
             match self.inner.call(request).await {
                 Err(error) => {

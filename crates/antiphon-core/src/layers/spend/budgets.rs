@@ -25,6 +25,12 @@ pub trait Vault: Send + Sync + fmt::Debug {
     fn keep(&self, ceiling: Usd) -> BoxFuture<'static, Result<(), Error>>;
 }
 
+/// Says why a budget does not pay, where there is more to say than its amounts: whose it is, and until when.
+pub trait Explain: Send + Sync + fmt::Debug {
+    /// The words for an attempt that may cost up to `worst`, for which the budget leaves too little.
+    fn explain(&self, budget: &BudgetSnapshot, worst: Usd) -> String;
+}
+
 /// What a budget begins with.
 #[derive(Clone, Debug, Default)]
 pub struct BudgetConfig {
@@ -34,6 +40,8 @@ pub struct BudgetConfig {
     pub spent: Usd,
     /// Where the ceiling is kept, for a cap that outlives this process.
     pub vault: Option<Arc<dyn Vault>>,
+    /// The words in which it refuses; without any its amounts are told.
+    pub words: Option<Arc<dyn Explain>>,
 }
 
 /// Attempts of one target that hold money and are not sent yet: enough for admission to find somebody at its door, and few,
@@ -48,6 +56,7 @@ type Seat = oneshot::Sender<Result<Holding, Error>>;
 pub struct Budgets {
     desk: Mutex<Desk<Seat>>,
     vaults: Mutex<Vec<Option<Arc<dyn Vault>>>>,
+    words: Mutex<Vec<Option<Arc<dyn Explain>>>>,
 }
 
 /// One budget of several; clones are the same one.
@@ -72,10 +81,11 @@ impl Budgets {
     /// Opens one more.
     pub fn open(self: &Arc<Self>, config: BudgetConfig) -> Budget {
         let purse = Purse::new(config.cap, config.spent, config.vault.is_some());
-        // both under the lock of the desk, so that they stay in step
+        // all under the lock of the desk, so that they stay in step
         let mut desk = lock(&self.desk);
         let id = desk.open(purse);
         lock(&self.vaults).push(config.vault);
+        lock(&self.words).push(config.words);
         drop(desk);
         Budget {
             all: Arc::clone(self),
@@ -126,7 +136,10 @@ impl Budgets {
         let told: Vec<_> = decided
             .answers
             .into_iter()
-            .map(|(seat, verdict)| (seat, verdict.map_err(|refused| refusal(&desk, refused))))
+            .map(|(seat, verdict)| {
+                let refused = |refused| refusal(&desk, refused, &lock(&self.words));
+                (seat, verdict.map_err(refused))
+            })
             .collect();
         drop(desk);
         // outside the lock: whoever has just hung up drops its hold here, which takes the lock again
@@ -192,16 +205,25 @@ impl Budget {
         }
     }
 
+    /// Sets another cap, for attempts that wait too. A cap below what is gone lets nothing more through.
+    pub fn set_cap(&self, cap: Usd) {
+        self.all.act(|desk, _| desk.set_cap(self.id, cap));
+    }
+
     /// Writes down what was really used, in place of a ceiling above it: at the end, when nothing more is sent. The vault
-    /// is given back.
+    /// is given back; what would go beyond that amount waits from now on.
     ///
     /// # Errors
     /// [`ErrorKind::Ledger`]: it cannot be written; then the ceiling stands.
     pub async fn close(&self) -> Result<(), Error> {
-        let used = lock(&self.all.desk).purse(self.id).used();
-        let vault = lock(&self.all.vaults)
-            .get_mut(self.id.0)
-            .and_then(Option::take);
+        // under one lock, so that nothing is granted between the two
+        let (used, vault) = {
+            let mut desk = lock(&self.all.desk);
+            let vault = lock(&self.all.vaults)
+                .get_mut(self.id.0)
+                .and_then(Option::take);
+            (desk.close(self.id), vault)
+        };
         match vault {
             Some(vault) => vault.keep(used).await,
             None => Ok(()),
@@ -233,12 +255,16 @@ impl fmt::Display for TooSmall {
 impl std::error::Error for TooSmall {}
 
 /// The error of an attempt that is not granted.
-fn refusal<T>(desk: &Desk<T>, refused: Refused) -> Error {
+fn refusal<T>(desk: &Desk<T>, refused: Refused, words: &[Option<Arc<dyn Explain>>]) -> Error {
     match refused {
         Refused::Exhausted { purse, amount } => {
             let budget = desk.purse(purse).snapshot();
             let cap = budget.cap.unwrap_or_default();
             let least = budget.spent + budget.lost + amount;
+            if let Some(Some(words)) = words.get(purse.0) {
+                let message = words.explain(&budget, amount);
+                return Error::new(ErrorKind::Budget, message).with_source(TooSmall { least });
+            }
             if least == amount {
                 let message = format!(
                     "the budget of ${cap} is too small for the next attempt, which may cost up to ${}",

@@ -134,6 +134,16 @@ impl<T> Desk<T> {
         self.purses[id.0] = purse;
     }
 
+    /// Changes what a budget may spend, for those who wait too.
+    pub(super) fn set_cap(&mut self, id: PurseId, cap: Usd) {
+        self.purses[id.0].set_cap(cap);
+        self.touched.push(id);
+    }
+
+    pub(super) fn close(&mut self, id: PurseId) -> Usd {
+        self.purses[id.0].close()
+    }
+
     pub(super) fn purse(&self, id: PurseId) -> &Purse {
         &self.purses[id.0]
     }

@@ -27,7 +27,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-pub use budgets::{Budget, BudgetConfig, Budgets, TooSmall, Vault};
+pub use budgets::{Budget, BudgetConfig, Budgets, Explain, TooSmall, Vault};
 pub use hold::Hold;
 pub(super) use price::has_fees;
 pub use price::{DEFAULT_MAX_OUTPUT_TOKENS, SpendConfig, check_bounded, check_priced};
@@ -80,7 +80,10 @@ impl Spend {
     fn capped(&self, request: ChatRequest, is_bounded: bool) -> ChatRequest {
         let usual = is_bounded.then_some(DEFAULT_MAX_OUTPUT_TOKENS);
         match self.max_output_tokens.or(usual) {
-            Some(cap) if !names_cap(&request) => request.with_param("max_tokens", cap.into()),
+            Some(cap) if !names_cap(&request) => {
+                let request = with_verbatim_cap(request, cap);
+                request.with_param("max_tokens", cap.into())
+            }
             _ => request,
         }
     }
@@ -160,6 +163,24 @@ impl Spend {
         };
         ChatResponse { head, body }
     }
+}
+
+/// With the output cap in the caller's own words too, where these are what is sent.
+fn with_verbatim_cap(mut request: ChatRequest, cap: u64) -> ChatRequest {
+    let Some(origin) = &mut request.origin else {
+        return request;
+    };
+    if origin.body.is_some() {
+        let origin = Arc::make_mut(origin);
+        let name = match origin.wire {
+            "openai-responses" => "max_output_tokens",
+            _ => "max_tokens",
+        };
+        if let Some(body) = &mut origin.body {
+            body.fields.insert(name.to_owned(), cap.into());
+        }
+    }
+    request
 }
 
 /// Whether a request has an output cap of its own, be it a number or not.

@@ -220,8 +220,15 @@ impl Prices {
     /// [`ErrorKind::BadRequest`]: there is no bound.
     pub(super) fn worst(&self, request: &ChatRequest) -> Result<Usd, Error> {
         check_bounded(request)?;
+        // what only the caller's own words say is sent as well, and nobody here has read it
+        let verbatim = request.origin.as_deref().and_then(|it| it.body.as_ref());
+        if let Some(body) = verbatim {
+            let mut told = ChatRequest::new(Vec::new());
+            told.params = Arc::new(body.fields.clone());
+            check_bounded(&told)?;
+        }
         let worst = Worst {
-            input_tokens: most_input_tokens(request),
+            input_tokens: most_input_tokens(request).filter(|_| verbatim.is_none()),
             output_tokens: most_output_tokens(request).unwrap_or(u64::MAX),
             now: self.clock.wall(),
             within: self.within,

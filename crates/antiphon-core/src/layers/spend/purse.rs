@@ -96,6 +96,20 @@ impl Purse {
         self
     }
 
+    /// With another cap from now on. What is granted stays granted.
+    pub(super) fn set_cap(&mut self, cap: Usd) {
+        self.cap = Some(cap);
+    }
+
+    /// Gives up what is durable beyond what is used, and says how much that is: it may be written down in its place.
+    pub(super) fn close(&mut self) -> Usd {
+        let used = self.used();
+        if let Some(ceiling) = &mut self.ceiling {
+            ceiling.durable = ceiling.durable.min(used);
+        }
+        used
+    }
+
     pub(super) fn snapshot(&self) -> BudgetSnapshot {
         BudgetSnapshot {
             cap: self.cap,

@@ -137,3 +137,16 @@ fn a_budget_without_a_cap_only_counts() {
     assert_eq!(purse.snapshot().spent, picos(3));
     assert_eq!(purse.snapshot().left(), None);
 }
+
+#[test]
+fn a_budget_that_is_closed_grants_nothing_beyond_what_was_written_last() {
+    let mut purse = Purse::new(Some(picos(100)), Usd::ZERO, true);
+    assert_eq!(purse.raise(picos(60)), Some(picos(60)));
+    purse.raised(true);
+    purse.hold(picos(20));
+    purse.settle(picos(20), Settled::Cost(picos(5)));
+    purse.hold(picos(10));
+    assert_eq!(purse.room(picos(40)), Room::Yes);
+    assert_eq!(purse.close(), picos(15));
+    assert_eq!(purse.room(picos(1)), Room::NotYet);
+}

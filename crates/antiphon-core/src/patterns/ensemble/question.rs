@@ -61,6 +61,7 @@ pub(super) fn question(
         journal: None,
         payer: request.payer.clone(),
         hold: None,
+        sent: request.sent.clone(),
     }
 }
 

@@ -54,6 +54,7 @@ async fn nothing_is_sent_before_the_ceiling_is_on_disk() {
         cap: Some(picos(100 * hold())),
         spent: picos(7),
         vault: Some(Arc::new(OnDisk(Arc::clone(&disk)))),
+        ..BudgetConfig::default()
     });
     let leaf = Scripted::new(|_, _| async { ready("a") });
     let bench = paid(leaf.clone(), &budget);

@@ -1,5 +1,6 @@
 //! Budgets around a hand-written leaf.
 
+mod callers;
 mod durable;
 mod paying;
 mod settling;

@@ -73,11 +73,19 @@ impl Page {
             totals: metrics.upstream.now(),
             in_flight: metrics.in_flight.load(Relaxed),
             accounts: accounts.collect(),
-            budgets: running.callers.budgets(),
+            budgets: budgets(running),
             dropped: dropped.collect(),
             uptime_seconds: metrics.started.elapsed().as_secs_f64(),
         }
     }
+}
+
+/// Those of today, by the names of their keys.
+fn budgets(running: &Running) -> Vec<(Arc<str>, BudgetSnapshot)> {
+    let callers = running.callers.states().into_iter();
+    callers
+        .filter_map(|caller| Some((caller.name, caller.budget?)))
+        .collect()
 }
 
 /// Host and port of a base URL, without user and password.
