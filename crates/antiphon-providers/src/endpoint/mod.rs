@@ -137,14 +137,17 @@ impl Endpoint {
         understood.next().unwrap_or(self.config.dialect)
     }
 
-    fn encode(&self, request: &ChatRequest, dialect: &dyn Dialect) -> Result<Encoded, Error> {
+    fn target<'a>(&'a self, request: &'a ChatRequest, dialect: &dyn Dialect) -> EncodeTarget<'a> {
         let configured = self.config.version.as_deref();
-        let target = EncodeTarget {
+        EncodeTarget {
             provider: &self.config.provider,
             model: &self.config.model,
             version: configured.or_else(|| headers::version_of(request, dialect)),
-        };
-        dialect.encode(request, &target)
+        }
+    }
+
+    fn encode(&self, request: &ChatRequest, dialect: &dyn Dialect) -> Result<Encoded, Error> {
+        dialect.encode(request, &self.target(request, dialect))
     }
 
     fn wire_request(
@@ -234,6 +237,11 @@ impl Endpoint {
 impl Model for Endpoint {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn continues(&self, request: &ChatRequest) -> bool {
+        let dialect = self.dialect_for(request);
+        dialect.continues(request, &self.target(request, dialect))
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
