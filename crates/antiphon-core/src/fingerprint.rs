@@ -38,6 +38,12 @@ impl Fingerprint {
                 canon.value(schema.json());
             }
         }
+        // a caller's own words say more than was read from them, and an endpoint that understands them sends them
+        if let Some((wire, fields)) = request.own_words() {
+            canon.tag(b'w');
+            canon.text(wire);
+            canon.object(fields);
+        }
         canon.finish()
     }
 
@@ -205,6 +211,30 @@ mod tests {
         let mut sample = base.clone();
         sample.sample = 3;
         assert_eq!(print, Fingerprint::of(&["openai", "u", "m"], &sample));
+    }
+
+    #[test]
+    fn what_only_the_callers_own_words_say_matters_too() {
+        let asked = |fields: Value| {
+            let mut request = ChatRequest::prompt("hello");
+            let Value::Object(fields) = fields else {
+                panic!("an object")
+            };
+            let messages = std::sync::Arc::clone(&request.messages);
+            request.origin = Some(std::sync::Arc::new(crate::chat::Origin {
+                wire: "openai-responses",
+                body: Some(crate::chat::Verbatim { fields, messages }),
+                ..Default::default()
+            }));
+            request
+        };
+        let print = |request: &ChatRequest| Fingerprint::of(&["p"], request);
+        let (one, two) = (asked(json!({"id": 1})), asked(json!({"id": 2})));
+        assert_ne!(print(&one), print(&two));
+        assert_eq!(print(&one), print(&asked(json!({"id": 1.0}))));
+        // words that somebody has added to since are sent to nobody
+        let added = |request: ChatRequest| print(&request.with_system("s"));
+        assert_eq!(added(one), added(two));
     }
 
     /// A release must not forget what an earlier one has paid for. If this fails, the change is wrong.

@@ -66,7 +66,7 @@ pub struct Answer {
     /// What it used: tokens as the provider tells them, and from the meter on what they cost. Of an answer that several calls
     /// made together it is their sum.
     pub spent: Spent,
-    /// The provider's body, JSON. For a stream: the body that a whole answer would have had.
+    /// The provider's body, JSON, byte for byte. For a stream: the body that a whole answer would have had.
     pub body: Bytes,
     /// Time on the wire, from sending to the end of the body; waiting for limits is not in it. Set by the meter.
     pub latency: Duration,

@@ -117,6 +117,9 @@ pub struct Origin {
     /// The body as the caller wrote it, where the request cannot say all of it. It stands for the request only as long as
     /// its conversation is the caller's own: layers and patterns may have added to it.
     pub body: Option<Verbatim>,
+    /// Why only a provider of the caller's own wire format can answer, where the request asks for what no other has:
+    /// endpoints of other wires refuse it with these words.
+    pub only: Option<String>,
 }
 
 /// A body as its caller wrote it.
@@ -131,12 +134,26 @@ pub struct Verbatim {
 impl ChatRequest {
     /// The body as the caller wrote it in this wire format, if the conversation is still the caller's.
     pub fn verbatim(&self, wire: &str) -> Option<&Map<String, Value>> {
-        let origin = self
-            .origin
-            .as_deref()
-            .filter(|origin| origin.wire == wire)?;
+        let (own, fields) = self.own_words()?;
+        (own == wire).then_some(fields)
+    }
+
+    /// The body as the caller wrote it and its wire format, if the conversation is still the caller's.
+    pub(crate) fn own_words(&self) -> Option<(&'static str, &Map<String, Value>)> {
+        let origin = self.origin.as_deref()?;
         let body = origin.body.as_ref()?;
-        Arc::ptr_eq(&body.messages, &self.messages).then_some(&body.fields)
+        Arc::ptr_eq(&body.messages, &self.messages).then_some((origin.wire, &body.fields))
+    }
+
+    /// Why the request can be answered only as its caller wrote it, where that is so; see [`Origin::only`].
+    pub fn only_verbatim(&self) -> Option<&str> {
+        self.origin.as_deref()?.only.as_deref()
+    }
+
+    /// Whether the request came in this wire format.
+    pub fn came_in(&self, wire: &str) -> bool {
+        let origin = self.origin.as_deref();
+        origin.is_some_and(|origin| origin.wire == wire)
     }
 
     /// A request with this conversation and no parameters.

@@ -1,5 +1,7 @@
 //! Builds the lasting part of an output line.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -88,8 +90,7 @@ impl Outcome {
             head: head_of(
                 head.status,
                 head.request_id.as_deref(),
-                // dialects hand over their body as one line of JSON
-                std::str::from_utf8(&answer.body).unwrap_or("null"),
+                &own_body(&answer.body),
                 "null",
             ),
             details: members(&details),
@@ -176,21 +177,33 @@ fn head_of(status: u16, request_id: Option<&str>, body: &str, error: &str) -> St
     head
 }
 
+/// The body of an answer: JSON as its provider wrote it, on one line.
+fn own_body(body: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(body).map(one_line) {
+        Ok(body) if !body.is_empty() => body,
+        _ => Cow::Borrowed("null"),
+    }
+}
+
 /// The body of a failed answer, which may be anything: what is not JSON (an HTML page of a proxy) becomes a string.
 fn foreign_body(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     if text.trim().is_empty() {
         return "null".to_owned();
     }
-    match RawValue::from_string(one_line(&text)) {
+    match RawValue::from_string(one_line(&text).into_owned()) {
         Ok(raw) => raw.get().to_owned(),
         Err(_) => json(&text),
     }
 }
 
 /// In valid JSON a raw line end can only be white space between tokens.
-fn one_line(text: &str) -> String {
-    text.trim().replace(['\n', '\r'], " ")
+fn one_line(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    match text.contains(['\n', '\r']) {
+        true => Cow::Owned(text.replace(['\n', '\r'], " ")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 fn json(value: &impl Serialize) -> String {
@@ -213,4 +226,22 @@ fn members(details: &Details<'_>) -> String {
 
 fn milliseconds(latency: std::time::Duration) -> f64 {
     (latency.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_becomes_one_line_of_the_same_json() {
+        let cases = [
+            ("{\"a\":1}", "{\"a\":1}"),
+            ("\n {\"a\":1}\r\n", "{\"a\":1}"),
+            ("{\n  \"a\": \"x\\ny\"\r\n}", "{   \"a\": \"x\\ny\"  }"),
+            ("", "null"),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(own_body(body.as_bytes()), expected);
+        }
+    }
 }

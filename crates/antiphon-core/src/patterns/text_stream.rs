@@ -124,7 +124,10 @@ impl TextStream {
                 Poll::Ready(Some(Ok(delta))) => {
                     self.state = State::Flowing(head, deltas);
                     self.fold.push(delta.clone());
-                    Poll::Ready(Ok(delta.has_content().then(|| self.piece(delta))))
+                    let is_told = !delta.text.is_empty()
+                        || delta.refusal.is_some()
+                        || !delta.tool_calls.is_empty();
+                    Poll::Ready(Ok(is_told.then(|| self.piece(delta))))
                 }
                 Poll::Ready(Some(Err(error))) => Poll::Ready(Err(error)),
                 Poll::Ready(None) => {

@@ -8,10 +8,11 @@
 //! This file is the only table: a new provider is a directory and its row in [`DIALECTS`], a compatible vendor is a row in
 //! [`PROVIDERS`].
 
-mod anthropic;
+pub(crate) mod anthropic;
 mod errors;
 mod lenient;
-mod openai;
+pub(crate) mod openai;
+pub(crate) mod responses;
 mod schema;
 mod wire;
 
@@ -25,18 +26,25 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
+pub(crate) use errors::classify_event;
 pub use errors::{ResponseHead, body_excerpt, classify};
+pub(crate) use wire::Identity;
 
 use crate::sse::SseEvent;
 
 /// Every dialect.
-pub static DIALECTS: [&dyn Dialect; 2] = [&openai::OpenAi, &anthropic::Anthropic];
+pub static DIALECTS: [&dyn Dialect; 3] = [
+    &openai::OpenAi,
+    &anthropic::Anthropic,
+    &responses::Responses,
+];
 
 /// Every provider that is known by name.
 pub static PROVIDERS: [Provider; 2] = [
     Provider {
         name: "openai",
         dialect: &openai::OpenAi,
+        speaks: &[&responses::Responses],
         base_url: "https://api.openai.com/v1",
         key_env: Some("OPENAI_API_KEY"),
         base_url_env: Some("OPENAI_BASE_URL"),
@@ -48,6 +56,7 @@ pub static PROVIDERS: [Provider; 2] = [
     Provider {
         name: "anthropic",
         dialect: &anthropic::Anthropic,
+        speaks: &[],
         base_url: "https://api.anthropic.com",
         key_env: Some("ANTHROPIC_API_KEY"),
         base_url_env: Some("ANTHROPIC_BASE_URL"),
@@ -62,6 +71,8 @@ pub struct Provider {
     pub name: &'static str,
     /// What it speaks.
     pub dialect: &'static dyn Dialect,
+    /// What it speaks beside that, to callers who do.
+    pub speaks: &'static [&'static dyn Dialect],
     /// Base URL, to which [`Encoded::path`] is added.
     pub base_url: &'static str,
     /// Environment variable of the key.

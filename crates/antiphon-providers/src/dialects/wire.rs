@@ -1,10 +1,9 @@
 //! What every dialect needs to write requests and read lines.
 
 use antiphon_core::{
-    Error, ErrorKind, Message,
+    Answer, ChatRequest, Error, ErrorKind, Message,
     chat::{Content, Role},
 };
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use serde_json::{Map, Value};
 
@@ -24,6 +23,52 @@ impl Dropped {
     }
 }
 
+/// Who an answer says that it is, where no provider wrote its body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity<'a> {
+    pub(crate) id: &'a str,
+    /// Seconds since 1970.
+    pub(crate) created: u64,
+    pub(crate) model: &'a str,
+}
+
+impl<'a> Identity<'a> {
+    /// An answer that nobody waits for at a gateway: its `id` says where it was made.
+    pub(super) fn of(answer: &'a Answer) -> Self {
+        Self {
+            id: "antiphon",
+            created: 0,
+            model: answer.model.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
+/// Refuses a request that only another wire format can put.
+///
+/// # Errors
+/// [`ErrorKind::BadRequest`]: [`antiphon_core::chat::Origin::only`] says why.
+pub(super) fn refuse_verbatim(request: &ChatRequest) -> Result<(), Error> {
+    match request.only_verbatim() {
+        Some(why) => Err(bad_request(why)),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a caller who asks for several answers where one is given: whoever counts on `n` must not get less unasked. In
+/// files it is dropped, and said.
+///
+/// # Errors
+/// [`ErrorKind::BadRequest`].
+pub(super) fn refuse_several(request: &ChatRequest, who: &str) -> Result<(), Error> {
+    let answers = request.params.get("n").and_then(Value::as_u64);
+    if request.origin.is_none() || answers.unwrap_or(1) <= 1 {
+        return Ok(());
+    }
+    Err(bad_request(format!(
+        "{who} gives one answer to a request: leave out `n`, or send the request several times"
+    )))
+}
+
 /// A request that cannot be put to its target.
 pub(super) fn bad_request(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::BadRequest, message)
@@ -37,19 +82,6 @@ pub(super) fn json_headers() -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(2);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers
-}
-
-/// The same JSON on one line. Raw line ends in valid JSON can only be space between values.
-pub(super) fn on_one_line(body: Bytes) -> Bytes {
-    let body = body.slice_ref(body.trim_ascii());
-    if !body.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
-        return body;
-    }
-    let spaced = body.iter().map(|byte| match byte {
-        b'\n' | b'\r' => b' ',
-        other => *other,
-    });
-    spaced.collect::<Vec<_>>().into()
 }
 
 /// `type` of a content part.
@@ -107,7 +139,7 @@ pub(super) fn read_content(content: Value) -> Option<Content> {
     }
 }
 
-fn read_role(role: String) -> Role {
+pub(super) fn read_role(role: String) -> Role {
     match role.as_str() {
         "system" => Role::System,
         "developer" => Role::Developer,
@@ -141,18 +173,6 @@ pub(super) fn invalid(message: impl Into<String>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_body_becomes_one_line_of_the_same_json() {
-        let cases = [
-            ("{\"a\":1}", "{\"a\":1}"),
-            ("\n {\"a\":1}\r\n", "{\"a\":1}"),
-            ("{\n  \"a\": \"x\\ny\"\r\n}", "{   \"a\": \"x\\ny\"  }"),
-        ];
-        for (body, expected) in cases {
-            assert_eq!(on_one_line(Bytes::from(body)), expected);
-        }
-    }
 
     #[test]
     fn lines_that_are_no_requests_say_why() {

@@ -3,7 +3,9 @@
 //! It encodes, sends, classifies and decodes, once for each call. It waits for no limit and retries nothing: that is for
 //! the layers above. Time limits of the whole attempt are theirs too; connecting and silence belong to the transport.
 
+mod headers;
 mod reading;
+mod secret;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,18 +13,17 @@ use antiphon_core::{
     Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Head, Model,
     chat::Delivery,
 };
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
-    dialects::{Auth, Dialect, EncodeTarget, Encoded, ResponseHead, body_excerpt, classify},
+    dialects::{
+        Auth, Dialect, EncodeTarget, Encoded, ResponseHead, body_excerpt, classify, provider,
+    },
     transport::{Target, Transport, WireRequest, WireResponse},
 };
 use reading::{Origin, Reading};
-
-/// Shorter keys are the dummies of local servers (`EMPTY`), which may be words of any message.
-const SHORTEST_SECRET: usize = 8;
+use secret::Secret;
 
 /// Everything that makes an endpoint.
 #[derive(Clone)]
@@ -68,6 +69,9 @@ pub struct Endpoint {
     name: String,
     config: EndpointConfig,
     base: Target,
+    /// What the provider speaks beside its dialect.
+    speaks: &'static [&'static dyn Dialect],
+    secret: Secret,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
 }
@@ -82,9 +86,13 @@ impl Endpoint {
         transport: Arc<dyn Transport>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
+        let known = provider(&config.provider);
+        let known = known.filter(|known| known.dialect.name() == config.dialect.name());
         let endpoint = Self {
             name: format!("{}/{}", config.provider, config.model),
             base: Target::parse(&config.base_url)?,
+            speaks: known.map_or(&[][..], |known| known.speaks),
+            secret: Secret::new(config.key.as_ref()),
             config,
             transport,
             clock,
@@ -122,26 +130,37 @@ impl Endpoint {
         Ok(Some((name, value)))
     }
 
-    fn target(&self) -> EncodeTarget<'_> {
+    /// What to speak for this request: a caller's own words, where the provider understands them, else its dialect.
+    fn dialect_for(&self, request: &ChatRequest) -> &'static dyn Dialect {
+        let others = self.speaks.iter().copied();
+        let mut understood = others.filter(|other| request.verbatim(other.name()).is_some());
+        understood.next().unwrap_or(self.config.dialect)
+    }
+
+    fn target<'a>(&'a self, request: &'a ChatRequest, dialect: &dyn Dialect) -> EncodeTarget<'a> {
+        let configured = self.config.version.as_deref();
         EncodeTarget {
             provider: &self.config.provider,
             model: &self.config.model,
-            version: self.config.version.as_deref(),
+            version: configured.or_else(|| headers::version_of(request, dialect)),
         }
     }
 
-    fn encode(&self, request: &ChatRequest) -> Result<Encoded, Error> {
-        self.config.dialect.encode(request, &self.target())
+    fn encode(&self, request: &ChatRequest, dialect: &dyn Dialect) -> Result<Encoded, Error> {
+        dialect.encode(request, &self.target(request, dialect))
     }
 
-    fn wire_request(&self, encoded: &Encoded) -> Result<WireRequest, Error> {
+    fn wire_request(
+        &self,
+        request: &ChatRequest,
+        dialect: &dyn Dialect,
+        encoded: &Encoded,
+    ) -> Result<WireRequest, Error> {
         let mut headers = encoded.headers.clone();
         if let Some((name, value)) = self.auth_header()? {
             headers.insert(name, value);
         }
-        for (name, value) in &self.config.headers {
-            headers.insert(name, value.clone());
-        }
+        headers::add(&mut headers, request, dialect, &self.config.headers);
         let target = self.base.join(encoded.path)?;
         let mut request = WireRequest::post(target, headers, encoded.body.clone());
         if let Some(limit) = self.config.connect_timeout {
@@ -154,14 +173,18 @@ impl Endpoint {
     }
 
     async fn answer(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
-        let encoded = self.encode(&request).map_err(Error::not_sent)?;
-        let wire = self.wire_request(&encoded).map_err(Error::not_sent)?;
+        let dialect = self.dialect_for(&request);
+        let encoded = self.encode(&request, dialect).map_err(Error::not_sent)?;
+        let wire = self
+            .wire_request(&request, dialect, &encoded)
+            .map_err(Error::not_sent)?;
         let response = self.transport.send(wire).await?;
         let origin = Origin {
             status: response.status,
             headers: response.headers.clone(),
             received: self.clock.wall(),
-            dialect: self.config.dialect,
+            dialect,
+            secret: self.secret.clone(),
         };
         if !(200..300).contains(&response.status) {
             return Err(self.refused(&origin.head(), response).await);
@@ -171,13 +194,13 @@ impl Endpoint {
             status: response.status,
             request_id: origin.head().request_id(),
             dropped: encoded.dropped,
-            limits: self.config.dialect.limits(&origin.headers, origin.received),
+            limits: dialect.limits(&origin.headers, origin.received),
             attempts: 1,
-            wire: Some(self.config.dialect.name().into()),
+            wire: Some(dialect.name().into()),
             ..Head::default()
         };
         let body = match (encoded.streamed, content_type(&response.headers)) {
-            (_, ContentType::Html) => return Err(page(&origin.head(), response).await),
+            (_, ContentType::Html) => return Err(self.page(&origin.head(), response).await),
             // a server that does not stream answers in one piece all the same
             (false, _) | (true, ContentType::Json) => {
                 Body::Whole(Box::pin(origin.whole(response.body)))
@@ -198,23 +221,16 @@ impl Endpoint {
     async fn refused(&self, head: &ResponseHead<'_>, response: WireResponse) -> Error {
         let limits = self.config.dialect.limits(head.headers, head.received);
         let body = response.body.collect().await.unwrap_or_default();
-        classify(head, &self.without_key(body)).with_limits(limits)
+        classify(head, &self.secret.removed_from(&body)).with_limits(limits)
     }
 
-    /// Providers echo keys, and not all keys look like keys: this one is known.
-    fn without_key(&self, body: Bytes) -> Bytes {
-        let key = self
-            .config
-            .key
-            .as_ref()
-            .map(|key| key.expose_secret().trim());
-        let text = std::str::from_utf8(&body);
-        match (key, text) {
-            (Some(key), Ok(text)) if key.len() >= SHORTEST_SECRET && text.contains(key) => {
-                Bytes::from(text.replace(key, "[redacted]"))
-            }
-            _ => body,
-        }
+    /// A page with a 200: a login wall or a proxy, no answer.
+    async fn page(&self, head: &ResponseHead<'_>, response: WireResponse) -> Error {
+        let body = response.body.collect().await.unwrap_or_default();
+        let body = self.secret.removed_from(&body);
+        let words = body_excerpt(&body);
+        let message = format!("the server answered with a web page: {words}");
+        head.stamp(Error::new(ErrorKind::BadResponse, message).with_body(body))
     }
 }
 
@@ -224,7 +240,8 @@ impl Model for Endpoint {
     }
 
     fn continues(&self, request: &ChatRequest) -> bool {
-        self.config.dialect.continues(request, &self.target())
+        let dialect = self.dialect_for(request);
+        dialect.continues(request, &self.target(request, dialect))
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
@@ -250,14 +267,4 @@ fn content_type(headers: &HeaderMap) -> ContentType {
         "text/html" => ContentType::Html,
         _ => ContentType::Other,
     }
-}
-
-/// A page with a 200: a login wall or a proxy, no answer.
-async fn page(head: &ResponseHead<'_>, response: WireResponse) -> Error {
-    let body = response.body.collect().await.unwrap_or_default();
-    let message = format!(
-        "the server answered with a web page: {}",
-        body_excerpt(&body)
-    );
-    head.stamp(Error::new(ErrorKind::BadResponse, message).with_body(body))
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use antiphon_core::{
-    Answer, ChatDelta, Clock, Error, Moment,
+    Answer, ChatDelta, Clock, Error, ErrorKind, Moment,
     chat::{Delivery, DeltaStream, Fold},
 };
 use bytes::{Bytes, BytesMut};
@@ -18,10 +18,12 @@ use futures_util::{
 use http::HeaderMap;
 
 use crate::{
-    dialects::{Dialect, Progress, ResponseHead, StreamDecoder},
+    dialects::{Dialect, Progress, ResponseHead, StreamDecoder, classify_event},
     sse::{SseEvent, SseParser},
     transport::WireBody,
 };
+
+use super::secret::Secret;
 
 /// How long usage and end marks are awaited once the answer is complete.
 const TAIL: Duration = Duration::from_secs(2);
@@ -36,6 +38,7 @@ pub(super) struct Origin {
     pub(super) headers: HeaderMap,
     pub(super) received: SystemTime,
     pub(super) dialect: &'static dyn Dialect,
+    pub(super) secret: Secret,
 }
 
 impl Origin {
@@ -50,9 +53,18 @@ impl Origin {
     /// Reads an answer that comes in one piece.
     pub(super) async fn whole(self, body: WireBody) -> Result<Answer, Error> {
         match body.collect().await {
-            Ok(body) => self.dialect.decode_whole(&self.head(), body),
+            Ok(body) => self.decode(body),
             Err(error) => Err(error.with_request_id(self.head().request_id())),
         }
+    }
+
+    /// An answer is the provider's, whatever it says; an error is shown to people, without the key.
+    fn decode(&self, body: Bytes) -> Result<Answer, Error> {
+        let head = self.head();
+        self.dialect.decode_whole(&head, body.clone()).or_else(|_| {
+            let shown = self.secret.removed_from(&body);
+            self.dialect.decode_whole(&head, shown)
+        })
     }
 }
 
@@ -117,7 +129,10 @@ impl Reading {
                         return Some(Ok(delta));
                     }
                     Ok(None) => self.passed.extend_from_slice(&event.frame),
-                    Err(error) => return Some(Err(self.fail(error))),
+                    Err(error) => {
+                        let error = self.without_key(error, &event.data);
+                        return Some(Err(self.fail(error)));
+                    }
                 }
             }
             if self.ended {
@@ -140,6 +155,16 @@ impl Reading {
                     return Some(Err(error.with_request_id(id)));
                 }
             }
+        }
+    }
+
+    /// The error of an event, which may show the key.
+    fn without_key(&self, error: Error, event: &Bytes) -> Error {
+        let shown = self.origin.secret.removed_from(event);
+        match error.kind() {
+            _ if shown == *event => error,
+            ErrorKind::BadResponse => error.with_body(shown),
+            _ => classify_event(&shown),
         }
     }
 

@@ -9,18 +9,31 @@
 //! everything else is written anew. This file is the only table: a new front is a file and its row in [`FRONTS`].
 
 mod anthropic;
+mod errors;
+mod frame;
+mod members;
 mod openai;
+mod responses;
+mod sequence;
 
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use antiphon_core::{ChatDelta, Error, Head, Reply};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use crate::dialects::Identity;
 pub use crate::dialects::ParsedRequest;
 
 /// Every front.
-pub static FRONTS: [&dyn Front; 2] = [&openai::ChatCompletions, &anthropic::Messages];
+pub static FRONTS: [&dyn Front; 3] = [
+    &openai::ChatCompletions,
+    &anthropic::Messages,
+    &responses::Responses,
+];
 
 /// The front of this name.
 pub fn front(name: &str) -> Option<&'static dyn Front> {
@@ -71,12 +84,45 @@ pub trait StreamWriter: Send {
 pub struct Told {
     /// The gateway's id of the request, from which ids of answers without one are made.
     pub id: String,
-    /// Where the answer does not name its model: the one that was asked.
+    /// The model that was asked, where neither the answer nor its head names one.
     pub model: String,
     /// When it began.
     pub created: SystemTime,
     /// Whether the caller asked for usage at the end of a stream, where the wire format leaves that to callers.
     pub wants_usage: bool,
+}
+
+impl Told {
+    /// Whether the answer is in this wire format, and passed on as it is.
+    fn passes(head: &Head, wire: &str) -> bool {
+        head.wire.as_deref() == Some(wire)
+    }
+
+    /// The model that answered: as its provider calls it, else as it is called here.
+    fn model_of<'a>(&'a self, head: &'a Head, reported: Option<&'a str>) -> &'a str {
+        let names = [reported.unwrap_or_default(), &head.model, &self.model];
+        let told = names.into_iter().find(|name| !name.is_empty());
+        told.unwrap_or_default()
+    }
+
+    /// Seconds from 1970 to when it began.
+    fn seconds(&self) -> u64 {
+        let since = self.created.duration_since(SystemTime::UNIX_EPOCH);
+        since.unwrap_or(Duration::ZERO).as_secs()
+    }
+
+    fn identity<'a>(
+        &'a self,
+        id: &'a str,
+        head: &'a Head,
+        reported: Option<&'a str>,
+    ) -> Identity<'a> {
+        Identity {
+            id,
+            created: self.seconds(),
+            model: self.model_of(head, reported),
+        }
+    }
 }
 
 #[cfg(test)]

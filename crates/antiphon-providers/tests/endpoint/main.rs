@@ -1,5 +1,7 @@
 //! The endpoint against a transport driven by hand: each line of a test is an event on the wire.
 
+mod callers;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -100,7 +102,7 @@ async fn a_whole_answer_with_its_head() {
     let request = ChatRequest::prompt("a").with_param("top_k", json!(1));
     let Reply { head, answer } = endpoint.call(request).await.unwrap().whole().await.unwrap();
     assert_eq!(answer.text, "Hi");
-    assert_eq!(answer.body, OPENAI.trim_end());
+    assert_eq!(answer.body, OPENAI);
     assert_eq!(head.model, "openai/m");
     assert_eq!((head.status, head.attempts), (200, 1));
     assert_eq!(head.request_id.as_deref(), Some("req_1"));

@@ -1,7 +1,9 @@
-//! Both dialects against samples of their wires (fixtures: wire-formats.md, sections 7, 9 and 10).
+//! Every dialect against samples of their wires (fixtures: wire-formats.md, sections 7, 9 and 10).
 
 mod answers;
+mod own_wire;
 mod requests;
+mod responses;
 mod streams;
 
 use std::time::SystemTime;
@@ -17,6 +19,10 @@ fn openai() -> &'static dyn Dialect {
 
 fn anthropic() -> &'static dyn Dialect {
     dialect("anthropic").expect("a dialect of this name")
+}
+
+fn responses() -> &'static dyn Dialect {
+    dialect("openai-responses").expect("a dialect of this name")
 }
 
 fn decode(dialect: &dyn Dialect, body: impl Into<Bytes>) -> Result<Answer, Error> {

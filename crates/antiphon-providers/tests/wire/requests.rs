@@ -237,7 +237,8 @@ fn what_anthropic_has_no_word_for_is_dropped_and_listed() {
         "response_format": {"type": "json_object"}, "metadata": {"k": "v"}, "reasoning_effort": "none", "stop": null});
     let (body, dropped) = sent(anthropic(), ANTHROPIC, params);
     let names: Vec<_> = body.as_object().unwrap().keys().cloned().collect();
-    assert_eq!(names, ["model", "max_tokens", "messages"]);
+    assert_eq!(names, ["model", "max_tokens", "messages", "thinking"]);
+    assert_eq!(body["thinking"], json!({"type": "disabled"}));
     assert_eq!(
         dropped,
         [
@@ -247,8 +248,7 @@ fn what_anthropic_has_no_word_for_is_dropped_and_listed() {
             "frequency_penalty",
             "service_tier",
             "response_format",
-            "metadata",
-            "reasoning_effort"
+            "metadata"
         ]
     );
     let (_, dropped) = sent(
@@ -294,11 +294,13 @@ fn streams_of_openai_tell_their_usage() {
     assert_eq!(sent["stream"], true);
     assert_eq!(sent["stream_options"], json!({"include_usage": true}));
 
-    let request = request.with_param("stream_options", json!({"include_usage": false}));
+    // what else the caller set stays; without usage nobody knows what the stream has cost
+    let options = json!({"include_obfuscation": false, "include_usage": false});
+    let request = request.with_param("stream_options", options);
     let encoded = openai().encode(&request, &OPENAI).unwrap();
     assert_eq!(
         body(&encoded)["stream_options"],
-        json!({"include_usage": false})
+        json!({"include_obfuscation": false, "include_usage": true})
     );
 
     let (body, dropped) = sent_whole_with_stream_options();

@@ -42,7 +42,7 @@ impl Session {
         let refuse = |message: String| Error::new(ErrorKind::BadRequest, message);
         let dialect: &'static dyn Dialect = match (&settings.dialect, known) {
             (Some(dialect), _) => dialects::dialect(dialect).ok_or_else(|| {
-                refuse(format!("providers.{name}.dialect: no dialect is called {dialect:?}; there are openai and anthropic"))
+                refuse(format!("providers.{name}.dialect: no dialect is called {dialect:?}; there are openai, anthropic and openai-responses"))
             })?,
             (None, Some(provider)) => provider.dialect,
             (None, None) => dialects::dialect("openai")

@@ -5,12 +5,14 @@ use std::time::Duration;
 use antiphon_core::{Answer, Error, FinishReason, Spent, Usage, chat::ToolCall};
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::value::RawValue;
+
+use super::written;
 
 use crate::dialects::{
     ResponseHead, errors,
     lenient::{Count, JsonText, List, Text},
-    wire::on_one_line,
+    wire::Identity,
 };
 
 #[derive(Deserialize)]
@@ -36,6 +38,8 @@ pub(super) struct Block {
     pub(super) kind: Text,
     #[serde(default)]
     pub(super) text: Text,
+    #[serde(default)]
+    pub(super) thinking: Text,
     #[serde(default)]
     pub(super) id: Text,
     #[serde(default)]
@@ -149,10 +153,16 @@ pub(super) fn decode(head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Err
         return Err(unreadable("the answer has no content"));
     };
     let mut text = String::new();
+    let mut reasoning: Option<String> = None;
     let mut tool_calls = Vec::new();
     for block in blocks {
         if block.is("text") {
             text.push_str(block.text.0.as_deref().unwrap_or_default());
+        } else if block.is("thinking") {
+            let thought = block.thinking.0.filter(|thought| !thought.is_empty());
+            if let Some(thought) = thought {
+                reasoning.get_or_insert_default().push_str(&thought);
+            }
         } else if block.is("tool_use") {
             tool_calls.push(tool_call(block));
         }
@@ -173,12 +183,12 @@ pub(super) fn decode(head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Err
     Ok(Answer {
         text,
         finish_reason,
-        reasoning: None,
+        reasoning,
         refusal,
         tool_calls,
         model,
         spent: Spent::answer(usage.and_then(WireUsage::usage)),
-        body: on_one_line(body),
+        body,
         latency: Duration::ZERO,
     })
 }
@@ -204,59 +214,6 @@ pub(super) fn finish_reason(word: &str) -> Option<FinishReason> {
 
 /// A message for an answer that came from elsewhere. Its `id` says so.
 pub(super) fn whole_body(answer: &Answer) -> Bytes {
-    let mut content = Vec::new();
-    if !answer.text.is_empty() {
-        content.push(json!({"type": "text", "text": answer.text}));
-    }
-    for call in &answer.tool_calls {
-        // arguments that are no JSON object cannot be an input; the text is kept where it can be seen
-        let input = match serde_json::from_str(&call.arguments) {
-            Ok(Value::Object(input)) => Value::Object(input),
-            _ if call.arguments.trim().is_empty() => json!({}),
-            _ => json!({"arguments": call.arguments}),
-        };
-        content.push(json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input}));
-    }
-    let stop_reason = match &answer.finish_reason {
-        FinishReason::Stop => "end_turn",
-        FinishReason::Length => "max_tokens",
-        FinishReason::ToolCalls => "tool_use",
-        FinishReason::ContentFilter => "refusal",
-        FinishReason::Other(reason) => reason,
-    };
-    let mut body = json!({
-        "id": "antiphon",
-        "type": "message",
-        "role": "assistant",
-        "model": answer.model.as_deref().unwrap_or_default(),
-        "content": content,
-        "stop_reason": stop_reason,
-        "stop_sequence": null,
-        "usage": answer.usage().as_ref().map(wire_usage),
-    });
-    if let Some(refusal) = answer.refusal.as_ref().filter(|words| !words.is_empty()) {
-        body["stop_details"] = json!({"explanation": refusal});
-    }
-    Bytes::from(body.to_string())
-}
-
-fn wire_usage(usage: &Usage) -> Value {
-    let cached = usage
-        .cached_input_tokens
-        .saturating_add(usage.cache_write_tokens);
-    let mut wire = json!({
-        "input_tokens": usage.input_tokens.saturating_sub(cached),
-        "cache_creation_input_tokens": usage.cache_write_tokens,
-        "cache_read_input_tokens": usage.cached_input_tokens,
-        "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"thinking_tokens": usage.reasoning_tokens},
-    });
-    let for_an_hour = usage.cache_write_1h_tokens;
-    if for_an_hour > 0 {
-        wire["cache_creation"] = json!({
-            "ephemeral_5m_input_tokens": usage.cache_write_tokens.saturating_sub(for_an_hour),
-            "ephemeral_1h_input_tokens": for_an_hour,
-        });
-    }
-    wire
+    let usage = answer.usage().as_ref().map(written::wire_usage);
+    written::message(answer, &Identity::of(answer), usage)
 }

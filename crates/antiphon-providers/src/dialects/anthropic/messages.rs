@@ -5,7 +5,7 @@ use antiphon_core::{
     chat::{Content, Role},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::blocks::{self, Block};
 use crate::dialects::wire::Dropped;
@@ -25,6 +25,9 @@ pub(super) struct Conversation<'a> {
 pub(super) struct Turn<'a> {
     role: &'a str,
     content: TurnContent<'a>,
+    /// Fields that the caller's own wire may know.
+    #[serde(flatten)]
+    extra: Map<String, Value>,
 }
 
 #[derive(Debug, Serialize)]
@@ -34,10 +37,11 @@ enum TurnContent<'a> {
     Blocks(Vec<Block<'a>>),
 }
 
-/// Translates a conversation. System messages move to the top wherever they stood: the wire has no other place.
+/// Translates a conversation; `is_own` where the caller spoke this wire. System messages move to the top wherever they stood: the wire has no other place.
 pub(super) fn translate<'a>(
     messages: &'a [Message],
     system: Option<&'a Value>,
+    is_own: bool,
     dropped: &mut Dropped,
 ) -> Result<Conversation<'a>, Error> {
     let mut conversation = Conversation::default();
@@ -49,7 +53,9 @@ pub(super) fn translate<'a>(
     // results of several calls belong into one turn
     let mut results = Vec::new();
     for message in messages {
-        note_fields(message, dropped);
+        if !is_own {
+            note_fields(message, dropped);
+        }
         if message.role != Role::Tool && !results.is_empty() {
             conversation.push_blocks("user", std::mem::take(&mut results));
         }
@@ -59,7 +65,7 @@ pub(super) fn translate<'a>(
                 conversation.system.extend(blocks);
             }
             Role::Tool => results.push(tool_result(message)?),
-            role => conversation.push(role_name(role), message)?,
+            role => conversation.push(role_name(role), message, is_own)?,
         }
     }
     if !results.is_empty() {
@@ -69,25 +75,46 @@ pub(super) fn translate<'a>(
 }
 
 impl<'a> Conversation<'a> {
-    fn push(&mut self, role: &'a str, message: &'a Message) -> Result<(), Error> {
+    fn push(&mut self, role: &'a str, message: &'a Message, is_own: bool) -> Result<(), Error> {
         let calls = message.extra.get("tool_calls").and_then(Value::as_array);
-        if let (Some(Content::Text(text)), None) = (&message.content, calls) {
-            let content = TurnContent::Text(text);
-            self.turns.push(Turn { role, content });
-            return Ok(());
-        }
-        let mut content = blocks_of(message)?;
-        for call in calls.into_iter().flatten() {
-            content.push(blocks::of_tool_call(call)?);
-        }
-        self.push_blocks(role, content);
+        let content = match (&message.content, calls) {
+            (Some(Content::Text(text)), None) => TurnContent::Text(text),
+            _ => {
+                let mut blocks = blocks_of(message)?;
+                for call in calls.into_iter().flatten() {
+                    blocks.push(blocks::of_tool_call(call)?);
+                }
+                TurnContent::Blocks(blocks)
+            }
+        };
+        self.turns.push(Turn {
+            role,
+            content,
+            extra: if is_own {
+                own_fields(message)
+            } else {
+                Map::new()
+            },
+        });
         Ok(())
     }
 
     fn push_blocks(&mut self, role: &'a str, content: Vec<Block<'a>>) {
-        let content = TurnContent::Blocks(content);
-        self.turns.push(Turn { role, content });
+        self.turns.push(Turn {
+            role,
+            content: TurnContent::Blocks(content),
+            extra: Map::new(),
+        });
     }
+}
+
+/// Fields of a message that are not translated: of the caller's own wire they are for the provider to know.
+fn own_fields(message: &Message) -> Map<String, Value> {
+    let unknown = |(name, _): &(&String, &Value)| !KNOWN_FIELDS.contains(&name.as_str());
+    let fields = message.extra.iter().filter(unknown);
+    fields
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 fn role_name(role: &Role) -> &str {

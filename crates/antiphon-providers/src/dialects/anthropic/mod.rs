@@ -10,6 +10,7 @@ mod messages;
 mod params;
 mod request;
 mod stream;
+pub(crate) mod written;
 
 use std::time::SystemTime;
 
@@ -24,13 +25,16 @@ use serde_json::{Map, Value};
 use super::{Auth, Dialect, EncodeTarget, Encoded, ParsedRequest, ResponseHead, StreamDecoder};
 use crate::limits;
 
+/// Its name, in configurations and as the wire format of answers.
+pub(crate) const NAME: &str = "anthropic";
+
 /// The dialect `anthropic`.
 #[derive(Debug)]
-pub(super) struct Anthropic;
+pub(crate) struct Anthropic;
 
 impl Dialect for Anthropic {
     fn name(&self) -> &'static str {
-        "anthropic"
+        NAME
     }
 
     fn usual_output_cap(&self) -> Option<u64> {

@@ -53,11 +53,21 @@ const ELSEWHERE: [&str; 11] = [
 /// The wire version without sampling parameters.
 pub(super) const WITHOUT_SAMPLING: &str = "2026-10-21";
 
+/// What decides about parameters, beside their names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'a> {
+    /// The request has a schema of its own.
+    pub(super) has_schema: bool,
+    /// The caller spoke this wire: what is not known here is for the provider to know.
+    pub(super) is_own: bool,
+    /// The wire version.
+    pub(super) version: &'a str,
+}
+
 /// Translated parameters, ready to be written.
 pub(super) fn translate(
     params: &Map<String, Value>,
-    has_schema: bool,
-    version: &str,
+    rules: Rules<'_>,
     dropped: &mut Dropped,
 ) -> Map<String, Value> {
     let mut own = Map::new();
@@ -65,18 +75,23 @@ pub(super) fn translate(
         let name = name.as_str();
         match name {
             _ if value.is_null() || ELSEWHERE.contains(&name) => {}
-            _ if OPENAI_ONLY.contains(&name) => dropped.note(name),
-            _ if version >= WITHOUT_SAMPLING && SAMPLING.contains(&name) => dropped.note(name),
+            _ if OPENAI_ONLY.contains(&name) && !rules.is_own => dropped.note(name),
+            _ if rules.version >= WITHOUT_SAMPLING && SAMPLING.contains(&name) => {
+                dropped.note(name)
+            }
             // one answer is what comes anyway
             "n" if value == 1 => {}
             "n" => dropped.note(name),
             "stop" => put_stop(&mut own, value),
             "tools" => put_tools(&mut own, value, dropped),
             "tool_choice" => drop(own.insert(name.into(), tool_choice(value))),
+            "metadata" | "service_tier" if rules.is_own => {
+                own.insert(name.into(), value.clone());
+            }
             "metadata" => put_metadata(&mut own, value, dropped),
             "service_tier" => put_service_tier(&mut own, value, dropped),
             "reasoning_effort" => put_effort(&mut own, value, dropped),
-            "response_format" if has_schema => {}
+            "response_format" if rules.has_schema => {}
             "response_format" => note_format(value, dropped),
             _ => drop(own.insert(name.into(), value.clone())),
         }
@@ -190,6 +205,11 @@ fn put_effort(own: &mut Map<String, Value>, effort: &Value, dropped: &mut Droppe
     let effort = match effort.as_str() {
         Some(same @ ("low" | "medium" | "high" | "xhigh" | "max")) => same,
         Some("minimal") => "low",
+        Some("none") => {
+            own.entry("thinking")
+                .or_insert_with(|| json!({"type": "disabled"}));
+            return;
+        }
         _ => return dropped.note("reasoning_effort"),
     };
     own.insert("output_config".into(), json!({"effort": effort}));

@@ -15,8 +15,8 @@ use super::{blocks::Block, messages, params};
 use crate::dialects::{
     EncodeTarget, Encoded, ParsedRequest,
     wire::{
-        Dropped, bad_request, invalid, json_headers, not_json, read_content, take_messages,
-        take_model, take_stream,
+        Dropped, bad_request, invalid, json_headers, not_json, read_content, refuse_several,
+        refuse_verbatim, take_messages, take_model, take_stream,
     },
 };
 
@@ -31,12 +31,20 @@ const MOST_UNSTREAMED_TOKENS: u64 = 21_333;
 
 /// Writes a request.
 pub(super) fn encode(request: &ChatRequest, target: &EncodeTarget<'_>) -> Result<Encoded, Error> {
+    refuse_verbatim(request)?;
     let mut dropped = Dropped::default();
     let version = target.version.unwrap_or(DEFAULT_VERSION);
     let given = &*request.params;
-    let conversation = messages::translate(&request.messages, given.get("system"), &mut dropped)?;
-    let has_schema = request.schema.is_some();
-    let mut own = params::translate(given, has_schema, version, &mut dropped);
+    refuse_several(request, "an Anthropic model")?;
+    let is_own = request.came_in(super::NAME);
+    let system = given.get("system");
+    let conversation = messages::translate(&request.messages, system, is_own, &mut dropped)?;
+    let rules = params::Rules {
+        has_schema: request.schema.is_some(),
+        is_own,
+        version,
+    };
+    let mut own = params::translate(given, rules, &mut dropped);
     let wanted = request.schema.as_ref().map(|schema| schema.json());
     params::put_schema(&mut own, wanted, given.get("response_format"))?;
     let max_tokens = request.max_output_tokens().unwrap_or(DEFAULT_MAX_TOKENS);

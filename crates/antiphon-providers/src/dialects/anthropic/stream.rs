@@ -51,6 +51,8 @@ struct Delta {
     #[serde(default)]
     text: Text,
     #[serde(default)]
+    thinking: Text,
+    #[serde(default)]
     partial_json: Text,
     #[serde(default)]
     stop_reason: Text,
@@ -199,6 +201,8 @@ impl Decoder {
             });
         } else if block.is("text") {
             delta.text = block.text.0.unwrap_or_default();
+        } else if block.is("thinking") {
+            delta.reasoning = block.thinking.0.filter(|thought| !thought.is_empty());
         }
     }
 
@@ -206,6 +210,9 @@ impl Decoder {
         let piece = piece.unwrap_or_default();
         match piece.kind.0.as_deref() {
             Some("text_delta") => delta.text = piece.text.0.unwrap_or_default(),
+            Some("thinking_delta") => {
+                delta.reasoning = piece.thinking.0.filter(|thought| !thought.is_empty());
+            }
             Some("input_json_delta") => {
                 let json = piece.partial_json.0.unwrap_or_default();
                 let tool = self
@@ -222,7 +229,7 @@ impl Decoder {
                     });
                 }
             }
-            // thoughts, signatures and citations are in `raw`
+            // signatures and citations are in `raw`
             _ => {}
         }
     }

@@ -5,12 +5,11 @@ use std::time::Duration;
 use antiphon_core::{Answer, Error, FinishReason, Spent, Usage, chat::ToolCall};
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::dialects::{
     ResponseHead, errors,
     lenient::{Count, JsonText, List, Text},
-    wire::on_one_line,
 };
 
 #[derive(Deserialize)]
@@ -39,6 +38,12 @@ struct Choice {
 struct WireMessage {
     #[serde(default)]
     content: Text,
+    /// The word of DeepSeek and llama.cpp.
+    #[serde(default)]
+    reasoning_content: Text,
+    /// The word of OpenRouter and newer vLLM; some servers send both.
+    #[serde(default)]
+    reasoning: Text,
     #[serde(default)]
     refusal: Text,
     #[serde(default)]
@@ -124,6 +129,7 @@ pub(super) fn decode(head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Err
     let message = choice.message.unwrap_or_default();
     let tool_calls = tool_calls(message.tool_calls.0, message.function_call);
     let text = message.content.0.unwrap_or_default();
+    let reasoning = shown_reasoning(message.reasoning_content, message.reasoning);
     // an empty refusal is no refusal: some servers always send the field
     let refusal = message.refusal.0.filter(|refusal| !refusal.is_empty());
     let told = choice.finish_reason.0.as_deref().and_then(finish_reason);
@@ -140,14 +146,20 @@ pub(super) fn decode(head: &ResponseHead<'_>, body: Bytes) -> Result<Answer, Err
     Ok(Answer {
         text,
         finish_reason,
-        reasoning: None,
+        reasoning,
         refusal,
         tool_calls,
         model,
         spent: Spent::answer(usage.and_then(WireUsage::usage)),
-        body: on_one_line(body),
+        body,
         latency: Duration::ZERO,
     })
+}
+
+/// What the model thought, under either name; empty text is none.
+pub(super) fn shown_reasoning(content: Text, reasoning: Text) -> Option<String> {
+    let told = |text: Text| text.0.filter(|text| !text.is_empty());
+    told(content).or_else(|| told(reasoning))
 }
 
 /// With several answers the first counts; servers need not send them in order.
@@ -184,55 +196,5 @@ pub(super) fn finish_reason(word: &str) -> Option<FinishReason> {
         "tool_calls" | "function_call" => FinishReason::ToolCalls,
         "content_filter" => FinishReason::ContentFilter,
         other => FinishReason::Other(other.to_owned()),
-    })
-}
-
-/// A chat completion for an answer that came from elsewhere. Its `id` says so.
-pub(super) fn whole_body(answer: &Answer) -> Bytes {
-    let calls: Vec<_> = answer.tool_calls.iter().map(wire_call).collect();
-    let content = (!answer.text.is_empty() || calls.is_empty()).then_some(&answer.text);
-    let mut message = json!({
-        "role": "assistant",
-        "content": content,
-        "refusal": answer.refusal,
-    });
-    if !calls.is_empty() {
-        message["tool_calls"] = json!(calls);
-    }
-    let body = json!({
-        "id": "antiphon",
-        "object": "chat.completion",
-        "created": 0,
-        "model": answer.model.as_deref().unwrap_or_default(),
-        "choices": [{
-            "index": 0,
-            "message": message,
-            "finish_reason": answer.finish_reason.as_str(),
-            "logprobs": null,
-        }],
-        "usage": answer.usage().as_ref().map(wire_usage),
-    });
-    Bytes::from(body.to_string())
-}
-
-fn wire_call(call: &ToolCall) -> serde_json::Value {
-    json!({
-        "id": call.id,
-        "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments},
-    })
-}
-
-fn wire_usage(usage: &Usage) -> serde_json::Value {
-    let mut read = json!({"cached_tokens": usage.cached_input_tokens});
-    if usage.cache_write_tokens > 0 {
-        read["cache_write_tokens"] = json!(usage.cache_write_tokens);
-    }
-    json!({
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.total(),
-        "prompt_tokens_details": read,
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     })
 }

@@ -93,6 +93,7 @@ fn is_foreign(message: &Message) -> bool {
 }
 
 /// A message with Anthropic's blocks becomes up to several: results of tools are messages of their own, and come first.
+/// They hold text only: images that a tool gave follow in the user's turn.
 fn rewrite(
     message: &Message,
     parts: &[Value],
@@ -101,14 +102,20 @@ fn rewrite(
 ) -> Result<(), Error> {
     let mut rest = Vec::new();
     let mut calls = Vec::new();
+    let mut shown = Vec::new();
     for part in parts {
         match part_type(part) {
-            "tool_result" => lines.push(Line::New(tool_message(part, dropped)?)),
+            "tool_result" => {
+                let (message, images) = tool_message(part, dropped)?;
+                lines.push(Line::New(message));
+                shown.extend(images);
+            }
             "tool_use" => calls.push(tool_call(part)),
             _ => rest.push(part),
         }
     }
-    let content = own_parts(rest, dropped)?;
+    let mut content = shown;
+    content.extend(own_parts(rest, dropped)?);
     if content.is_empty() && calls.is_empty() {
         return Ok(());
     }
@@ -135,17 +142,27 @@ fn content_value(role: &Role, mut parts: Vec<Value>) -> Value {
     }
 }
 
-fn tool_message(part: &Value, dropped: &mut Dropped) -> Result<Value, Error> {
-    let content = match part.get("content") {
-        None | Some(Value::Null) => json!(""),
-        Some(Value::Array(parts)) => Value::Array(own_parts(parts, dropped)?),
-        Some(text) => text.clone(),
+/// The message of a tool's result, and what it shows beside its text.
+fn tool_message(part: &Value, dropped: &mut Dropped) -> Result<(Value, Vec<Value>), Error> {
+    if part.get("is_error") == Some(&Value::Bool(true)) {
+        dropped.note("messages.is_error");
+    }
+    let (content, shown) = match part.get("content") {
+        None | Some(Value::Null) => (json!(""), Vec::new()),
+        Some(Value::Array(parts)) => {
+            let (text, shown) = own_parts(parts, dropped)?
+                .into_iter()
+                .partition(|part| part_type(part) == "text");
+            (Value::Array(text), shown)
+        }
+        Some(text) => (text.clone(), Vec::new()),
     };
-    Ok(json!({
+    let message = json!({
         "role": "tool",
         "tool_call_id": part.get("tool_use_id"),
         "content": content,
-    }))
+    });
+    Ok((message, shown))
 }
 
 fn tool_call(part: &Value) -> Value {

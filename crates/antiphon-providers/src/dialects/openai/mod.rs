@@ -7,6 +7,7 @@ mod capability;
 mod messages;
 mod request;
 mod stream;
+pub(crate) mod written;
 
 use std::time::SystemTime;
 
@@ -18,16 +19,31 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
-use super::{Auth, Dialect, EncodeTarget, Encoded, ParsedRequest, ResponseHead, StreamDecoder};
+use super::{
+    Auth, Dialect, EncodeTarget, Encoded, ParsedRequest, ResponseHead, StreamDecoder,
+    wire::Identity,
+};
 use crate::limits;
+
+/// Its name, in configurations and as the wire format of answers.
+pub(crate) const NAME: &str = "openai";
 
 /// The dialect `openai`.
 #[derive(Debug)]
-pub(super) struct OpenAi;
+pub(crate) struct OpenAi;
+
+/// Whether a target refuses a parameter with this value.
+pub(super) fn refuses(target: &EncodeTarget<'_>, param: &str, value: &Value) -> bool {
+    let is_known = target.provider == "openai";
+    let capability = is_known
+        .then(|| capability::of_model(target.model))
+        .flatten();
+    capability.is_some_and(|capability| capability.refuses(param, value))
+}
 
 impl Dialect for OpenAi {
     fn name(&self) -> &'static str {
-        "openai"
+        NAME
     }
 
     fn auth(&self) -> Auth {
@@ -47,7 +63,7 @@ impl Dialect for OpenAi {
     }
 
     fn whole_body(&self, answer: &Answer) -> Bytes {
-        answer::whole_body(answer)
+        written::completion(answer, &Identity::of(answer))
     }
 
     fn limits(&self, headers: &HeaderMap, received: SystemTime) -> RateLimits {

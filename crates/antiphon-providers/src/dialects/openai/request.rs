@@ -9,11 +9,13 @@ use serde_json::{Map, Value, json};
 
 use super::{
     capability::{self, Capability},
-    messages,
+    messages::{self, Messages},
 };
 use crate::dialects::{
     EncodeTarget, Encoded, ParsedRequest, schema,
-    wire::{Dropped, json_headers, not_json, take_messages, take_model, take_stream},
+    wire::{
+        Dropped, json_headers, not_json, refuse_verbatim, take_messages, take_model, take_stream,
+    },
 };
 
 /// Anthropic's parameters that the provider `openai` refuses. Other servers may know them (vLLM takes `top_k`).
@@ -35,8 +37,14 @@ const ENVELOPE: [&str; 4] = ["model", "messages", "stream", "system"];
 pub(super) fn encode(request: &ChatRequest, target: &EncodeTarget<'_>) -> Result<Encoded, Error> {
     let mut dropped = Dropped::default();
     let params = &*request.params;
+    refuse_verbatim(request)?;
+    let is_own = request.came_in(super::NAME);
     let system = params.get("system").filter(|system| !system.is_null());
-    let messages = messages::translate(&request.messages, system, &mut dropped)?;
+    let messages = match system {
+        // blocks that look like another vendor's are the caller's own matter
+        None if is_own => Messages::Verbatim(&request.messages),
+        _ => messages::translate(&request.messages, system, &mut dropped)?,
+    };
     let streamed = request.delivery == Delivery::Streamed;
 
     let mut body = Vec::with_capacity(request.content_bytes() + 512);
@@ -50,12 +58,9 @@ pub(super) fn encode(request: &ChatRequest, target: &EncodeTarget<'_>) -> Result
         .map_err(not_json)?;
     if streamed {
         fields.serialize_entry("stream", &true).map_err(not_json)?;
-        if !params.contains_key("stream_options") {
-            let options = json!({"include_usage": true});
-            fields
-                .serialize_entry("stream_options", &options)
-                .map_err(not_json)?;
-        }
+        fields
+            .serialize_entry("stream_options", &stream_options(params))
+            .map_err(not_json)?;
     }
     let mut writer = ParamWriter {
         params,
@@ -63,6 +68,7 @@ pub(super) fn encode(request: &ChatRequest, target: &EncodeTarget<'_>) -> Result
             .then(|| capability::of_model(target.model))
             .flatten(),
         at_openai: target.provider == "openai",
+        is_own,
         has_schema: request.schema.is_some(),
         streamed,
         dropped: &mut dropped,
@@ -86,6 +92,14 @@ pub(super) fn encode(request: &ChatRequest, target: &EncodeTarget<'_>) -> Result
     })
 }
 
+/// Usage is always asked for, whatever else the caller has set: without it nobody knows what a stream has cost.
+fn stream_options(params: &Map<String, Value>) -> Value {
+    let given = params.get("stream_options").and_then(Value::as_object);
+    let mut options = given.cloned().unwrap_or_default();
+    options.insert("include_usage".into(), json!(true));
+    Value::Object(options)
+}
+
 fn response_format(name: &str, json: &Value) -> Result<Value, Error> {
     let wire = schema::for_openai(json)?;
     Ok(json!({
@@ -99,6 +113,8 @@ struct ParamWriter<'a> {
     params: &'a Map<String, Value>,
     capability: Option<&'static Capability>,
     at_openai: bool,
+    /// The caller spoke this wire.
+    is_own: bool,
     has_schema: bool,
     streamed: bool,
     dropped: &'a mut Dropped,
@@ -113,12 +129,11 @@ impl ParamWriter<'_> {
             |name: &str, value: &Value| fields.serialize_entry(name, value).map_err(not_json);
         match name {
             _ if ENVELOPE.contains(&name) => Ok(()),
-            "stream_options" if !self.streamed => self.leave_out(name),
+            "stream_options" if self.streamed => Ok(()),
+            "stream_options" => self.leave_out(name),
             "response_format" if self.has_schema => Ok(()),
             "stop_sequences" => self.put_unless_set(put, "stop", value),
-            "tools" if value.as_array().is_some_and(|tools| has_foreign(tools)) => {
-                put(name, &self.own_tools(value))
-            }
+            "tools" if !self.is_own && has_foreign(value) => put(name, &self.own_tools(value)),
             "tool_choice" if value.get("type").is_some() && value.get("function").is_none() => {
                 if value["disable_parallel_tool_use"] == true {
                     self.put_unless_set(&mut put, "parallel_tool_calls", &json!(false))?;
@@ -127,6 +142,10 @@ impl ParamWriter<'_> {
             }
             "output_config" => self.write_output_config(put, value),
             "service_tier" if value == "standard_only" => put(name, &json!("default")),
+            "thinking" if self.capability.is_some() => match effort_of(value) {
+                Some(effort) => self.put_unless_set(put, "reasoning_effort", &json!(effort)),
+                None => self.leave_out(name),
+            },
             _ if self.at_openai && ANTHROPIC_ONLY.contains(&name) => self.leave_out(name),
             _ => self.write_own(put, name, value),
         }
@@ -210,10 +229,25 @@ impl ParamWriter<'_> {
 }
 
 /// Tools with a `function`, or of a type of their own with settings under its name (`custom`), are OpenAI's.
-fn has_foreign(tools: &[Value]) -> bool {
+fn has_foreign(tools: &Value) -> bool {
+    let tools = tools.as_array();
     tools
-        .iter()
+        .into_iter()
+        .flatten()
         .any(|tool| tool.get("name").is_some() && tool.get("function").is_none())
+}
+
+/// How hard to think, from how much thinking was allowed. The steps are ours: the wires have no common measure.
+fn effort_of(thinking: &Value) -> Option<&'static str> {
+    match (
+        thinking["type"].as_str()?,
+        thinking["budget_tokens"].as_u64(),
+    ) {
+        ("enabled", Some(0..=4096)) => Some("low"),
+        ("enabled", Some(4097..=16384)) => Some("medium"),
+        ("enabled", _) => Some("high"),
+        _ => None,
+    }
 }
 
 fn own_tool_choice(choice: &Value) -> Value {

@@ -5,11 +5,15 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::answer::{self, WireFunction, WireUsage};
+use super::{
+    answer::{self, WireFunction, WireUsage},
+    written,
+};
 use crate::{
     dialects::{
         Progress, StreamDecoder, errors,
         lenient::{Count, List, Text},
+        wire::Identity,
     },
     sse::SseEvent,
 };
@@ -43,6 +47,10 @@ struct ChunkChoice {
 struct Delta {
     #[serde(default)]
     content: Text,
+    #[serde(default)]
+    reasoning_content: Text,
+    #[serde(default)]
+    reasoning: Text,
     #[serde(default)]
     refusal: Text,
     #[serde(default)]
@@ -98,7 +106,7 @@ impl StreamDecoder for Decoder {
     }
 
     fn whole_body(&self, answer: &Answer) -> Bytes {
-        answer::whole_body(answer)
+        written::completion(answer, &Identity::of(answer))
     }
 }
 
@@ -148,6 +156,7 @@ impl Decoder {
         delta.finish_reason = finish_reason;
         let piece = choice.delta.unwrap_or_default();
         delta.text.push_str(&piece.content.0.unwrap_or_default());
+        delta.reasoning = answer::shown_reasoning(piece.reasoning_content, piece.reasoning);
         delta.refusal = piece.refusal.0.filter(|refusal| !refusal.is_empty());
         for tool in piece.tool_calls.0 {
             delta.tool_calls.push(self.tool_delta(tool));
