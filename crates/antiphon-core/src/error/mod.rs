@@ -36,6 +36,8 @@ pub enum Phase {
     Connect,
     /// Waiting for the first byte of the answer.
     FirstByte,
+    /// Waiting for the first event of a stream whose head has come.
+    FirstToken,
     /// Silence between two pieces of the answer.
     Idle,
     /// The whole attempt.
@@ -90,6 +92,7 @@ impl Error {
         let what = match phase {
             Phase::Connect => "no connection",
             Phase::FirstByte => "no answer",
+            Phase::FirstToken => "the stream began with silence: no event",
             Phase::Idle => "the answer fell silent",
             Phase::Total => "no complete answer",
         };

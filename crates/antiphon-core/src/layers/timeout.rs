@@ -20,35 +20,43 @@ use crate::{
 pub struct TimeoutConfig {
     /// Until the connection stands, TLS included. The transport keeps this one: only it sees the moment.
     pub connect: Duration,
-    /// Until the head of an answer has come. `None`: `total` for whole answers, which often come with their head, and
-    /// 120 s for streamed ones.
-    pub first_byte: Option<Duration>,
+    /// Until the head of a streamed answer has come. A whole answer mostly comes with its head, so only `total` holds
+    /// for it.
+    pub first_byte: Duration,
+    /// From the head of a streamed answer to its first event, whatever that carries. `None`: `idle`.
+    pub first_token: Option<Duration>,
     /// Between two pieces of a streamed answer.
     pub idle: Duration,
     /// The whole attempt, to the end of its body.
     pub total: Duration,
+    /// The same of a streamed answer. `None`: `total`.
+    pub stream_total: Option<Duration>,
 }
-
-const STREAM_FIRST_BYTE: Duration = Duration::from_secs(120);
 
 impl Default for TimeoutConfig {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            first_byte: None,
+            first_byte: Duration::from_secs(120),
+            first_token: None,
             idle: Duration::from_secs(120),
             total: Duration::from_secs(600),
+            stream_total: None,
         }
     }
 }
 
 impl TimeoutConfig {
-    fn first_byte(&self, delivery: Delivery) -> Duration {
-        let usual = match delivery {
+    /// The longest that any attempt may take.
+    pub fn longest(&self) -> Duration {
+        self.total.max(self.stream_total.unwrap_or_default())
+    }
+
+    fn total(&self, delivery: Delivery) -> Duration {
+        match delivery {
             Delivery::Whole => self.total,
-            Delivery::Streamed => STREAM_FIRST_BYTE,
-        };
-        self.first_byte.unwrap_or(usual)
+            Delivery::Streamed => self.stream_total.unwrap_or(self.total),
+        }
     }
 }
 
@@ -87,14 +95,40 @@ impl Model for Timeout {
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         Box::pin(async move {
             let begun = self.clock.now();
-            let total = End::new(begun, self.config.total, Phase::Total);
-            let first_byte = self.config.first_byte(request.delivery);
-            let head = total.sooner(End::new(begun, first_byte, Phase::FirstByte));
+            let total = self.config.total(request.delivery);
+            let total = End::new(begun, total, Phase::Total);
+            let head = match request.delivery {
+                Delivery::Whole => total,
+                Delivery::Streamed => {
+                    total.sooner(End::new(begun, self.config.first_byte, Phase::FirstByte))
+                }
+            };
             let ChatResponse { head, body } =
                 head.before(&self.clock, self.inner.call(request)).await??;
-            let body = limited(body, total, Some(self.config.idle), &self.clock);
+            let silence = Silence {
+                first: self.config.first_token,
+                idle: self.config.idle,
+            };
+            let body = limited(body, total, Some(silence), &self.clock);
             Ok(ChatResponse { head, body })
         })
+    }
+}
+
+/// How long a stream may say nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Silence {
+    /// Before its first piece, where that is another time.
+    first: Option<Duration>,
+    idle: Duration,
+}
+
+impl Silence {
+    fn end(self, heard: Moment, is_first: bool) -> End {
+        match self.first.filter(|_| is_first) {
+            Some(first) => End::new(heard, first, Phase::FirstToken),
+            None => End::new(heard, self.idle, Phase::Idle),
+        }
     }
 }
 
@@ -137,11 +171,11 @@ impl End {
     }
 }
 
-/// A body that ends in an error at `total`, or (streamed) when it is silent for `idle`.
+/// A body that ends in an error at `total`, or (streamed) when it is silent for too long.
 pub(super) fn limited(
     body: Body,
     total: End,
-    idle: Option<Duration>,
+    silence: Option<Silence>,
     clock: &Arc<dyn Clock>,
 ) -> Body {
     let clock = Arc::clone(clock);
@@ -154,8 +188,9 @@ pub(super) fn limited(
             let mut limited = LimitedStream {
                 deltas: Some(deltas),
                 total,
-                idle,
+                silence,
                 heard: clock.now(),
+                is_first: true,
                 alarm: None,
                 clock,
             };
@@ -169,18 +204,20 @@ struct LimitedStream {
     /// `None` once it was cut off.
     deltas: Option<DeltaStream>,
     total: End,
-    idle: Option<Duration>,
+    silence: Option<Silence>,
     heard: Moment,
+    /// Nothing has come so far.
+    is_first: bool,
     alarm: Option<BoxFuture<'static, ()>>,
     clock: Arc<dyn Clock>,
 }
 
 impl LimitedStream {
     fn end(&self) -> End {
-        let idle = self
-            .idle
-            .map(|idle| End::new(self.heard, idle, Phase::Idle));
-        idle.map_or(self.total, |idle| self.total.sooner(idle))
+        match self.silence {
+            Some(silence) => self.total.sooner(silence.end(self.heard, self.is_first)),
+            None => self.total,
+        }
     }
 }
 
@@ -194,6 +231,10 @@ impl Stream for LimitedStream {
         };
         if let Poll::Ready(next) = deltas.as_mut().poll_next(cx) {
             this.heard = this.clock.now();
+            if std::mem::take(&mut this.is_first) {
+                // the limit until here may have been the longer one
+                this.alarm = Some(this.clock.sleep_until(this.end().at));
+            }
             return Poll::Ready(next);
         }
         // the alarm is not set anew for each delta, but when it rings and turns out to be too early
