@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     NoModels,
-    all_failed::all_failed,
+    all_failed::{all_failed, last_failed},
     completion::{self, completion},
     opening::{opened, told},
     part::part,
@@ -24,7 +24,8 @@ use crate::{
 ///
 /// - The chain moves on after an error that another model may not make: timeouts, limits, failed servers, a wrong key, a
 ///   model that is not there, an answer that did not fit its schema however often it was asked for. Errors that lie in the
-///   request ([`Advice::Never`]: malformed, refused, cut off) go back at once, and nothing more is paid.
+///   request ([`Advice::Never`]: malformed, refused, cut off) go back at once, and nothing more is paid. A gateway's chains
+///   have a rule of their own ([`MovesOn::Faults`]).
 /// - A call that is over its time limit is dropped, which cancels it, and the next model is asked.
 /// - A stream may still move on before its first delta that carries something; after it, its errors are the call's.
 /// - If all fail, the rescue text is the answer, where there is one; else the error lists each link's cause. It stops a
@@ -50,6 +51,20 @@ pub struct Fallback {
     name: String,
     links: Vec<SharedModel>,
     rescue: Option<String>,
+    moves_on: MovesOn,
+}
+
+/// After which errors a chain asks its next model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MovesOn {
+    /// Whatever another model may do better, a wrong key and a missing model included. If all fail, the error is of the
+    /// kind that does least harm to a job.
+    #[default]
+    Elsewhere,
+    /// Faults of the provider, requests that are too long for the model, and empty accounts. What else a provider
+    /// answers goes back as it came: whoever called through a gateway is to see a wrong key, and not to be served by
+    /// another model for months. If all fail, the error has what the last provider has said.
+    Faults,
 }
 
 impl Fallback {
@@ -66,6 +81,7 @@ impl Fallback {
             name,
             links,
             rescue: None,
+            moves_on: MovesOn::default(),
         })
     }
 
@@ -87,13 +103,20 @@ impl Fallback {
         self
     }
 
+    /// With a rule for the errors after which the next model is asked.
+    #[must_use]
+    pub fn with_rule(mut self, moves_on: MovesOn) -> Self {
+        self.moves_on = moves_on;
+        self
+    }
+
     async fn run(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
         let mut failures: Vec<Error> = Vec::new();
         let shares = Shares::of(&self.links);
         for (index, link) in self.links.iter().enumerate() {
             match opened(link, part(&request, &shares, index)).await {
                 Ok(response) => return Ok(self.answered(response, failures)),
-                Err(error) if moves_on(&error) => failures.push(error),
+                Err(error) if self.moves_on.after(&error) => failures.push(error),
                 Err(error) => return Err(with_earlier(error, &failures)),
             }
         }
@@ -107,7 +130,11 @@ impl Fallback {
             None => "links of the chain".to_owned(),
         };
         let names = self.links.iter().map(|link| link.name());
-        Err(all_failed(&reason, names.zip(failures).collect()))
+        let failures = names.zip(failures).collect();
+        Err(match self.moves_on {
+            MovesOn::Elsewhere => all_failed(&reason, failures),
+            MovesOn::Faults => last_failed(&reason, failures),
+        })
     }
 
     fn answered(&self, mut response: ChatResponse, failures: Vec<Error>) -> ChatResponse {
@@ -177,9 +204,28 @@ impl Fallback {
     }
 }
 
-/// Whether another model may do better.
-fn moves_on(error: &Error) -> bool {
-    error.advice() != Advice::Never || error.kind() == ErrorKind::OffSchema
+impl MovesOn {
+    fn after(self, error: &Error) -> bool {
+        use ErrorKind::{
+            BadResponse, Connection, ContextLength, OffSchema, Overloaded, QuotaExhausted,
+            RateLimited, ServerError, Timeout,
+        };
+        match self {
+            Self::Elsewhere => error.advice() != Advice::Never || error.kind() == OffSchema,
+            Self::Faults => matches!(
+                error.kind(),
+                BadResponse
+                    | Connection
+                    | ContextLength
+                    | OffSchema
+                    | Overloaded
+                    | QuotaExhausted
+                    | RateLimited
+                    | ServerError
+                    | Timeout
+            ),
+        }
+    }
 }
 
 /// An error that ends the chain, with what the links before it have cost.
