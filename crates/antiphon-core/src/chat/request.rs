@@ -1,6 +1,6 @@
 //! What is asked.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -91,6 +91,10 @@ pub struct ChatRequest {
     pub is_unjudged: bool,
     /// How the caller of a gateway put the request, for endpoints that speak the caller's own wire format.
     pub origin: Option<Arc<Origin>>,
+    /// The longest that the caller waits for the whole answer, whatever the call does meanwhile: waiting, retries, other
+    /// models. The outermost [`Deadline`](crate::layers::deadline::Deadline) takes it away, so that it is never
+    /// counted twice.
+    pub deadline: Option<Duration>,
     /// Which of several answers to the same request this is (duplicate row, ensemble member, variation).
     /// Part of the keys of coalesce, cache and ledger, never on the wire.
     pub sample: u32,
@@ -143,6 +147,7 @@ impl ChatRequest {
             delivery: Delivery::Whole,
             is_unjudged: false,
             origin: None,
+            deadline: None,
             sample: 0,
             journal: None,
             payer: None,

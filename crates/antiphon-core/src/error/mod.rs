@@ -172,6 +172,21 @@ impl Error {
         self
     }
 
+    /// A call that this side did not send, because it would have had to wait in front of the account for longer than its
+    /// caller wants to: as many calls or tokens are out as may be, the provider asked for a pause, or the endpoint is
+    /// down. Another model may answer at once.
+    pub(crate) fn turned_away(kind: ErrorKind, message: String, wait: Option<Duration>) -> Self {
+        Self::new(kind, message)
+            .with_retry_after(wait)
+            .with_should_retry(Some(false))
+            .not_sent()
+    }
+
+    /// Whether it is such an error.
+    pub(crate) fn is_turned_away(&self) -> bool {
+        self.0.not_sent && self.0.attempts == 0 && self.advice() == Advice::Elsewhere
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -3,8 +3,10 @@
 #![allow(missing_docs, reason = "a test")]
 
 mod admit;
+mod breaker;
 mod cache;
 mod coalesce;
+mod failover;
 mod meter;
 mod outage;
 mod retry;

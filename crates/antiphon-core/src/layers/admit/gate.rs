@@ -10,12 +10,16 @@ use std::num::NonZeroU32;
 const FIRST_CALLS: u32 = 8;
 /// The most without a word from the user.
 const MOST_CALLS: u32 = 256;
+/// The same where callers wait: that so many come is their own say, and a server in front of them bounds it.
+const MOST_CALLERS: u32 = 8192;
 /// Part of the number at which the provider last said "too many" that is regained quickly.
 const REGAINED: f64 = 0.9;
 
 #[derive(Debug)]
 pub(super) struct Gate {
     most: u32,
+    /// Calls that go out before anything is known.
+    first: u32,
     limit: f64,
     /// Up to here each success adds a call; above, a whole round of successes does.
     quick_until: f64,
@@ -25,11 +29,17 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new(most: Option<NonZeroU32>) -> Self {
-        let most = most.map_or(MOST_CALLS, NonZeroU32::get);
+    /// A gate for a job, which has all its calls at hand, or for callers who wait: theirs begins wide.
+    pub(super) fn new(most: Option<NonZeroU32>, for_callers: bool) -> Self {
+        let (usual, first) = match for_callers {
+            true => (MOST_CALLERS, u32::MAX),
+            false => (MOST_CALLS, FIRST_CALLS),
+        };
+        let most = most.map_or(usual, NonZeroU32::get);
         Self {
             most,
-            limit: f64::from(most.min(FIRST_CALLS)),
+            first,
+            limit: f64::from(most.min(first)),
             quick_until: f64::from(most),
             in_flight: 0,
             halved_before: 0,
@@ -63,6 +73,11 @@ impl Gate {
             return false;
         }
         self.halved_before = next;
+        if self.first > FIRST_CALLS {
+            // a gate that began wide says nothing of what the provider bears; what was out when it refused does
+            let out = self.in_flight.saturating_add(1);
+            self.limit = self.limit.min(f64::from(out));
+        }
         self.quick_until = (self.limit * REGAINED).floor();
         self.limit = (self.limit / 2.0).floor().max(1.0);
         true
@@ -70,7 +85,7 @@ impl Gate {
 
     /// After an outage the calls of thousands of rows would come back at once: begin small again.
     pub(super) fn start_over(&mut self) {
-        self.limit = self.limit.min(f64::from(FIRST_CALLS));
+        self.limit = self.limit.min(f64::from(self.first));
     }
 
     /// Calls that may be out at once now.

@@ -57,6 +57,7 @@ pub(super) fn question(
         delivery: Delivery::Whole,
         is_unjudged: false,
         origin: request.origin.clone(),
+        deadline: request.deadline,
         sample: request.sample,
         journal: None,
         payer: request.payer.clone(),
