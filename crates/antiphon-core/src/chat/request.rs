@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Schema;
 use crate::job::AttemptJournal;
 use crate::layers::spend::{Budget, Hold};
+use crate::{Moment, Schema};
 
 /// Who speaks in a message. `Other` keeps roles that only one vendor knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +95,9 @@ pub struct ChatRequest {
     /// models. The outermost [`Deadline`](crate::layers::deadline::Deadline) takes it away, so that it is never
     /// counted twice.
     pub deadline: Option<Duration>,
+    /// When the call ends whatever comes, by the clock of its layers. Set by the deadline layer, for those further in
+    /// that leave time for something else.
+    pub ends: Option<Moment>,
     /// Which of several answers to the same request this is (duplicate row, ensemble member, variation).
     /// Part of the keys of coalesce, cache and ledger, never on the wire.
     pub sample: u32,
@@ -148,6 +151,7 @@ impl ChatRequest {
             is_unjudged: false,
             origin: None,
             deadline: None,
+            ends: None,
             sample: 0,
             journal: None,
             payer: None,

@@ -57,6 +57,7 @@ impl Model for Deadline {
         };
         Box::pin(async move {
             let end = End::new(self.clock.now(), limit, Phase::Total);
+            request.ends = request.ends.into_iter().chain([end.at()]).min();
             let ChatResponse { head, body } =
                 end.before(&self.clock, self.inner.call(request)).await??;
             let body = limited(body, end, None, &self.clock);

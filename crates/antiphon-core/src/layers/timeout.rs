@@ -31,6 +31,9 @@ pub struct TimeoutConfig {
     pub total: Duration,
     /// The same of a streamed answer. `None`: `total`.
     pub stream_total: Option<Duration>,
+    /// Where a call has a deadline, attempts that bring nothing take at most half of the time that is left of it, so that
+    /// another model has the other half.
+    pub leaves_room: bool,
 }
 
 impl Default for TimeoutConfig {
@@ -42,6 +45,7 @@ impl Default for TimeoutConfig {
             idle: Duration::from_secs(120),
             total: Duration::from_secs(600),
             stream_total: None,
+            leaves_room: false,
         }
     }
 }
@@ -50,6 +54,22 @@ impl TimeoutConfig {
     /// The longest that any attempt may take.
     pub fn longest(&self) -> Duration {
         self.total.max(self.stream_total.unwrap_or_default())
+    }
+
+    /// The limits of an attempt that begins when so much is left of its call's deadline.
+    fn with_left(self, left: Option<Duration>) -> Self {
+        let Some(left) = left.filter(|_| self.leaves_room) else {
+            return self;
+        };
+        let most = left / 2;
+        Self {
+            first_byte: self.first_byte.min(most),
+            first_token: self.first_token.map(|limit| limit.min(most)),
+            total: self.total.min(most),
+            // a stream that flows may use all of it
+            stream_total: self.stream_total.or(Some(self.total)),
+            ..self
+        }
     }
 
     fn total(&self, delivery: Delivery) -> Duration {
@@ -95,19 +115,21 @@ impl Model for Timeout {
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         Box::pin(async move {
             let begun = self.clock.now();
-            let total = self.config.total(request.delivery);
+            let left = request.ends.map(|ends| ends.since(begun));
+            let config = self.config.with_left(left);
+            let total = config.total(request.delivery);
             let total = End::new(begun, total, Phase::Total);
             let head = match request.delivery {
                 Delivery::Whole => total,
                 Delivery::Streamed => {
-                    total.sooner(End::new(begun, self.config.first_byte, Phase::FirstByte))
+                    total.sooner(End::new(begun, config.first_byte, Phase::FirstByte))
                 }
             };
             let ChatResponse { head, body } =
                 head.before(&self.clock, self.inner.call(request)).await??;
             let silence = Silence {
-                first: self.config.first_token,
-                idle: self.config.idle,
+                first: config.first_token,
+                idle: config.idle,
             };
             let body = limited(body, total, Some(silence), &self.clock);
             Ok(ChatResponse { head, body })
@@ -147,6 +169,10 @@ impl End {
             limit,
             phase,
         }
+    }
+
+    pub(super) fn at(self) -> Moment {
+        self.at
     }
 
     fn sooner(self, other: Self) -> Self {

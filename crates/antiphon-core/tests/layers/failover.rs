@@ -45,6 +45,7 @@ pub(crate) fn link_config(another_remains: bool) -> StackConfig {
             idle: 30 * SECOND,
             total: total * SECOND,
             stream_total: Some(600 * SECOND),
+            leaves_room: another_remains,
             ..TimeoutConfig::default()
         },
         ..StackConfig::default()
@@ -286,6 +287,39 @@ async fn a_single_failure_is_made_good_by_the_same_model() {
         assert_eq!(seen, ("first", 2), "{}", case.fault);
         assert_eq!(chain.second.leaf.calls(), 0, "{}", case.fault);
         assert!(chain.elapsed() < 2 * SECOND, "{}", case.fault);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_leaves_the_next_model_half_of_its_time() {
+    for (delivery, deadline, took) in [
+        (Delivery::Whole, 20, 10),
+        (Delivery::Streamed, 20, 10),
+        // where the usual limit is shorter, it holds
+        (Delivery::Streamed, 100, 30),
+    ] {
+        let chain = chain(Scripted::new(|_, _| std::future::pending()));
+        let clock = Arc::clone(&chain.clock);
+        let model = Deadline::of_requests(chain.model.clone(), None, clock);
+        for _ in 0..4 {
+            let request = ChatRequest {
+                delivery,
+                deadline: Some(Duration::from_secs(deadline)),
+                ..ChatRequest::prompt("x")
+            };
+            let reply = model.call(request).await.unwrap().whole().await.unwrap();
+            assert_eq!(reply.text(), "second");
+        }
+        // three calls have shown that it is down, and the fourth was the probe or did not ask it
+        let elapsed = chain.elapsed().as_secs();
+        assert!(
+            (3 * took..=4 * took).contains(&elapsed),
+            "{elapsed} s of {took} s each"
+        );
+        assert_ne!(
+            chain.first.account.snapshot().endpoint,
+            antiphon_core::layers::admit::EndpointState::Up
+        );
     }
 }
 

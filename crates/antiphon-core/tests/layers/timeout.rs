@@ -19,6 +19,7 @@ const LIMITS: TimeoutConfig = TimeoutConfig {
     idle: Duration::from_secs(3),
     total: Duration::from_secs(10),
     stream_total: None,
+    leaves_room: false,
 };
 
 fn limited(leaf: Arc<Scripted>) -> Timeout {

@@ -74,9 +74,12 @@ impl Gate {
         }
         self.halved_before = next;
         if self.first > FIRST_CALLS {
-            // a gate that began wide says nothing of what the provider bears; what was out when it refused does
+            // a gate that began wide says nothing of what the provider bears; what was out when it refused does. Few
+            // were, perhaps, and a crowd may come: it opens again as quickly as answers come
             let out = self.in_flight.saturating_add(1);
-            self.limit = self.limit.min(f64::from(out));
+            let half = (self.limit.min(f64::from(out)) / 2.0).floor();
+            self.limit = half.max(f64::from(FIRST_CALLS.min(self.most)));
+            return true;
         }
         self.quick_until = (self.limit * REGAINED).floor();
         self.limit = (self.limit / 2.0).floor().max(1.0);
@@ -99,5 +102,53 @@ impl Gate {
 
     pub(super) fn most(&self) -> u32 {
         self.most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_for_callers_begins_wide_and_learns_from_what_was_out() {
+        let mut gate = Gate::new(None, true);
+        for _ in 0..100 {
+            assert!(gate.has_room());
+            gate.enter();
+        }
+        gate.leave();
+        assert!(gate.rate_limited(40, 100));
+        assert_eq!(gate.limit(), 50, "half of those that were out");
+        assert!(!gate.rate_limited(41, 100), "the same burst");
+        // a lonely call that is refused does not close it to the crowd that comes next
+        for _ in 0..99 {
+            gate.leave();
+        }
+        gate.enter();
+        gate.leave();
+        assert!(gate.rate_limited(100, 101));
+        assert_eq!(gate.limit(), 8);
+        for _ in 0..92 {
+            gate.succeeded();
+        }
+        assert_eq!(gate.limit(), 100);
+        gate.start_over();
+        assert_eq!(
+            gate.limit(),
+            100,
+            "callers are no rows that come back at once"
+        );
+    }
+
+    #[test]
+    fn the_users_word_bounds_it() {
+        let most = NonZeroU32::new(3);
+        let mut gate = Gate::new(most, true);
+        assert_eq!((gate.limit(), gate.most()), (3, 3));
+        gate.enter();
+        assert!(gate.rate_limited(0, 1));
+        assert_eq!(gate.limit(), 3);
+        assert_eq!(Gate::new(most, false).limit(), 3);
+        assert_eq!(Gate::new(None, false).limit(), FIRST_CALLS);
     }
 }

@@ -58,6 +58,7 @@ pub(super) fn question(
         is_unjudged: false,
         origin: request.origin.clone(),
         deadline: request.deadline,
+        ends: request.ends,
         sample: request.sample,
         journal: None,
         payer: request.payer.clone(),
