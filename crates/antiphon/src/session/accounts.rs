@@ -21,6 +21,7 @@ impl Session {
             });
         account.clone()
     }
+
     /// Limits of a provider's accounts: by flag, else in the configuration.
     pub(super) fn account_config(&self, provider: &str) -> AccountConfig {
         let settings = self.config.settings.providers.get(provider);
@@ -33,12 +34,9 @@ impl Session {
                 itpm: options.itpm.or(settings.itpm),
                 otpm: options.otpm.or(settings.otpm),
             },
-            ..AccountConfig::default()
+            ..self.usual_account()
         };
         config.concurrency = options.concurrency.or(settings.concurrency);
-        if let Some(max_wait) = options.max_wait {
-            config.max_wait = max_wait;
-        }
         config
     }
 }

@@ -9,6 +9,7 @@ mod compose;
 mod defaults;
 mod known;
 mod library;
+mod limits;
 mod logged;
 mod names;
 mod prices;
@@ -25,11 +26,8 @@ use std::{
 
 use antiphon_core::{
     Clock, Dice, Error, ErrorKind, SharedModel, SystemClock, Usd,
-    layers::{
-        admit::Account, coalesce::CoalesceConfig, meter::Metrics, spend::Budget,
-        timeout::TimeoutConfig,
-    },
-    stack::{self, StackConfig},
+    layers::{admit::Account, deadline::Deadline, meter::Metrics, spend::Budget},
+    stack,
 };
 use antiphon_providers::{
     Endpoint,
@@ -50,7 +48,8 @@ use crate::{
 pub(crate) use asked::{Asked, Target};
 pub use cache::default_cache_dir;
 pub(crate) use defaults::lay_beneath;
-use names::{CallLimits, Followed, Plain, StandsFor};
+use limits::CallLimits;
+use names::{Followed, Plain, StandsFor};
 use resolved::MadeOf;
 pub use resolved::Resolved;
 
@@ -125,6 +124,10 @@ pub struct SessionOptions {
     pub ensemble: Option<(NonZeroU32, DeciderSettings)>,
     /// Every request is answered so many times, side by side.
     pub samples: Option<NonZeroU32>,
+    /// Every call has a caller who waits for it, as behind a gateway: time limits, retries and waiting are short while
+    /// another model of a chain remains, an endpoint that is down is not waited for, nothing is given up for ever, and
+    /// what a provider refuses goes back as it came. See `docs/failover.md`.
+    pub failover: bool,
     /// Nothing will be sent: keys that are missing are noted and not refused.
     pub is_dry: bool,
     /// File of prices in place of the configured or built-in ones.
@@ -211,6 +214,19 @@ impl Session {
         lock(&self.accounts).values().cloned().collect()
     }
 
+    /// The accounts in use, each with its model's name, `provider/model`, and its base URL, which is empty for the
+    /// simulated provider; sorted. Two of the same name and place differ in their key.
+    pub fn named_accounts(&self) -> Vec<(String, String, Arc<Account>)> {
+        let accounts = lock(&self.accounts);
+        let named = accounts.iter().map(|([provider, url, model, _], account)| {
+            let name = format!("{provider}/{model}");
+            (name, url.clone(), account.clone())
+        });
+        let mut named: Vec<_> = named.collect();
+        named.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        named
+    }
+
     /// The keys that are missing, where nothing is sent and that is no error.
     pub(crate) fn missing_keys(&self) -> Vec<String> {
         lock(&self.missing_keys).iter().cloned().collect()
@@ -257,10 +273,17 @@ impl Session {
             StandsFor::Combination(Combination::Fallback(_))
         );
         if let Some(text) = followed.rescue.filter(|_| !is_chain) {
-            resolved.model = compose::rescued(resolved.model, text)?;
+            resolved.model = self.rescued(resolved.model, text)?;
         }
+        resolved.model = self.within(resolved.model, followed.deadline);
         resolved.params = followed.params;
         Ok(Arc::new(resolved))
+    }
+
+    /// The model within the deadlines of its requests, and one of its own.
+    fn within(&self, model: SharedModel, deadline: Option<Duration>) -> SharedModel {
+        let clock = self.clock.clone();
+        Arc::new(Deadline::of_requests(model, deadline, clock))
     }
 
     fn plain_model(&self, plain: &Plain, followed: &Followed<'_>) -> Result<Resolved, Error> {
@@ -272,7 +295,9 @@ impl Session {
             let leaf = Arc::new(self.sim(&plain.model)?);
             (leaf, String::new(), String::new(), MadeOf::Sim)
         } else {
-            let config = self.endpoint(plain)?;
+            let mut config = self.endpoint(plain)?;
+            let limits = &followed.limits;
+            limits.lay_on(&mut config, self.options.failover);
             let made_of = MadeOf::Endpoint {
                 dialect: config.dialect,
                 version: config.version.clone(),
@@ -291,7 +316,8 @@ impl Session {
         let target = [plain.provider.clone(), base_url, plain.model.clone()];
         let account = self.account(&target, &key, &plain.provider);
         let leaf = logged::logged(leaf, self.clock.clone());
-        let mut config = self.stack_config(followed.limits, &target);
+        let over_wire = !matches!(made_of, MadeOf::Sim);
+        let mut config = self.stack_config(followed.limits, &target, over_wire);
         let rates = self.rates(&plain.provider, &plain.model)?;
         config.rates = Some(rates.clone());
         let asked = Target {
@@ -313,31 +339,6 @@ impl Session {
             made_of,
             asked: vec![Asked::once(Arc::new(asked))],
         })
-    }
-
-    fn stack_config(&self, limits: CallLimits, target: &[String; 3]) -> StackConfig {
-        let mut config = StackConfig {
-            coalesce: self.options.coalesce.then(CoalesceConfig::default),
-            cache: self.cache_of(target),
-            spend: self.spending(),
-            drain: self.drain.clone(),
-            ..StackConfig::default()
-        };
-        if let Some(cache) = &config.cache {
-            config.coalesce = Some(cache.coalesce());
-        }
-        if let Some(total) = self.options.timeout.or(limits.timeout) {
-            config.timeout = TimeoutConfig {
-                total,
-                ..TimeoutConfig::default()
-            };
-        }
-        let usual = self.options.usual_max_retries;
-        let max_retries = self.options.max_retries.or(limits.max_retries).or(usual);
-        if let Some(max_retries) = max_retries {
-            config.retry.max_retries = max_retries;
-        }
-        config
     }
 }
 
