@@ -87,7 +87,7 @@ impl Session {
         Arc::new(made)
     }
 
-    fn parts(
+    pub(super) fn parts(
         &self,
         names: &[String],
         wire: Wire,
@@ -149,7 +149,7 @@ impl Session {
         }
     }
 
-    fn ensemble(
+    pub(super) fn ensemble(
         &self,
         name: &str,
         members: Vec<Arc<Resolved>>,

@@ -12,6 +12,7 @@ mod library;
 mod limits;
 mod logged;
 mod names;
+mod per_call;
 mod prices;
 mod provider;
 mod resolved;
@@ -50,6 +51,7 @@ pub use cache::default_cache_dir;
 pub(crate) use defaults::lay_beneath;
 use limits::CallLimits;
 use names::{Followed, Plain, StandsFor};
+pub use per_call::PerCall;
 use resolved::MadeOf;
 pub use resolved::Resolved;
 
