@@ -201,6 +201,31 @@ async fn without_another_model_a_call_fails_fast_and_says_when_to_come_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_was_tried_is_told_what_the_provider_said() {
+    let leaf = Scripted::new(|_, _| async {
+        tokio::time::sleep(SECOND / 10).await;
+        Err(error(ErrorKind::ServerError).with_status(500))
+    });
+    let clock = SystemClock::shared();
+    let only = Arc::new(link(leaf.clone(), false, &clock));
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let only = Arc::clone(&only);
+            tokio::spawn(async move { only.model.ask(ChatRequest::prompt("x")).await })
+        })
+        .collect();
+    for call in calls {
+        // most were waiting for their second try when the others' failures closed the door
+        let error = call.await.unwrap().unwrap_err();
+        let told = (error.kind(), error.status(), error.attempts() > 0);
+        assert_eq!(told, (ErrorKind::ServerError, Some(500), true));
+    }
+    assert!(leaf.calls() < 2 * 20);
+    let next = only.model.ask(ChatRequest::prompt("x")).await.unwrap_err();
+    assert_eq!((next.kind(), next.attempts()), (ErrorKind::Overloaded, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_account_is_given_up_for_a_wrong_key_or_for_lack_of_money() {
     for kind in [ErrorKind::Auth, ErrorKind::QuotaExhausted] {
         let (leaf, is_wrong) = failing(kind);
