@@ -50,6 +50,10 @@ impl Model for Deadline {
         self.inner.makeup()
     }
 
+    fn continues(&self, request: &ChatRequest) -> bool {
+        self.inner.continues(request)
+    }
+
     fn call(&self, mut request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         let limits = [self.limit, request.deadline.take()];
         let Some(limit) = limits.into_iter().flatten().min() else {

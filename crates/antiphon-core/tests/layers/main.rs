@@ -6,6 +6,7 @@ mod admit;
 mod breaker;
 mod cache;
 mod coalesce;
+mod continues;
 mod failover;
 mod meter;
 mod outage;

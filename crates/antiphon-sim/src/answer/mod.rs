@@ -147,7 +147,10 @@ impl Author<'_> {
             let call = self.call(tool, 0);
             return called(vec![call]);
         }
-        let text = self.text(kind);
+        let mut text = self.text(kind);
+        if let Some(rest) = text.strip_prefix(&self.ask.begun) {
+            text = rest.to_owned();
+        }
         let mut choice = self.ended(text);
         let forced = match kind {
             Some(FaultKind::Length) => Finish::Length,

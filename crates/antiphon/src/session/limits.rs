@@ -9,6 +9,7 @@ use antiphon_core::{
     layers::{
         admit::AccountConfig, coalesce::CoalesceConfig, retry::RetryConfig, timeout::TimeoutConfig,
     },
+    patterns::RescueMode,
     stack::StackConfig,
 };
 use antiphon_providers::EndpointConfig;
@@ -48,6 +49,8 @@ pub(super) struct CallLimits {
     timeout: Option<Duration>,
     /// Retries of a call.
     max_retries: Option<u32>,
+    /// What becomes of streams that break, of a chain and of the chains that it is made of.
+    pub(super) rescue: Option<RescueMode>,
     /// Another model answers if this one does not.
     another_remains: bool,
 }
@@ -62,6 +65,7 @@ impl CallLimits {
             idle_timeout: model.idle_timeout,
             timeout: model.timeout,
             max_retries: model.max_retries,
+            rescue: None,
             another_remains: false,
         }
     }
@@ -75,8 +79,15 @@ impl CallLimits {
             idle_timeout: self.idle_timeout.or(others.idle_timeout),
             timeout: self.timeout.or(others.timeout),
             max_retries: self.max_retries.or(others.max_retries),
+            rescue: self.rescue.or(others.rescue),
             another_remains: self.another_remains || others.another_remains,
         }
+    }
+
+    /// The same with what becomes of streams that break, where that is said.
+    pub(super) fn with_rescue(self, rescue: Option<RescueMode>) -> Self {
+        let rescue = rescue.or(self.rescue);
+        Self { rescue, ..self }
     }
 
     /// The same for a link of a chain that has another behind it.

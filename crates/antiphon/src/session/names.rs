@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use antiphon_core::{Error, ErrorKind};
+use antiphon_core::{Error, ErrorKind, patterns::RescueMode};
 use antiphon_providers::dialects;
 use serde_json::{Map, Value};
 
 use super::{SIM, Session, Wire, limits::CallLimits};
 use crate::{
-    config::{Combination, Made},
+    config::{Combination, Made, RescueSettings},
     nearest,
 };
 
@@ -21,6 +21,8 @@ pub(super) struct Followed<'a> {
     pub(super) deadline: Option<Duration>,
     /// The text that is given where the model fails.
     pub(super) rescue: Option<&'a str>,
+    /// What becomes of its streams that break, where one of the names says so.
+    pub(super) rescue_mode: Option<RescueMode>,
 }
 
 /// What a name stands for in the end.
@@ -53,8 +55,7 @@ impl Session {
     ) -> Result<Followed<'_>, Error> {
         let mut params = Map::new();
         let mut said = CallLimits::default();
-        let mut deadline = None;
-        let mut rescue = None;
+        let (mut deadline, mut rescue, mut rescue_mode) = (None, None, None);
         let mut name = name.to_owned();
         let is_configured = |name: &str| self.config.settings.models.contains_key(name);
         let from_user = path.is_empty() && !is_configured(&name);
@@ -73,7 +74,11 @@ impl Session {
             }
             said = said.or(CallLimits::of(model));
             deadline = deadline.or(model.deadline);
-            rescue = rescue.or(model.rescue.as_deref());
+            match &model.rescue {
+                Some(RescueSettings::Text(text)) => drop(rescue.get_or_insert(text.as_str())),
+                Some(RescueSettings::Streams(mode)) => drop(rescue_mode.get_or_insert(*mode)),
+                None => {}
+            }
             match &model.made {
                 Made::Of(next) => name.clone_from(next),
                 Made::From(combination) => break Some(combination),
@@ -85,9 +90,10 @@ impl Session {
                 None => StandsFor::Plain(self.plain(&name, wire, from_user)),
             },
             params,
-            limits: said.or(limits),
+            limits: said.with_rescue(rescue_mode).or(limits),
             deadline,
             rescue,
+            rescue_mode,
         })
     }
 

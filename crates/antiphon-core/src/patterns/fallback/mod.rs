@@ -1,10 +1,25 @@
 //! [`Fallback`]: a chain of models, each tried when the ones before it have failed.
 
+mod asks;
+mod bill;
+mod comparison;
+mod parts;
+mod rescue;
+mod rule;
+mod watched;
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use futures_util::StreamExt;
+
+use self::{asks::Asks, rescue::collected, watched::watched};
+pub use self::{
+    rescue::{Rescue, RescueMode},
+    rule::MovesOn,
+};
 use super::{
     NoModels,
     all_failed::{all_failed, last_failed},
@@ -13,8 +28,8 @@ use super::{
     part::part,
 };
 use crate::{
-    Advice, Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind,
-    FinishReason, Head, Limits, Makeup, Model, Schema, SharedModel, Spent, Usage,
+    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, FinishReason, Head, Limits,
+    Makeup, Model, Schema, SharedModel, Spent, Usage,
     chat::{Decision, Gathered, Member},
     layers::deadline::Deadline,
     makeup::Shares,
@@ -24,10 +39,11 @@ use crate::{
 ///
 /// - The chain moves on after an error that another model may not make: timeouts, limits, failed servers, a wrong key, a
 ///   model that is not there, an answer that did not fit its schema however often it was asked for. Errors that lie in the
-///   request ([`Advice::Never`]: malformed, refused, cut off) go back at once, and nothing more is paid. A gateway's chains
+///   request ([`Advice::Never`](crate::Advice::Never): malformed, refused, cut off) go back at once, and nothing more is paid. A gateway's chains
 ///   have a rule of their own ([`MovesOn::Faults`]).
 /// - A call that is over its time limit is dropped, which cancels it, and the next model is asked.
-/// - A stream may still move on before its first delta that carries something; after it, its errors are the call's.
+/// - A stream may still move on before its first delta that carries something. After it, its errors are the call's, unless
+///   another link goes on with the answer: see [`Self::with_rescue_mode`].
 /// - If all fail, the rescue text is the answer, where there is one; else the error lists each link's cause. It stops a
 ///   run only if every link's error does.
 ///
@@ -52,19 +68,7 @@ pub struct Fallback {
     links: Vec<SharedModel>,
     rescue: Option<String>,
     moves_on: MovesOn,
-}
-
-/// After which errors a chain asks its next model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MovesOn {
-    /// Whatever another model may do better, a wrong key and a missing model included. If all fail, the error is of the
-    /// kind that does least harm to a job.
-    #[default]
-    Elsewhere,
-    /// Faults of the provider, requests that are too long for the model, and empty accounts. What else a provider
-    /// answers goes back as it came: whoever called through a gateway is to see a wrong key, and not to be served by
-    /// another model for months. If all fail, the error has what the last provider has said.
-    Faults,
+    rescue_mode: RescueMode,
 }
 
 impl Fallback {
@@ -82,6 +86,7 @@ impl Fallback {
             links,
             rescue: None,
             moves_on: MovesOn::default(),
+            rescue_mode: RescueMode::Off,
         })
     }
 
@@ -110,12 +115,31 @@ impl Fallback {
         self
     }
 
+    /// With an answer for streams that break after their first delta: the next links are asked to go on. See [`Rescue`].
+    #[must_use]
+    pub fn with_rescue_mode(mut self, mode: RescueMode) -> Self {
+        self.rescue_mode = mode;
+        self
+    }
+
     async fn run(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
         let mut failures: Vec<Error> = Vec::new();
         let shares = Shares::of(&self.links);
+        let rescue = self.rescue_mode.for_request(&request);
         for (index, link) in self.links.iter().enumerate() {
-            match opened(link, part(&request, &shares, index)).await {
-                Ok(response) => return Ok(self.answered(response, failures)),
+            let share = part(&request, &shares, index);
+            let begun = match rescue {
+                RescueMode::Buffer => collected(link, share).await,
+                RescueMode::Off | RescueMode::Verify => opened(link, share).await,
+            };
+            match begun {
+                Ok(mut response) => {
+                    if rescue == RescueMode::Verify {
+                        let asks = Asks::of_chain(&self.links, index, request);
+                        response = watched(response, asks);
+                    }
+                    return Ok(self.answered(response, failures));
+                }
                 Err(error) if self.moves_on.after(&error) => failures.push(error),
                 Err(error) => return Err(with_earlier(error, &failures)),
             }
@@ -150,6 +174,14 @@ impl Fallback {
         }
         head.earlier += used(&failures);
         head.attempts = attempts(head.attempts, &failures);
+        response.body = match response.body {
+            Body::Stream(deltas) => {
+                let deltas =
+                    deltas.map(move |delta| delta.map_err(|error| with_earlier(error, &failures)));
+                Body::Stream(Box::pin(deltas))
+            }
+            other => other,
+        };
         response
     }
 
@@ -204,28 +236,9 @@ impl Fallback {
     }
 }
 
-impl MovesOn {
-    fn after(self, error: &Error) -> bool {
-        use ErrorKind::{
-            BadResponse, Connection, ContextLength, OffSchema, Overloaded, QuotaExhausted,
-            RateLimited, ServerError, Timeout,
-        };
-        match self {
-            Self::Elsewhere => error.advice() != Advice::Never || error.kind() == OffSchema,
-            Self::Faults => matches!(
-                error.kind(),
-                BadResponse
-                    | Connection
-                    | ContextLength
-                    | OffSchema
-                    | Overloaded
-                    | QuotaExhausted
-                    | RateLimited
-                    | ServerError
-                    | Timeout
-            ),
-        }
-    }
+/// Whether another model may do better.
+fn moves_on(error: &Error) -> bool {
+    MovesOn::Elsewhere.after(error)
 }
 
 /// An error that ends the chain, with what the links before it have cost.
