@@ -26,6 +26,11 @@ impl Callers {
     pub(crate) fn identify(&self, _headers: &HeaderMap) -> Result<Arc<Caller>, Error> {
         Ok(Arc::clone(&self.everybody))
     }
+
+    /// The budgets of all callers, by their names.
+    pub(crate) fn budgets(&self) -> Vec<CallerBudget> {
+        Vec::new()
+    }
 }
 
 /// Somebody who asks.
@@ -52,4 +57,16 @@ impl Caller {
     pub(crate) fn payer(&self) -> Option<Budget> {
         None
     }
+}
+
+/// What a caller may spend, and has spent, for people to read.
+#[derive(Clone, Debug, serde::Serialize)]
+#[allow(dead_code, reason = "callers without keys have none")]
+pub(crate) struct CallerBudget {
+    /// The name of its key.
+    pub(crate) name: String,
+    /// Dollars a day, UTC.
+    pub(crate) budget_usd: f64,
+    /// Dollars of it that are spent or kept for calls under way.
+    pub(crate) spent_usd: f64,
 }

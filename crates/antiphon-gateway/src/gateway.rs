@@ -9,10 +9,10 @@ use std::{
     time::SystemTime,
 };
 
-use antiphon::Session;
+use antiphon::{Session, SystemClock};
 use arc_swap::ArcSwap;
 
-use crate::{caller::Callers, observe::Observer};
+use crate::{caller::Callers, dashboard::Dashboard, observe::Observer};
 
 /// What a configuration makes, as one value: it is replaced as a whole when the configuration is read again, and calls
 /// under way go on with the one they began with.
@@ -41,6 +41,7 @@ pub struct Gateway(Arc<Inner>);
 struct Inner {
     running: ArcSwap<Running>,
     observers: Vec<Arc<dyn Observer>>,
+    dashboard: Arc<Dashboard>,
     /// Makes ids of requests unique: those of this process begin with its start.
     started: SystemTime,
     requests: AtomicU64,
@@ -56,10 +57,13 @@ impl fmt::Debug for Gateway {
 
 impl Gateway {
     /// A gateway of this configuration; the observers are told of every call.
-    pub fn new(running: Running, observers: Vec<Arc<dyn Observer>>) -> Self {
+    pub fn new(running: Running, mut observers: Vec<Arc<dyn Observer>>) -> Self {
+        let dashboard = Arc::new(Dashboard::new(SystemClock::shared()));
+        observers.push(Arc::clone(&dashboard) as _);
         Self(Arc::new(Inner {
             running: ArcSwap::from_pointee(running),
             observers,
+            dashboard,
             started: SystemTime::now(),
             requests: AtomicU64::new(0),
         }))
@@ -77,6 +81,11 @@ impl Gateway {
 
     pub(crate) fn observers(&self) -> &[Arc<dyn Observer>] {
         &self.0.observers
+    }
+
+    /// The page at `/`.
+    pub(crate) fn dashboard(&self) -> &Arc<Dashboard> {
+        &self.0.dashboard
     }
 
     /// An id for a request, unique among all gateways for practical purposes.

@@ -78,6 +78,7 @@ impl Server {
             }
         }
         drop(self.listener);
+        gateway.dashboard().close();
         // what has not ended by then is cut off
         let _in_time = tokio::time::timeout(self.config.drain, graceful.shutdown()).await;
     }
