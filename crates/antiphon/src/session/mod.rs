@@ -220,19 +220,6 @@ impl Session {
         lock(&self.accounts).values().cloned().collect()
     }
 
-    /// The accounts in use, each with its model's name, `provider/model`, and its base URL, which is empty for the
-    /// simulated provider; sorted. Two of the same name and place differ in their key.
-    pub fn named_accounts(&self) -> Vec<(String, String, Arc<Account>)> {
-        let accounts = lock(&self.accounts);
-        let named = accounts.iter().map(|([provider, url, model, _], account)| {
-            let name = format!("{provider}/{model}");
-            (name, url.clone(), account.clone())
-        });
-        let mut named: Vec<_> = named.collect();
-        named.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
-        named
-    }
-
     /// The keys that are missing, where nothing is sent and that is no error.
     pub(crate) fn missing_keys(&self) -> Vec<String> {
         lock(&self.missing_keys).iter().cloned().collect()

@@ -12,7 +12,7 @@ use super::{
     line::{Line, Place},
     outage::WhenDown,
     pause::Pause,
-    quota::{Quota, Settled, Ticket, Tokens},
+    quota::{Quota, QuotaConfig, Settled, Ticket, Tokens},
 };
 use crate::{Error, ErrorKind, Moment, Usage, chat::RateLimits};
 
