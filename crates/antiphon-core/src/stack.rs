@@ -23,7 +23,7 @@ use crate::{
 /// What the layers of a stack are told; each piece belongs to the layer of its name.
 #[derive(Clone, Debug, Default)]
 pub struct StackConfig {
-    /// The longest that a call may take, waiting included. `None`: as long as it takes.
+    /// The longest that a call may take, waiting included. `None`: as long as it takes, or as its request says.
     pub deadline: Option<Duration>,
     /// Whether and how equal requests in flight share a call.
     pub coalesce: Option<CoalesceConfig>,
@@ -31,6 +31,9 @@ pub struct StackConfig {
     pub cache: Option<CacheConfig>,
     /// Answers that must fit a schema.
     pub validate: ValidateConfig,
+    /// The longest that an attempt waits in front of its account, for calls whose caller waits. `None`: as long as it
+    /// takes.
+    pub patience: Option<Duration>,
     /// Failed attempts.
     pub retry: RetryConfig,
     /// Whether and by whom attempts are paid for.
@@ -71,9 +74,10 @@ pub fn stack(
     let timeout = Timeout::new(leaf, config.timeout, Arc::clone(clock));
     let rates = || config.rates.clone();
     let meter = Meter::new(Arc::new(timeout), metrics(), Arc::clone(clock), rates());
-    let mut attempt: SharedModel = Arc::new(Admit::new(Arc::new(meter), account(), drain()));
+    let admit = Admit::new(Arc::new(meter), account(), drain());
+    let mut attempt: SharedModel = Arc::new(admit.with_patience(config.patience));
     if let Some(spend) = config.spend.clone() {
-        let (within, clock) = (config.timeout.total, Arc::clone(clock));
+        let (within, clock) = (config.timeout.longest(), Arc::clone(clock));
         attempt = Arc::new(Spend::new(attempt, spend, rates(), within, clock, drain()));
     }
     let retry = Retry::new(attempt, config.retry, account(), metrics(), drain());
@@ -84,8 +88,9 @@ pub fn stack(
     if let Some(coalesce) = &config.coalesce {
         model = Arc::new(Coalesce::new(model, coalesce.clone()));
     }
-    if let Some(limit) = config.deadline {
-        model = Arc::new(Deadline::new(model, limit, Arc::clone(clock)));
-    }
-    model
+    Arc::new(Deadline::of_requests(
+        model,
+        config.deadline,
+        Arc::clone(clock),
+    ))
 }

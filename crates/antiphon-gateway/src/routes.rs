@@ -17,6 +17,7 @@ impl Gateway {
     pub fn router(&self) -> Router {
         Router::new()
             .route("/v1/chat/completions", post(chat_completions))
+            .route("/v1/responses", post(responses))
             .route("/v1/messages", post(messages))
             .route("/v1/models", get(models::list))
             .route("/v1/models/{*name}", get(models::one))
@@ -34,6 +35,10 @@ impl Gateway {
 
 async fn chat_completions(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
     call::answer(gateway, "openai", request).await
+}
+
+async fn responses(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
+    call::answer(gateway, "openai-responses", request).await
 }
 
 async fn messages(State(gateway): State<Gateway>, request: Request) -> Response<Body> {

@@ -72,6 +72,7 @@ pub(crate) fn run(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
 /// What flags lay over the configuration.
 fn options() -> SessionOptions {
     SessionOptions {
+        failover: true,
         rescue: RescueMode::Verify,
         ..SessionOptions::default()
     }

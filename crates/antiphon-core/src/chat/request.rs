@@ -1,16 +1,16 @@
 //! What is asked.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Schema;
 use crate::job::AttemptJournal;
 use crate::layers::{
     admit::SentSign,
     spend::{Budget, Hold},
 };
+use crate::{Moment, Schema};
 
 /// Who speaks in a message. `Other` keeps roles that only one vendor knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +94,13 @@ pub struct ChatRequest {
     pub is_unjudged: bool,
     /// How the caller of a gateway put the request, for endpoints that speak the caller's own wire format.
     pub origin: Option<Arc<Origin>>,
+    /// The longest that the caller waits for the whole answer, whatever the call does meanwhile: waiting, retries, other
+    /// models. The outermost [`Deadline`](crate::layers::deadline::Deadline) takes it away, so that it is never
+    /// counted twice.
+    pub deadline: Option<Duration>,
+    /// When the call ends whatever comes, by the clock of its layers. Set by the deadline layer, for those further in
+    /// that leave time for something else.
+    pub ends: Option<Moment>,
     /// Which of several answers to the same request this is (duplicate row, ensemble member, variation).
     /// Part of the keys of coalesce, cache and ledger, never on the wire.
     pub sample: u32,
@@ -165,6 +172,8 @@ impl ChatRequest {
             delivery: Delivery::Whole,
             is_unjudged: false,
             origin: None,
+            deadline: None,
+            ends: None,
             sample: 0,
             journal: None,
             payer: None,

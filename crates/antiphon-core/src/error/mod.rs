@@ -36,6 +36,8 @@ pub enum Phase {
     Connect,
     /// Waiting for the first byte of the answer.
     FirstByte,
+    /// Waiting for the first event of a stream whose head has come.
+    FirstToken,
     /// Silence between two pieces of the answer.
     Idle,
     /// The whole attempt.
@@ -90,6 +92,7 @@ impl Error {
         let what = match phase {
             Phase::Connect => "no connection",
             Phase::FirstByte => "no answer",
+            Phase::FirstToken => "the stream began with silence: no event",
             Phase::Idle => "the answer fell silent",
             Phase::Total => "no complete answer",
         };
@@ -167,6 +170,21 @@ impl Error {
     pub fn not_sent(mut self) -> Self {
         self.0.not_sent = true;
         self
+    }
+
+    /// A call that this side did not send, because it would have had to wait in front of the account for longer than its
+    /// caller wants to: as many calls or tokens are out as may be, the provider asked for a pause, or the endpoint is
+    /// down. Another model may answer at once.
+    pub(crate) fn turned_away(kind: ErrorKind, message: String, wait: Option<Duration>) -> Self {
+        Self::new(kind, message)
+            .with_retry_after(wait)
+            .with_should_retry(Some(false))
+            .not_sent()
+    }
+
+    /// Whether it is such an error.
+    pub(crate) fn is_turned_away(&self) -> bool {
+        self.0.not_sent && self.0.attempts == 0 && self.advice() == Advice::Elsewhere
     }
 
     /// What went wrong.

@@ -20,35 +20,63 @@ use crate::{
 pub struct TimeoutConfig {
     /// Until the connection stands, TLS included. The transport keeps this one: only it sees the moment.
     pub connect: Duration,
-    /// Until the head of an answer has come. `None`: `total` for whole answers, which often come with their head, and
-    /// 120 s for streamed ones.
-    pub first_byte: Option<Duration>,
+    /// Until the head of a streamed answer has come. A whole answer mostly comes with its head, so only `total` holds
+    /// for it.
+    pub first_byte: Duration,
+    /// From the head of a streamed answer to its first event, whatever that carries. `None`: `idle`.
+    pub first_token: Option<Duration>,
     /// Between two pieces of a streamed answer.
     pub idle: Duration,
     /// The whole attempt, to the end of its body.
     pub total: Duration,
+    /// The same of a streamed answer. `None`: `total`.
+    pub stream_total: Option<Duration>,
+    /// Where a call has a deadline, attempts that bring nothing take at most half of the time that is left of it, so that
+    /// another model has the other half.
+    pub leaves_room: bool,
 }
-
-const STREAM_FIRST_BYTE: Duration = Duration::from_secs(120);
 
 impl Default for TimeoutConfig {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            first_byte: None,
+            first_byte: Duration::from_secs(120),
+            first_token: None,
             idle: Duration::from_secs(120),
             total: Duration::from_secs(600),
+            stream_total: None,
+            leaves_room: false,
         }
     }
 }
 
 impl TimeoutConfig {
-    fn first_byte(&self, delivery: Delivery) -> Duration {
-        let usual = match delivery {
-            Delivery::Whole => self.total,
-            Delivery::Streamed => STREAM_FIRST_BYTE,
+    /// The longest that any attempt may take.
+    pub fn longest(&self) -> Duration {
+        self.total.max(self.stream_total.unwrap_or_default())
+    }
+
+    /// The limits of an attempt that begins when so much is left of its call's deadline.
+    fn with_left(self, left: Option<Duration>) -> Self {
+        let Some(left) = left.filter(|_| self.leaves_room) else {
+            return self;
         };
-        self.first_byte.unwrap_or(usual)
+        let most = left / 2;
+        Self {
+            first_byte: self.first_byte.min(most),
+            first_token: self.first_token.map(|limit| limit.min(most)),
+            total: self.total.min(most),
+            // a stream that flows may use all of it
+            stream_total: self.stream_total.or(Some(self.total)),
+            ..self
+        }
+    }
+
+    fn total(&self, delivery: Delivery) -> Duration {
+        match delivery {
+            Delivery::Whole => self.total,
+            Delivery::Streamed => self.stream_total.unwrap_or(self.total),
+        }
     }
 }
 
@@ -91,14 +119,42 @@ impl Model for Timeout {
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         Box::pin(async move {
             let begun = self.clock.now();
-            let total = End::new(begun, self.config.total, Phase::Total);
-            let first_byte = self.config.first_byte(request.delivery);
-            let head = total.sooner(End::new(begun, first_byte, Phase::FirstByte));
+            let left = request.ends.map(|ends| ends.since(begun));
+            let config = self.config.with_left(left);
+            let total = config.total(request.delivery);
+            let total = End::new(begun, total, Phase::Total);
+            let head = match request.delivery {
+                Delivery::Whole => total,
+                Delivery::Streamed => {
+                    total.sooner(End::new(begun, config.first_byte, Phase::FirstByte))
+                }
+            };
             let ChatResponse { head, body } =
                 head.before(&self.clock, self.inner.call(request)).await??;
-            let body = limited(body, total, Some(self.config.idle), &self.clock);
+            let silence = Silence {
+                first: config.first_token,
+                idle: config.idle,
+            };
+            let body = limited(body, total, Some(silence), &self.clock);
             Ok(ChatResponse { head, body })
         })
+    }
+}
+
+/// How long a stream may say nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Silence {
+    /// Before its first piece, where that is another time.
+    first: Option<Duration>,
+    idle: Duration,
+}
+
+impl Silence {
+    fn end(self, heard: Moment, is_first: bool) -> End {
+        match self.first.filter(|_| is_first) {
+            Some(first) => End::new(heard, first, Phase::FirstToken),
+            None => End::new(heard, self.idle, Phase::Idle),
+        }
     }
 }
 
@@ -117,6 +173,10 @@ impl End {
             limit,
             phase,
         }
+    }
+
+    pub(super) fn at(self) -> Moment {
+        self.at
     }
 
     fn sooner(self, other: Self) -> Self {
@@ -141,11 +201,11 @@ impl End {
     }
 }
 
-/// A body that ends in an error at `total`, or (streamed) when it is silent for `idle`.
+/// A body that ends in an error at `total`, or (streamed) when it is silent for too long.
 pub(super) fn limited(
     body: Body,
     total: End,
-    idle: Option<Duration>,
+    silence: Option<Silence>,
     clock: &Arc<dyn Clock>,
 ) -> Body {
     let clock = Arc::clone(clock);
@@ -158,8 +218,9 @@ pub(super) fn limited(
             let mut limited = LimitedStream {
                 deltas: Some(deltas),
                 total,
-                idle,
+                silence,
                 heard: clock.now(),
+                is_first: true,
                 alarm: None,
                 clock,
             };
@@ -173,18 +234,20 @@ struct LimitedStream {
     /// `None` once it was cut off.
     deltas: Option<DeltaStream>,
     total: End,
-    idle: Option<Duration>,
+    silence: Option<Silence>,
     heard: Moment,
+    /// Nothing has come so far.
+    is_first: bool,
     alarm: Option<BoxFuture<'static, ()>>,
     clock: Arc<dyn Clock>,
 }
 
 impl LimitedStream {
     fn end(&self) -> End {
-        let idle = self
-            .idle
-            .map(|idle| End::new(self.heard, idle, Phase::Idle));
-        idle.map_or(self.total, |idle| self.total.sooner(idle))
+        match self.silence {
+            Some(silence) => self.total.sooner(silence.end(self.heard, self.is_first)),
+            None => self.total,
+        }
     }
 }
 
@@ -198,6 +261,10 @@ impl Stream for LimitedStream {
         };
         if let Poll::Ready(next) = deltas.as_mut().poll_next(cx) {
             this.heard = this.clock.now();
+            if std::mem::take(&mut this.is_first) {
+                // the limit until here may have been the longer one
+                this.alarm = Some(this.clock.sleep_until(this.end().at));
+            }
             return Poll::Ready(next);
         }
         // the alarm is not set anew for each delta, but when it rings and turns out to be too early

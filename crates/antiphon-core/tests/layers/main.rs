@@ -4,9 +4,11 @@
 
 mod admit;
 mod allowance;
+mod breaker;
 mod cache;
 mod coalesce;
 mod continues;
+mod failover;
 mod meter;
 mod outage;
 mod retry;

@@ -22,7 +22,7 @@ use antiphon_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-type Outcome = Result<ChatResponse, Error>;
+pub(crate) type Outcome = Result<ChatResponse, Error>;
 type Script = dyn Fn(usize, ChatRequest) -> BoxFuture<'static, Outcome> + Send + Sync;
 
 /// Calls are numbered from 0; the script answers each by its number.

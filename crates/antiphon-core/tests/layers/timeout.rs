@@ -12,14 +12,18 @@ use crate::scripted::{Scripted, answer, bench_of, delta, streamed, whole};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+const LIMITS: TimeoutConfig = TimeoutConfig {
+    connect: SECOND,
+    first_byte: Duration::from_secs(5),
+    first_token: Some(Duration::from_secs(4)),
+    idle: Duration::from_secs(3),
+    total: Duration::from_secs(10),
+    stream_total: None,
+    leaves_room: false,
+};
+
 fn limited(leaf: Arc<Scripted>) -> Timeout {
-    let config = TimeoutConfig {
-        first_byte: Some(5 * SECOND),
-        idle: 3 * SECOND,
-        total: 10 * SECOND,
-        ..TimeoutConfig::default()
-    };
-    Timeout::new(leaf, config, SystemClock::shared())
+    Timeout::new(leaf, LIMITS, SystemClock::shared())
 }
 
 /// The first error of a call and its body, and when it came.
@@ -39,12 +43,31 @@ async fn failure(model: &impl Model, delivery: Delivery) -> (Error, Duration) {
 #[tokio::test(start_paused = true)]
 async fn each_phase_has_its_limit() {
     let hang = Scripted::new(|_, _| async { std::future::pending().await });
-    let (error, after) = failure(&limited(hang), Delivery::Whole).await;
+    let (error, after) = failure(&limited(hang.clone()), Delivery::Streamed).await;
     assert_eq!((error.phase(), after), (Some(Phase::FirstByte), 5 * SECOND));
+    let (error, after) = failure(&limited(hang), Delivery::Whole).await;
+    assert_eq!((error.phase(), after), (Some(Phase::Total), 10 * SECOND));
+
+    let mute = Scripted::new(|_, _| async { streamed(stream::pending()) });
+    let (error, after) = failure(&limited(mute), Delivery::Streamed).await;
+    let phase = Some(Phase::FirstToken);
+    assert_eq!((error.phase(), after), (phase, 4 * SECOND));
 
     let slow = Scripted::new(|_, _| async { whole(std::future::pending()) });
     let (error, after) = failure(&limited(slow), Delivery::Whole).await;
     assert_eq!((error.phase(), after), (Some(Phase::Total), 10 * SECOND));
+
+    // the longer of the two limits must not stand where the shorter one belongs
+    let patient = TimeoutConfig {
+        first_token: Some(9 * SECOND),
+        ..LIMITS
+    };
+    let begun = Scripted::new(|_, _| async {
+        streamed(stream::iter([Ok(delta(""))]).chain(stream::pending()))
+    });
+    let model = Timeout::new(begun, patient, SystemClock::shared());
+    let (error, after) = failure(&model, Delivery::Streamed).await;
+    assert_eq!((error.phase(), after), (Some(Phase::Idle), 3 * SECOND));
 
     let stalled = Scripted::new(|_, _| async {
         streamed(stream::iter([Ok(delta("a"))]).chain(stream::pending()))
@@ -61,6 +84,25 @@ async fn each_phase_has_its_limit() {
     let (error, after) = failure(&limited(endless), Delivery::Streamed).await;
     assert_eq!((error.phase(), after), (Some(Phase::Total), 10 * SECOND));
     assert_eq!(error.kind(), ErrorKind::Timeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_flows_may_take_longer_than_a_whole_answer() {
+    let flowing = Scripted::new(|_, _| async {
+        streamed(stream::repeat(()).then(|()| async {
+            tokio::time::sleep(2 * SECOND).await;
+            Ok(delta("a"))
+        }))
+    });
+    let config = TimeoutConfig {
+        total: 10 * SECOND,
+        stream_total: Some(30 * SECOND),
+        ..TimeoutConfig::default()
+    };
+    let model = Timeout::new(flowing, config, SystemClock::shared());
+    let (error, after) = failure(&model, Delivery::Streamed).await;
+    assert_eq!((error.phase(), after), (Some(Phase::Total), 30 * SECOND));
+    assert_eq!(config.longest(), 30 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]

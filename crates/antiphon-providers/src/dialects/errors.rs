@@ -280,6 +280,8 @@ fn kind_of_status(status: u16) -> ErrorKind {
         408 => Timeout,
         // a lock conflict: over when the other request is
         409 => ServerError,
+        // too early: the server does not want to take the risk of a replay now (RFC 8470, section 5.2)
+        425 => ServerError,
         429 => RateLimited,
         400..=499 => BadRequest,
         503 | 529 => Overloaded,

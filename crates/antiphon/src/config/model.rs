@@ -18,8 +18,18 @@ pub struct ModelConfig {
     pub params: Map<String, Value>,
     /// Limit of one attempt; models that this one is made of take it where they have none.
     pub timeout: Option<Duration>,
+    /// Limit of connecting, likewise.
+    pub connect_timeout: Option<Duration>,
+    /// Limit until the head of a streamed answer, likewise.
+    pub headers_timeout: Option<Duration>,
+    /// Limit from there to its first event, likewise.
+    pub first_token_timeout: Option<Duration>,
+    /// Longest silence between two pieces of an answer, likewise.
+    pub idle_timeout: Option<Duration>,
     /// Retries of a call, likewise.
     pub max_retries: Option<u32>,
+    /// Limit of a whole call, waiting, retries and fallbacks included. That of an ensemble is in [`EnsembleSettings`].
+    pub deadline: Option<Duration>,
     /// What is done where the model fails.
     pub rescue: Option<RescueSettings>,
 }
@@ -151,6 +161,14 @@ struct ModelTable {
     params: Map<String, Value>,
     #[serde(default, deserialize_with = "duration")]
     timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    connect_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    headers_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    first_token_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    idle_timeout: Option<Duration>,
     max_retries: Option<u32>,
     rescue: Option<String>,
     fallback: Option<Vec<String>>,
@@ -174,9 +192,7 @@ impl TryFrom<ModelTable> for ModelConfig {
     type Error = String;
 
     fn try_from(mut table: ModelTable) -> Result<Self, String> {
-        if table.timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return Err("`timeout` is 0; no call can end in no time".to_owned());
-        }
+        table.check_durations()?;
         let lists = [
             ("fallback", table.fallback.take()),
             ("race", table.race.take()),
@@ -215,9 +231,8 @@ impl TryFrom<ModelTable> for ModelConfig {
                 Some(name) => Made::Of(name),
             },
         };
-        if !matches!(made, Made::From(Ensemble(_)))
-            && let Some(key) = table.key_of_ensembles()
-        {
+        let is_ensemble = matches!(made, Made::From(Ensemble(_)));
+        if !is_ensemble && let Some(key) = table.key_of_ensembles() {
             return Err(format!(
                 "`{key}` belongs to a model with `ensemble` or `samples`"
             ));
@@ -226,13 +241,36 @@ impl TryFrom<ModelTable> for ModelConfig {
             made,
             params: table.params,
             timeout: table.timeout,
+            connect_timeout: table.connect_timeout,
+            headers_timeout: table.headers_timeout,
+            first_token_timeout: table.first_token_timeout,
+            idle_timeout: table.idle_timeout,
             max_retries: table.max_retries,
+            deadline: table.deadline.filter(|_| !is_ensemble),
             rescue: table.rescue.map(RescueSettings::from),
         })
     }
 }
 
 impl ModelTable {
+    fn check_durations(&self) -> Result<(), String> {
+        let limits = [
+            ("timeout", self.timeout),
+            ("connect_timeout", self.connect_timeout),
+            ("headers_timeout", self.headers_timeout),
+            ("first_token_timeout", self.first_token_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("deadline", self.deadline),
+        ];
+        match limits
+            .iter()
+            .find(|(_, limit)| *limit == Some(Duration::ZERO))
+        {
+            Some((key, _)) => Err(format!("`{key}` is 0; no call can end in no time")),
+            None => Ok(()),
+        }
+    }
+
     fn ensemble_of(&self, members: Vec<String>) -> Result<EnsembleSettings, String> {
         let deciders = [
             self.decide.clone().map(DeciderSettings::Decide),
@@ -308,7 +346,6 @@ impl ModelTable {
             ("decide", self.decide.is_some()),
             ("vote", self.vote.is_some()),
             ("quorum", self.quorum.is_some()),
-            ("deadline", self.deadline.is_some()),
             ("pass_reasoning", self.pass_reasoning.is_some()),
             (
                 "decision_maker_temperature",

@@ -118,12 +118,9 @@ impl Session {
                 itpm: options.itpm.or(settings.itpm),
                 otpm: options.otpm.or(settings.otpm),
             },
-            ..AccountConfig::default()
+            ..self.usual_account()
         };
         config.concurrency = options.concurrency.or(settings.concurrency);
-        if let Some(max_wait) = options.max_wait {
-            config.max_wait = max_wait;
-        }
         config
     }
 }

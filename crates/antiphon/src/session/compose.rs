@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 use antiphon_core::{
     Error, SharedModel,
     patterns::{
-        Fallback, Race, Rescue, RescueMode,
+        Fallback, MovesOn, Race, Rescue, RescueMode,
         ensemble::{Decider, Ensemble, EnsembleConfig, Samples},
         vote::VoteOnFields,
     },
@@ -13,15 +13,10 @@ use antiphon_core::{
 use serde_json::{Map, json};
 
 use super::{
-    Asked, Resolved, Session, Wire,
-    defaults::with_defaults,
-    names::{CallLimits, Followed},
+    Asked, Resolved, Session, Wire, defaults::with_defaults, limits::CallLimits, names::Followed,
     resolved::MadeOf,
 };
 use crate::config::{Combination, DeciderSettings, EnsembleSettings};
-
-/// Retries of a model in a chain where nothing is said and another model remains: its turn comes soon.
-const RETRIES_BEFORE_FALLBACK: u32 = 3;
 
 impl Session {
     /// A configured combination. Its parts take the limits that it was reached with where they have none.
@@ -37,7 +32,7 @@ impl Session {
         match combination {
             Combination::Fallback(names) => {
                 let parts = self.links(names, wire, limits, path)?;
-                chained(name, parts, followed.rescue, limits.rescue)
+                self.chained(name, parts, followed.rescue, limits.rescue)
             }
             Combination::Race(names) => {
                 let parts = self.parts(names, wire, limits, path)?;
@@ -58,23 +53,21 @@ impl Session {
     pub(super) fn with_flags(&self, name: &str, wire: Wire) -> Result<Arc<Resolved>, Error> {
         let names = [&[name.to_owned()], self.options.fallback.as_slice()].concat();
         let rescue = Some(self.options.rescue);
-        let limits = CallLimits {
-            // a chain that the flags make is rescued as a whole, not link by link
-            rescue: rescue.filter(|_| names.len() == 1),
-            ..CallLimits::default()
-        };
+        // a chain that the flags make is rescued as a whole, not link by link
+        let limits = CallLimits::default().with_rescue(rescue.filter(|_| names.len() == 1));
         let mut links = self.links(&names, wire, limits, &[])?;
         let mut resolved = match links.len() {
             1 => links.remove(0),
             _ => {
                 let name = links[0].model.name().to_owned();
-                Arc::new(chained(&name, links, None, rescue)?)
+                self.outermost(self.chained(&name, links, None, rescue)?)
             }
         };
         if let Some((number, decider)) = &self.options.ensemble {
             let settings = EnsembleSettings::of_samples(*number, decider.clone());
             let name = resolved.model.name().to_owned();
-            resolved = Arc::new(self.ensemble(&name, vec![resolved], &settings, wire, &[])?);
+            resolved =
+                self.outermost(self.ensemble(&name, vec![resolved], &settings, wire, &[])?);
         }
         if let Some(number) = self.options.samples {
             let model = with_defaults(resolved.model.clone(), &resolved.params);
@@ -86,9 +79,15 @@ impl Session {
             made.is_made_of_parts = true;
             made.asked = asked;
             made.width = made.width.saturating_mul(number.get());
-            resolved = Arc::new(made);
+            resolved = self.outermost(made);
         }
         Ok(resolved)
+    }
+
+    /// A model that requests are put to as it is, with the deadlines that they name.
+    fn outermost(&self, mut made: Resolved) -> Arc<Resolved> {
+        made.model = self.within(made.model, None);
+        Arc::new(made)
     }
 
     pub(super) fn parts(
@@ -112,12 +111,48 @@ impl Session {
         limits: CallLimits,
         path: &[String],
     ) -> Result<Vec<Arc<Resolved>>, Error> {
-        let mut soon = limits;
-        soon.max_retries = soon.max_retries.or(Some(RETRIES_BEFORE_FALLBACK));
         let last = names.len() - 1;
-        let mut parts = self.parts(&names[..last], wire, soon, path)?;
+        let mut parts = self.parts(&names[..last], wire, limits.with_another(), path)?;
         parts.extend(self.parts(&names[last..], wire, limits, path)?);
         Ok(parts)
+    }
+
+    /// A model that is no chain, with a text that it gives where it fails.
+    pub(super) fn rescued(&self, model: SharedModel, text: &str) -> Result<SharedModel, Error> {
+        let name = model.name().to_owned();
+        let rescued = Fallback::new(name, vec![model])?.with_rescue(text);
+        Ok(Arc::new(rescued.with_rule(self.moves_on())))
+    }
+
+    /// The fingerprint knows the first model only: fallbacks are not part of what is asked.
+    fn chained(
+        &self,
+        name: &str,
+        parts: Vec<Arc<Resolved>>,
+        rescue: Option<&str>,
+        mode: Option<RescueMode>,
+    ) -> Result<Resolved, Error> {
+        let mut model = Fallback::new(name, models_of(&parts))?
+            .with_rule(self.moves_on())
+            .with_rescue_mode(mode.unwrap_or_default());
+        if let Some(text) = rescue {
+            model = model.with_rescue(text);
+        }
+        let known_by = parts[0].own_params();
+        let asked = Asked::falling_back(&parts[0].asked_as_part());
+        let made = made_of(Arc::new(model), parts[0].target.clone(), parts);
+        Ok(Resolved {
+            known_by,
+            asked,
+            ..made
+        })
+    }
+
+    fn moves_on(&self) -> MovesOn {
+        match self.options.failover {
+            true => MovesOn::Faults,
+            false => MovesOn::Elsewhere,
+        }
     }
 
     pub(super) fn ensemble(
@@ -217,42 +252,12 @@ fn config_of(settings: &EnsembleSettings) -> EnsembleConfig {
     }
 }
 
-/// A model that is no chain, with a text that it gives where it fails.
-pub(super) fn rescued(model: SharedModel, text: &str) -> Result<SharedModel, Error> {
-    let name = model.name().to_owned();
-    Ok(Arc::new(
-        Fallback::new(name, vec![model])?.with_rescue(text),
-    ))
-}
-
 /// A model that is no chain, with what becomes of its streams that break. Where they just end it is the very same model.
 pub(super) fn with_streams_rescued(model: SharedModel, mode: RescueMode) -> SharedModel {
     match mode {
         RescueMode::Off => model,
         mode => Arc::new(Rescue::new(model, mode)),
     }
-}
-
-/// The fingerprint knows the first model only: fallbacks are not part of what is asked.
-fn chained(
-    name: &str,
-    parts: Vec<Arc<Resolved>>,
-    rescue: Option<&str>,
-    mode: Option<RescueMode>,
-) -> Result<Resolved, Error> {
-    let mut model =
-        Fallback::new(name, models_of(&parts))?.with_rescue_mode(mode.unwrap_or_default());
-    if let Some(text) = rescue {
-        model = model.with_rescue(text);
-    }
-    let known_by = parts[0].own_params();
-    let asked = Asked::falling_back(&parts[0].asked_as_part());
-    let made = made_of(Arc::new(model), parts[0].target.clone(), parts);
-    Ok(Resolved {
-        known_by,
-        asked,
-        ..made
-    })
 }
 
 /// A model that asks one of these at a time.

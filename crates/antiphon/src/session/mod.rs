@@ -10,6 +10,7 @@ mod continued;
 mod defaults;
 mod known;
 mod library;
+mod limits;
 mod logged;
 mod names;
 mod per_call;
@@ -27,12 +28,9 @@ use std::{
 
 use antiphon_core::{
     Clock, Dice, Error, ErrorKind, SharedModel, SystemClock, Usd,
-    layers::{
-        admit::Account, coalesce::CoalesceConfig, meter::Metrics, spend::Budget,
-        timeout::TimeoutConfig,
-    },
+    layers::{admit::Account, deadline::Deadline, meter::Metrics, spend::Budget},
     patterns::RescueMode,
-    stack::{self, StackConfig},
+    stack,
 };
 use antiphon_providers::{
     Endpoint,
@@ -54,7 +52,8 @@ pub use accounts::NamedAccount;
 pub(crate) use asked::{Asked, Target};
 pub use cache::default_cache_dir;
 pub(crate) use defaults::lay_beneath;
-use names::{CallLimits, Followed, Plain, StandsFor};
+use limits::CallLimits;
+use names::{Followed, Plain, StandsFor};
 pub use per_call::PerCall;
 use resolved::MadeOf;
 pub use resolved::Resolved;
@@ -139,6 +138,10 @@ pub struct SessionOptions {
     pub ensemble: Option<(NonZeroU32, DeciderSettings)>,
     /// Every request is answered so many times, side by side.
     pub samples: Option<NonZeroU32>,
+    /// Every call has a caller who waits for it, as behind a gateway: time limits, retries and waiting are short while
+    /// another model of a chain remains, an endpoint that is down is not waited for, nothing is given up for ever, and
+    /// what a provider refuses goes back as it came. See `docs/failover.md`.
+    pub failover: bool,
     /// Nothing will be sent: keys that are missing are noted and not refused.
     pub is_dry: bool,
     /// File of prices in place of the configured or built-in ones.
@@ -282,11 +285,18 @@ impl Session {
             let mode = followed.rescue_mode.or(usual).unwrap_or_default();
             resolved.model = compose::with_streams_rescued(resolved.model, mode);
             if let Some(text) = followed.rescue {
-                resolved.model = compose::rescued(resolved.model, text)?;
+                resolved.model = self.rescued(resolved.model, text)?;
             }
         }
+        resolved.model = self.within(resolved.model, followed.deadline);
         resolved.params = followed.params;
         Ok(Arc::new(resolved))
+    }
+
+    /// The model within the deadlines of its requests, and one of its own.
+    fn within(&self, model: SharedModel, deadline: Option<Duration>) -> SharedModel {
+        let clock = self.clock.clone();
+        Arc::new(Deadline::of_requests(model, deadline, clock))
     }
 
     fn plain_model(&self, plain: &Plain, followed: &Followed<'_>) -> Result<Resolved, Error> {
@@ -298,7 +308,9 @@ impl Session {
             let leaf = Arc::new(self.sim(&plain.model)?);
             (leaf, String::new(), String::new(), MadeOf::Sim)
         } else {
-            let config = self.endpoint(plain)?;
+            let mut config = self.endpoint(plain)?;
+            let limits = &followed.limits;
+            limits.lay_on(&mut config, self.options.failover);
             let made_of = MadeOf::Endpoint {
                 dialect: config.dialect,
                 version: config.version.clone(),
@@ -317,7 +329,8 @@ impl Session {
         let target = [plain.provider.clone(), base_url, plain.model.clone()];
         let account = self.account(&target, &key, &plain.provider);
         let leaf = logged::logged(leaf, self.clock.clone());
-        let mut config = self.stack_config(followed.limits, &target);
+        let over_wire = !matches!(made_of, MadeOf::Sim);
+        let mut config = self.stack_config(followed.limits, &target, over_wire);
         let rates = self.rates(&plain.provider, &plain.model)?;
         config.rates = Some(rates.clone());
         let asked = Target {
@@ -339,31 +352,6 @@ impl Session {
             made_of,
             asked: vec![Asked::once(Arc::new(asked))],
         })
-    }
-
-    fn stack_config(&self, limits: CallLimits, target: &[String; 3]) -> StackConfig {
-        let mut config = StackConfig {
-            coalesce: self.options.coalesce.then(CoalesceConfig::default),
-            cache: self.cache_of(target),
-            spend: self.spending(),
-            drain: self.drain.clone(),
-            ..StackConfig::default()
-        };
-        if let Some(cache) = &config.cache {
-            config.coalesce = Some(cache.coalesce());
-        }
-        if let Some(total) = self.options.timeout.or(limits.timeout) {
-            config.timeout = TimeoutConfig {
-                total,
-                ..TimeoutConfig::default()
-            };
-        }
-        let usual = self.options.usual_max_retries;
-        let max_retries = self.options.max_retries.or(limits.max_retries).or(usual);
-        if let Some(max_retries) = max_retries {
-            config.retry.max_retries = max_retries;
-        }
-        config
     }
 }
 

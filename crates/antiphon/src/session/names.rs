@@ -6,7 +6,7 @@ use antiphon_core::{Error, ErrorKind, patterns::RescueMode};
 use antiphon_providers::dialects;
 use serde_json::{Map, Value};
 
-use super::{SIM, Session, Wire};
+use super::{SIM, Session, Wire, limits::CallLimits};
 use crate::{
     config::{Combination, Made, RescueSettings},
     nearest,
@@ -17,6 +17,8 @@ pub(super) struct Followed<'a> {
     pub(super) stands_for: StandsFor<'a>,
     pub(super) params: Map<String, Value>,
     pub(super) limits: CallLimits,
+    /// The longest that a whole call may take.
+    pub(super) deadline: Option<Duration>,
     /// The text that is given where the model fails.
     pub(super) rescue: Option<&'a str>,
     /// What becomes of its streams that break, where one of the names says so.
@@ -39,17 +41,6 @@ pub(super) struct Plain {
     pub(super) is_bare: bool,
 }
 
-/// Limits that a model takes from the name that it was reached by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct CallLimits {
-    /// Limit of one attempt.
-    pub(super) timeout: Option<Duration>,
-    /// Retries of a call.
-    pub(super) max_retries: Option<u32>,
-    /// What becomes of streams that break, of a chain and of the chains that it is made of.
-    pub(super) rescue: Option<RescueMode>,
-}
-
 impl Session {
     /// Follows a name through the configuration. `path` holds the names on the way to it, and takes those on the way on.
     ///
@@ -64,7 +55,7 @@ impl Session {
     ) -> Result<Followed<'_>, Error> {
         let mut params = Map::new();
         let mut said = CallLimits::default();
-        let (mut rescue, mut rescue_mode) = (None, None);
+        let (mut deadline, mut rescue, mut rescue_mode) = (None, None, None);
         let mut name = name.to_owned();
         let is_configured = |name: &str| self.config.settings.models.contains_key(name);
         let from_user = path.is_empty() && !is_configured(&name);
@@ -81,8 +72,8 @@ impl Session {
             for (name, value) in &model.params {
                 params.entry(name.clone()).or_insert_with(|| value.clone());
             }
-            said.timeout = said.timeout.or(model.timeout);
-            said.max_retries = said.max_retries.or(model.max_retries);
+            said = said.or(CallLimits::of(model));
+            deadline = deadline.or(model.deadline);
             match &model.rescue {
                 Some(RescueSettings::Text(text)) => drop(rescue.get_or_insert(text.as_str())),
                 Some(RescueSettings::Streams(mode)) => drop(rescue_mode.get_or_insert(*mode)),
@@ -99,11 +90,8 @@ impl Session {
                 None => StandsFor::Plain(self.plain(&name, wire, from_user)),
             },
             params,
-            limits: CallLimits {
-                timeout: said.timeout.or(limits.timeout),
-                max_retries: said.max_retries.or(limits.max_retries),
-                rescue: rescue_mode.or(limits.rescue),
-            },
+            limits: said.with_rescue(rescue_mode).or(limits),
+            deadline,
             rescue,
             rescue_mode,
         })

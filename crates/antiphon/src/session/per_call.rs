@@ -5,10 +5,7 @@ use std::sync::Arc;
 use antiphon_core::{Error, ErrorKind};
 use serde_json::{Map, Value, json};
 
-use super::{
-    Resolved, Session, Wire,
-    names::{CallLimits, StandsFor},
-};
+use super::{Resolved, Session, Wire, limits::CallLimits, names::StandsFor};
 use crate::{
     config::{Combination, DeciderSettings, EnsembleSettings, Made, ModelConfig},
     nearest,
@@ -105,11 +102,12 @@ impl Session {
         let Made::From(Combination::Ensemble(settings)) = &wanted.made else {
             return Err(refuse("it makes no ensemble".to_owned()));
         };
-        let mut limits = followed.limits;
-        limits.timeout = wanted.timeout.or(limits.timeout);
-        limits.max_retries = wanted.max_retries.or(limits.max_retries);
+        let limits = CallLimits::of(&wanted).or(followed.limits);
         let members = self.parts(&settings.members, wire, limits, &path)?;
         let mut resolved = self.ensemble(name, members, settings, wire, &path)?;
+        // a member that is the name itself has its deadline and parameters
+        let deadline = followed.deadline.filter(|_| configured.is_some());
+        resolved.model = self.within(resolved.model, deadline);
         if configured.is_some() {
             resolved.params = followed.params;
         }

@@ -13,13 +13,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    admission::{AccountConfig, AccountSnapshot, Admission, Decided, Grant},
+    admission::{Admission, Decided, Grant},
+    config::{AccountConfig, AccountSnapshot},
     estimate::{CountTokens, Demand},
     line::Place,
     passage::Passage,
     quota::QuotaConfig,
 };
-use crate::{ChatRequest, Clock, Dice, Error, Moment, layers::retry::Budget};
+use crate::{ChatRequest, Clock, Dice, Error, ErrorKind, Moment, layers::retry::Budget};
 
 /// Whoever waits is told through this.
 type Seat = oneshot::Sender<Result<Passage, Error>>;
@@ -164,13 +165,15 @@ impl Account {
         demand
     }
 
-    /// Waits for permit and ticket. Dropping the future leaves the line.
+    /// Waits for permit and ticket, `patience` at most. Dropping the future leaves the line.
     ///
     /// # Errors
-    /// The account was given up, or `drain` was cancelled before the call could start.
+    /// The account was given up, its endpoint is down and calls are refused meanwhile, there is no room in time, or
+    /// `drain` was cancelled before the call could start.
     pub(super) async fn admit(
         self: &Arc<Self>,
         demand: Demand,
+        patience: Option<Duration>,
         drain: &CancellationToken,
     ) -> Result<Passage, Error> {
         let stopped = || Error::stopped("stopped before the call was sent");
@@ -188,15 +191,40 @@ impl Account {
             account: self,
             place: Some(place),
         };
+        if let Some(error) = patience.and_then(|patience| self.waits_beyond(patience)) {
+            return Err(error);
+        }
         tokio::select! {
             biased;
             () = drain.cancelled() => Err(stopped()),
+            error = self.impatient(patience) => Err(error),
             decided = &mut verdict => {
                 leaving.place = None;
                 // a seat is dropped only after it was told, or with the account
                 decided.unwrap_or_else(|_| Err(stopped()))
             }
         }
+    }
+
+    /// The error of a call that joined the line now, if it is known to wait for longer than this.
+    fn waits_beyond(&self, patience: Duration) -> Option<Error> {
+        let now = self.clock.now();
+        let error = self.lock().admission.keeps_waiting(now)?;
+        (error.retry_after()? > patience).then_some(error)
+    }
+
+    /// Ends when patience does, with what a call has waited for in vain.
+    async fn impatient(&self, patience: Option<Duration>) -> Error {
+        let Some(patience) = patience else {
+            return std::future::pending().await;
+        };
+        self.clock.sleep_until(self.clock.now() + patience).await;
+        let now = self.clock.now();
+        let keeps_waiting = self.lock().admission.keeps_waiting(now);
+        keeps_waiting.unwrap_or_else(|| {
+            let message = format!("the call has waited for its turn for {patience:?}");
+            Error::turned_away(ErrorKind::Overloaded, message, None)
+        })
     }
 
     /// Reports an event, then lets through whoever may pass because of it.

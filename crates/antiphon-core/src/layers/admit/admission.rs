@@ -2,46 +2,19 @@
 //!
 //! Every event may let somebody through, so whoever reports one calls [`Admission::poll`] afterwards.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::time::Duration;
 
 use super::{
+    config::{AccountConfig, AccountSnapshot, EndpointState},
     estimate::{Demand, Estimate},
     gate::Gate,
     health::{Door, Failure, Health, Trouble},
     line::{Line, Place},
+    outage::WhenDown,
     pause::Pause,
     quota::{Quota, QuotaConfig, Settled, Ticket, Tokens},
 };
 use crate::{Error, ErrorKind, Moment, Usage, chat::RateLimits};
-
-/// How calls to an account are admitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AccountConfig {
-    /// Upper bound of the calls in flight. `None`: up to 256. In both cases at most 8 go out before the first success.
-    pub concurrency: Option<NonZeroU32>,
-    /// Limits per minute that the user names.
-    pub quota: QuotaConfig,
-    /// The longest `Retry-After` that is obeyed.
-    pub max_wait: Duration,
-    /// An endpoint that is down for so long is given up, and so is one that is never reached. `None`: never, as a
-    /// gateway wants it.
-    pub give_up_after: Option<Duration>,
-    /// Only permits and quota: whether the endpoint is well is judged by an account further in, whose failures would
-    /// otherwise count twice.
-    pub quota_only: bool,
-}
-
-impl Default for AccountConfig {
-    fn default() -> Self {
-        Self {
-            concurrency: None,
-            quota: QuotaConfig::default(),
-            max_wait: Duration::from_secs(300),
-            give_up_after: Some(Duration::from_secs(300)),
-            quota_only: false,
-        }
-    }
-}
 
 /// A call that was let through.
 #[derive(Debug)]
@@ -58,6 +31,8 @@ pub(super) struct Grant {
 pub(super) struct Admission<T> {
     max_wait: Duration,
     quota_only: bool,
+    gives_up: bool,
+    when_down: WhenDown,
     line: Line<(Demand, T)>,
     gate: Gate,
     quota: Quota,
@@ -75,12 +50,14 @@ impl<T> Admission<T> {
         Self {
             max_wait: config.max_wait,
             quota_only: config.quota_only,
+            gives_up: config.give_up_after.is_some(),
+            when_down: config.outage.when_down,
             line: Line::new(),
-            gate: Gate::new(config.concurrency),
+            gate: Gate::new(config.concurrency, config.for_callers),
             quota: Quota::new(config.quota),
             estimate: Estimate::default(),
             pause: Pause::default(),
-            health: Health::new(config.give_up_after),
+            health: Health::new(config.outage, config.give_up_after),
             next_number: 0,
         }
     }
@@ -110,10 +87,15 @@ impl<T> Admission<T> {
         loop {
             if let Some(error) = self.health.given_up() {
                 let error = error.clone();
-                while let Some((_, who)) = self.line.serve() {
-                    decided.push((who, Err(error.clone())));
-                }
+                self.refuse_all(&error, decided);
                 return None;
+            }
+            if self.when_down == WhenDown::Refuse
+                && let Door::Closed(until) = self.health.door(now)
+                && let Some(error) = self.health.refusal(until, now)
+            {
+                self.refuse_all(&error, decided);
+                break;
             }
             let Some((demand, _)) = self.line.front() else {
                 break;
@@ -129,6 +111,43 @@ impl<T> Admission<T> {
             }
         }
         self.health.gives_up_at()
+    }
+
+    fn refuse_all(&mut self, error: &Error, decided: &mut Decided<T>) {
+        while let Some((_, who)) = self.line.serve() {
+            decided.push((who, Err(error.clone())));
+        }
+    }
+
+    /// The error of a call that waits in the line and does not want to: what it is that keeps it, and for how long at
+    /// least, as far as that is known. `None` if it need not wait at all.
+    pub(super) fn keeps_waiting(&mut self, now: Moment) -> Option<Error> {
+        let (demand, _) = self.line.front()?;
+        let tokens = self.estimate.tokens(demand, self.gate.in_flight());
+        let Wait::Until(until) = self.wait(tokens, now) else {
+            return None;
+        };
+        let wait = until.map(|until| until.since(now));
+        if let Door::Closed(until) = self.health.door(now) {
+            return self.health.refusal(until, now);
+        }
+        let (kind, why) = if self.pause.until(now).is_some() {
+            (
+                ErrorKind::RateLimited,
+                "the provider asked for a pause, which has not ended",
+            )
+        } else if !self.gate.has_room() {
+            (
+                ErrorKind::Overloaded,
+                "as many calls are in flight as may be, and none has ended in time",
+            )
+        } else {
+            (
+                ErrorKind::RateLimited,
+                "the limits per minute leave no room for the call in time",
+            )
+        };
+        Some(Error::turned_away(kind, why.to_owned(), wait))
     }
 
     /// Whether the first in the line must wait. Nothing is taken before everything is free.
@@ -218,7 +237,7 @@ impl<T> Admission<T> {
             None if error.kind() == ErrorKind::Stopped => self.health.abandoned(grant.number),
             None => self.health.answered(grant.number),
         }
-        if error.stops_the_run() && !self.quota_only {
+        if error.stops_the_run() && !self.quota_only && self.gives_up {
             self.health.give_up(error);
         }
         let settled = if error.kind() == ErrorKind::RateLimited {
@@ -279,6 +298,7 @@ impl<T> Admission<T> {
             most: self.gate.most(),
             paused_until: self.pause.until(now),
             endpoint,
+            next_probe: self.health.next_probe(now),
         }
     }
 }
@@ -294,35 +314,4 @@ fn earliest(a: Option<Moment>, b: Option<Moment>) -> Option<Moment> {
         (Some(a), Some(b)) => Some(a.min(b)),
         (one, other) => one.or(other),
     }
-}
-
-/// The state of an account, for progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AccountSnapshot {
-    /// Calls whose permit is out: on the wire, or answered and not yet committed.
-    pub in_flight: u32,
-    /// Calls that wait for a permit or the quota.
-    pub waiting: usize,
-    /// Calls that may be in flight now.
-    pub limit: u32,
-    /// Calls that may ever be in flight.
-    pub most: u32,
-    /// Nobody is admitted before this moment of the account's clock, because the provider asked for it.
-    pub paused_until: Option<Moment>,
-    /// Whether the endpoint answers.
-    pub endpoint: EndpointState,
-}
-
-/// Whether an endpoint answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndpointState {
-    /// As far as is known.
-    Up,
-    /// Nothing but probes is sent.
-    Down {
-        /// Its first failure, by the account's clock.
-        since: Moment,
-    },
-    /// Nothing is sent any more.
-    GivenUp,
 }

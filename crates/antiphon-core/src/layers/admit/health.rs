@@ -1,4 +1,4 @@
-//! Whether the endpoint is up, down or given up.
+//! Whether the endpoint is up, down or given up: the circuit breaker of an account.
 //!
 //! ```text
 //!            failures in a row                  5 min, or never reached
@@ -9,28 +9,14 @@
 //! ```
 //!
 //! A breaker that counts errors would take a mix of 30 % failures, or one poisonous row that fails again and again,
-//! for an outage. So failures count only in a row, and from several calls.
+//! for an outage. So failures count only in a row, and from several calls. What that means in numbers is
+//! [`outage`](super::outage)'s.
 
 use std::time::Duration;
 
+use super::outage::OutageConfig;
 use crate::{Error, ErrorKind, Moment, Phase};
 
-/// Connection failures in a row that mean "down"...
-const CONNECTION_FAILURES: u32 = 3;
-/// ...if they last this long, or are as many as this: where a third of all connections break at random, three in a
-/// row happen every second.
-const CONNECTION_SPAN: Duration = Duration::from_millis(500);
-const CONNECTION_BURST: u32 = 8;
-/// Failed answers in a row that mean "down" if they last for [`SERVER_SPAN`].
-const SERVER_FAILURES: u32 = 4;
-const SERVER_SPAN: Duration = Duration::from_secs(3);
-/// Failed answers in a row that mean "down" at once.
-const SERVER_BURST: u32 = 16;
-/// Different calls that must have failed: a single poisonous row is not an outage.
-const CALLS: usize = 3;
-/// The first probe's delay, doubling to the longest.
-const FIRST_PROBE: Duration = Duration::from_millis(500);
-const LONGEST_PROBE: Duration = Duration::from_secs(5);
 /// Tries, one after the other, before an endpoint that never answered is given up; fewer if this long has passed.
 const FIRST_TRIES: u32 = 3;
 const FIRST_PATIENCE: Duration = Duration::from_secs(10);
@@ -68,12 +54,12 @@ struct Run {
 }
 
 impl Run {
-    fn add(&mut self, call: u64, now: Moment) {
+    fn add(&mut self, call: u64, least_calls: usize, now: Moment) {
         if self.failures == 0 {
             self.since = now;
         }
         self.failures = self.failures.saturating_add(1);
-        if self.calls.len() < CALLS && !self.calls.contains(&call) {
+        if self.calls.len() < least_calls && !self.calls.contains(&call) {
             self.calls.push(call);
         }
     }
@@ -83,10 +69,10 @@ impl Run {
         self.calls.clear();
     }
 
-    fn is_outage(&self, least: u32, span: Duration, burst: u32, now: Moment) -> bool {
-        let many = self.failures >= burst;
-        let long = self.failures >= least && now.since(self.since) >= span;
-        self.calls.len() >= CALLS && (many || long)
+    fn is_outage(&self, of: &super::outage::InARow, least_calls: usize, now: Moment) -> bool {
+        let many = self.failures >= of.at_once;
+        let long = self.failures >= of.failures && now.since(self.since) >= of.lasting;
+        self.calls.len() >= least_calls && (many || long)
     }
 }
 
@@ -98,7 +84,7 @@ struct Outage {
     first_call: u64,
     last: Error,
     failed_probes: u32,
-    probe: Option<u64>,
+    probe: Option<(u64, Moment)>,
     next_probe: Moment,
 }
 
@@ -114,6 +100,7 @@ pub(super) enum Door {
 
 #[derive(Debug)]
 pub(super) struct Health {
+    config: OutageConfig,
     give_up_after: Option<Duration>,
     /// Whether the endpoint has ever answered anything.
     reached: bool,
@@ -128,10 +115,11 @@ pub(super) struct Health {
 }
 
 impl Health {
-    pub(super) fn new(give_up_after: Option<Duration>) -> Self {
+    pub(super) fn new(config: OutageConfig, give_up_after: Option<Duration>) -> Self {
         Self {
+            config,
             give_up_after,
-            reached: false,
+            reached: !config.doubts_first,
             first_sent: None,
             first_failures: 0,
             first_tries: 0,
@@ -143,11 +131,20 @@ impl Health {
     }
 
     pub(super) fn door(&self, now: Moment) -> Door {
-        match &self.outage {
-            None => Door::Open,
-            Some(outage) if outage.probe.is_some() => Door::Closed(None),
-            Some(outage) if now < outage.next_probe => Door::Closed(Some(outage.next_probe)),
-            Some(_) => Door::Probe,
+        let Some(outage) = &self.outage else {
+            return Door::Open;
+        };
+        let next = match outage.probe {
+            None => outage.next_probe,
+            Some((_, sent)) => match self.config.longest_try {
+                Some(longest) => sent + longest,
+                None => return Door::Closed(None),
+            },
+        };
+        if now < next {
+            Door::Closed(Some(next))
+        } else {
+            Door::Probe
         }
     }
 
@@ -155,17 +152,30 @@ impl Health {
     pub(super) fn sent(&mut self, number: u64, now: Moment) {
         self.first_sent.get_or_insert(now);
         if let Some(outage) = &mut self.outage {
-            outage.probe = Some(number);
+            // the probe before it, if one is still out, has not come back in time
+            outage.failed_probes += u32::from(outage.probe.is_some());
+            outage.probe = Some((number, now));
         }
     }
 
     /// Call number `number` ended without a verdict.
     pub(super) fn abandoned(&mut self, number: u64) {
         if let Some(outage) = &mut self.outage
-            && outage.probe == Some(number)
+            && outage.is_probe(number)
         {
             outage.probe = None;
         }
+    }
+
+    /// The error of a call that is not sent while the endpoint is down.
+    pub(super) fn refusal(&self, until: Option<Moment>, now: Moment) -> Option<Error> {
+        let last = &self.outage.as_ref()?.last;
+        let message = format!(
+            "the endpoint is down and not asked again so soon: {}",
+            last.message()
+        );
+        let wait = until.map(|until| until.since(now));
+        Some(Error::turned_away(ErrorKind::Overloaded, message, wait))
     }
 
     /// Call number `number` was answered by a living endpoint: a success, or a refusal of this one request.
@@ -182,25 +192,27 @@ impl Health {
     /// Call number `number` failed; `chance` from 0 to 1 spreads the probes. True if an outage begins with it.
     pub(super) fn failed(&mut self, failure: &Failure<'_>, now: Moment, chance: f64) -> bool {
         match failure.trouble {
-            Trouble::Connection if self.reached => self.connection.add(failure.call, now),
+            Trouble::Connection if self.reached => {
+                self.connection.add(failure.call, self.config.calls, now);
+            }
             Trouble::Connection => {
                 self.first_failures += 1;
                 let one_after_the_other = match &self.outage {
                     None => true,
-                    Some(outage) => outage.probe == Some(failure.number),
+                    Some(outage) => outage.is_probe(failure.number),
                 };
                 self.first_tries += u32::from(one_after_the_other);
             }
             Trouble::Server => {
                 self.reached |= failure.error.status().is_some();
-                self.server.add(failure.call, now);
+                self.server.add(failure.call, self.config.calls, now);
             }
         }
         let begins = self.outage.is_none() && self.is_outage(failure.trouble, now);
         if begins {
             self.outage = Some(self.begin(failure, now, chance));
         } else if let Some(outage) = &mut self.outage {
-            outage.failed(failure, now, chance);
+            outage.failed(failure, &self.config, now, chance);
         }
         self.judge(now);
         begins
@@ -210,16 +222,13 @@ impl Health {
         match trouble {
             // whether it is there at all is not yet known: look carefully from the first failure on
             Trouble::Connection if !self.reached => true,
-            Trouble::Connection => self.connection.is_outage(
-                CONNECTION_FAILURES,
-                CONNECTION_SPAN,
-                CONNECTION_BURST,
-                now,
-            ),
-            Trouble::Server => {
-                self.server
-                    .is_outage(SERVER_FAILURES, SERVER_SPAN, SERVER_BURST, now)
+            Trouble::Connection => {
+                self.connection
+                    .is_outage(&self.config.connection, self.config.calls, now)
             }
+            Trouble::Server => self
+                .server
+                .is_outage(&self.config.server, self.config.calls, now),
         }
     }
 
@@ -235,7 +244,7 @@ impl Health {
             last: failure.error.clone(),
             failed_probes: 0,
             probe: None,
-            next_probe: now + probe_delay(0, chance),
+            next_probe: now + self.config.probe_delay(0, chance),
         }
     }
 
@@ -269,7 +278,7 @@ impl Health {
     }
 
     pub(super) fn revive(&mut self) {
-        *self = Self::new(self.give_up_after);
+        *self = Self::new(self.config, self.give_up_after);
     }
 
     pub(super) fn given_up(&self) -> Option<&Error> {
@@ -280,6 +289,14 @@ impl Health {
     pub(super) fn gives_up_at(&self) -> Option<Moment> {
         let outage = self.outage.as_ref()?;
         Some(outage.since + self.give_up_after?)
+    }
+
+    /// When the next probe may go, while the endpoint is down.
+    pub(super) fn next_probe(&self, now: Moment) -> Option<Moment> {
+        match self.door(now) {
+            Door::Closed(until) => until,
+            Door::Open | Door::Probe => None,
+        }
     }
 
     /// Since when the endpoint is down.
@@ -302,18 +319,16 @@ pub(super) struct Failure<'a> {
 }
 
 impl Outage {
-    fn failed(&mut self, failure: &Failure<'_>, now: Moment, chance: f64) {
+    fn is_probe(&self, number: u64) -> bool {
+        self.probe.is_some_and(|(probe, _)| probe == number)
+    }
+
+    fn failed(&mut self, failure: &Failure<'_>, config: &OutageConfig, now: Moment, chance: f64) {
         self.last = failure.error.clone();
-        if self.probe == Some(failure.number) {
+        if self.is_probe(failure.number) {
             self.probe = None;
             self.failed_probes = self.failed_probes.saturating_add(1);
-            self.next_probe = now + probe_delay(self.failed_probes, chance);
+            self.next_probe = now + config.probe_delay(self.failed_probes, chance);
         }
     }
-}
-
-/// Doubles with each failed probe, ±20 % so that several machines do not knock together.
-fn probe_delay(failed: u32, chance: f64) -> Duration {
-    let delay = FIRST_PROBE.saturating_mul(1 << failed.min(8));
-    delay.min(LONGEST_PROBE).mul_f64(0.8 + 0.4 * chance)
 }

@@ -17,11 +17,13 @@ mod account;
 mod admission;
 mod allowance;
 mod bucket;
+mod config;
 mod estimate;
 mod gate;
 mod health;
 mod lengths;
 mod line;
+mod outage;
 mod passage;
 mod pause;
 mod quota;
@@ -35,16 +37,18 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use futures_util::Stream;
 use tokio_util::sync::CancellationToken;
 
 pub use account::Account;
-pub use admission::{AccountConfig, AccountSnapshot, EndpointState};
 pub use allowance::{Allowance, AllowanceConfig, Exceeded, SentSign, Share};
 pub use bucket::seconds_for;
+pub use config::{AccountConfig, AccountSnapshot, EndpointState};
 pub use estimate::CountTokens;
+pub use outage::{InARow, OutageConfig, WhenDown};
 pub use quota::QuotaConfig;
 
 use self::passage::Passage;
@@ -59,6 +63,7 @@ use crate::{
 pub struct Admit {
     inner: SharedModel,
     account: Arc<Account>,
+    patience: Option<Duration>,
     drain: CancellationToken,
 }
 
@@ -68,8 +73,17 @@ impl Admit {
         Self {
             inner,
             account,
+            patience: None,
             drain,
         }
+    }
+
+    /// With calls that wait no longer than this, and not at all where it is known beforehand that they would. They fail
+    /// unsent with [`ErrorKind::RateLimited`] or [`ErrorKind::Overloaded`], which another model may not.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Option<Duration>) -> Self {
+        self.patience = patience;
+        self
     }
 }
 
@@ -97,7 +111,10 @@ impl Model for Admit {
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         Box::pin(async move {
             let demand = self.account.demand(&request).await;
-            let mut passage = self.account.admit(demand, &self.drain).await?;
+            let mut passage = self
+                .account
+                .admit(demand, self.patience, &self.drain)
+                .await?;
             passage.sent();
             if let Some(hold) = &request.hold {
                 hold.sent();

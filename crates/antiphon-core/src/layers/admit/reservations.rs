@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    admission::{AccountConfig, Admission, Grant},
+    admission::{Admission, Grant},
+    config::AccountConfig,
     estimate::Demand,
     quota::QuotaConfig,
 };

@@ -5,7 +5,8 @@ use std::{cmp::Ordering, collections::BTreeMap, num::NonZeroU32, time::Duration}
 use proptest::prelude::*;
 
 use super::{
-    admission::{AccountConfig, Admission, EndpointState, Grant},
+    admission::{Admission, Grant},
+    config::{AccountConfig, EndpointState},
     estimate::Demand,
     quota::{Quota, QuotaConfig, Settled, Ticket, Tokens},
 };

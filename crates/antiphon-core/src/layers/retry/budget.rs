@@ -91,6 +91,11 @@ impl Budget {
         }
     }
 
+    /// Pays a retry if that is possible now.
+    pub(super) fn try_take(&self) -> bool {
+        self.with_balance(Balance::take).is_ok()
+    }
+
     fn with_balance<R>(&self, act: impl FnOnce(&mut Balance, Moment) -> R) -> R {
         let now = self.clock.now();
         let mut balance = self.balance.lock().unwrap_or_else(PoisonError::into_inner);

@@ -57,7 +57,9 @@ impl Retry {
     async fn run(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
         let mut attempts = 0;
         let mut failures = 0;
+        let mut waited = Duration::ZERO;
         let mut spent = Spent::default();
+        let mut last: Option<Error> = None;
         loop {
             if self.drain.is_cancelled() {
                 let stopped = Error::stopped("stopped before the call was sent");
@@ -76,27 +78,49 @@ impl Retry {
             let sent = error.attempts();
             attempts += sent;
             spent += error.spent();
+            let error = match last.take() {
+                // what the provider has said tells more than that it is not asked again
+                Some(last) if error.is_turned_away() => last,
+                _ => error,
+            };
             let error = error.with_spent(spent);
-            let excused = self.account.excuses(&error);
+            let excused = self.config.patience.is_none() && self.account.excuses(&error);
             let verdict = match sent {
                 0 => Verdict::Final,
                 _ => self.judge(&error, failures, excused),
             };
             let delay = match verdict {
                 Verdict::Again(delay) if self.account.given_up().is_none() => delay,
+                Verdict::TooLong if self.config.patience.is_some() => {
+                    return Err(error.with_attempts(attempts));
+                }
                 // the account's own error names the outage; this one names what this call has seen
                 Verdict::Again(_) | Verdict::TooLong => {
                     return Err(error.with_attempts(attempts).stopping_the_run());
                 }
                 Verdict::Final => return Err(error.with_attempts(attempts)),
             };
+            waited = waited.saturating_add(delay);
+            if !self.may_wait(waited, &error) {
+                return Err(error.with_attempts(attempts));
+            }
             failures += u32::from(!excused);
             self.back_off(delay, excused).await.map_err(|stopped| {
                 let stopped = stopped.with_source(error.clone());
                 stopped.with_attempts(attempts).with_spent(spent)
             })?;
             self.metrics.retried(error.kind());
+            last = Some(error);
         }
+    }
+
+    /// Whether a caller who waits is better off with another try after so long a time of waiting than with the failure.
+    /// Where nobody waits, always. A try that may be made is paid for.
+    fn may_wait(&self, waited: Duration, error: &Error) -> bool {
+        let Some(patience) = self.config.patience else {
+            return true;
+        };
+        waited <= patience && !self.account.excuses(error) && self.account.budget().try_take()
     }
 
     fn judge(&self, error: &Error, failures: u32, excused: bool) -> Verdict {
@@ -115,7 +139,7 @@ impl Retry {
             if !delay.is_zero() {
                 clock.sleep_until(clock.now() + delay).await;
             }
-            if !excused {
+            if !excused && self.config.patience.is_none() {
                 self.account.budget().take().await;
             }
         };

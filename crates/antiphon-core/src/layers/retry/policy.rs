@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use crate::{Advice, Error};
 
+/// Back-offs in front of a caller who waits begin with this bound and double...
+const CALLERS_BASE: Duration = Duration::from_millis(250);
+/// ...up to this one: four tries take 0.9 s on average and 1.75 s at most beside the attempts themselves.
+const CALLERS_CAP: Duration = Duration::from_secs(2);
+
 /// The server's own delay is stretched by up to this part of it, and by no more than this time, so that those who heard
 /// the same delay do not come back in the same instant. Never shortened: the server knows.
 const STRETCH: f64 = 0.1;
@@ -18,6 +23,13 @@ pub struct RetryConfig {
     pub base: Duration,
     /// Upper bound of every back-off.
     pub cap: Duration,
+    /// Retries after an attempt that ran into a time limit: so much time is lost by then that another model may be the
+    /// better choice. `None`: `max_retries`.
+    pub slow_retries: Option<u32>,
+    /// The longest that all delays of a call may last together, for calls whose caller waits. They do not wait for the
+    /// retry budget either: where it is empty, or the endpoint is down, the failure is final. `None`: each delay up to
+    /// the account's longest, and as long as the budget takes.
+    pub patience: Option<Duration>,
 }
 
 impl Default for RetryConfig {
@@ -26,6 +38,20 @@ impl Default for RetryConfig {
             max_retries: 2,
             base: Duration::from_millis(500),
             cap: Duration::from_secs(60),
+            slow_retries: None,
+            patience: None,
+        }
+    }
+}
+
+impl RetryConfig {
+    /// Retries of calls whose caller waits, and not for longer than this beside the attempts.
+    pub fn for_callers(patience: Duration) -> Self {
+        Self {
+            base: CALLERS_BASE,
+            cap: CALLERS_CAP,
+            patience: Some(patience),
+            ..Self::default()
         }
     }
 }
@@ -68,10 +94,18 @@ impl RetryConfig {
                 bound.mul_f64(chance)
             }
         };
-        if failures >= self.max_retries {
+        if failures >= self.retries_after(error) {
             return Verdict::Final;
         }
         Verdict::Again(delay)
+    }
+
+    /// How often a call may be made again that fails like this.
+    fn retries_after(&self, error: &Error) -> u32 {
+        match self.slow_retries {
+            Some(slow) if error.phase().is_some() => slow.min(self.max_retries),
+            _ => self.max_retries,
+        }
     }
 
     /// Judges a failure that is an outage of the endpoint: it is not counted, and admission says when the next probe
@@ -139,6 +173,21 @@ mod tests {
         }
         let told = failed().with_should_retry(Some(false));
         assert_eq!(judge(&told, 0, 0.5), Verdict::Final);
+    }
+
+    #[test]
+    fn a_time_limit_may_allow_fewer_retries() {
+        let config = RetryConfig {
+            max_retries: 3,
+            slow_retries: Some(0),
+            ..RetryConfig::default()
+        };
+        let slow = Error::timeout(crate::Phase::FirstByte, Duration::ZERO);
+        assert_eq!(config.judge(&slow, 0, MAX_WAIT, 0.5), Verdict::Final);
+        assert_ne!(config.judge(&failed(), 2, MAX_WAIT, 0.5), Verdict::Final);
+        // a 408 of the server came in time
+        let told = Error::new(ErrorKind::Timeout, "x").with_status(408);
+        assert_ne!(config.judge(&told, 2, MAX_WAIT, 0.5), Verdict::Final);
     }
 
     #[test]

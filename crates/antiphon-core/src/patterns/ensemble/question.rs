@@ -57,6 +57,8 @@ pub(super) fn question(
         delivery: Delivery::Whole,
         is_unjudged: false,
         origin: request.origin.clone(),
+        deadline: request.deadline,
+        ends: request.ends,
         sample: request.sample,
         journal: None,
         payer: request.payer.clone(),

@@ -5,6 +5,7 @@ mod bill;
 mod comparison;
 mod parts;
 mod rescue;
+mod rule;
 mod watched;
 
 use std::{
@@ -14,18 +15,21 @@ use std::{
 
 use futures_util::StreamExt;
 
-pub use self::rescue::{Rescue, RescueMode};
 use self::{asks::Asks, rescue::collected, watched::watched};
+pub use self::{
+    rescue::{Rescue, RescueMode},
+    rule::MovesOn,
+};
 use super::{
     NoModels,
-    all_failed::all_failed,
+    all_failed::{all_failed, last_failed},
     completion::{self, completion},
     opening::{opened, told},
     part::part,
 };
 use crate::{
-    Advice, Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind,
-    FinishReason, Head, Limits, Makeup, Model, Schema, SharedModel, Spent, Usage,
+    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, FinishReason, Head, Limits,
+    Makeup, Model, Schema, SharedModel, Spent, Usage,
     chat::{Decision, Gathered, Member},
     layers::deadline::Deadline,
     makeup::Shares,
@@ -35,7 +39,8 @@ use crate::{
 ///
 /// - The chain moves on after an error that another model may not make: timeouts, limits, failed servers, a wrong key, a
 ///   model that is not there, an answer that did not fit its schema however often it was asked for. Errors that lie in the
-///   request ([`Advice::Never`]: malformed, refused, cut off) go back at once, and nothing more is paid.
+///   request ([`Advice::Never`](crate::Advice::Never): malformed, refused, cut off) go back at once, and nothing more is paid. A gateway's chains
+///   have a rule of their own ([`MovesOn::Faults`]).
 /// - A call that is over its time limit is dropped, which cancels it, and the next model is asked.
 /// - A stream may still move on before its first delta that carries something. After it, its errors are the call's, unless
 ///   another link goes on with the answer: see [`Self::with_rescue_mode`].
@@ -62,6 +67,7 @@ pub struct Fallback {
     name: String,
     links: Vec<SharedModel>,
     rescue: Option<String>,
+    moves_on: MovesOn,
     rescue_mode: RescueMode,
 }
 
@@ -79,6 +85,7 @@ impl Fallback {
             name,
             links,
             rescue: None,
+            moves_on: MovesOn::default(),
             rescue_mode: RescueMode::Off,
         })
     }
@@ -98,6 +105,13 @@ impl Fallback {
     #[must_use]
     pub fn with_rescue(mut self, text: impl Into<String>) -> Self {
         self.rescue = Some(text.into());
+        self
+    }
+
+    /// With a rule for the errors after which the next model is asked.
+    #[must_use]
+    pub fn with_rule(mut self, moves_on: MovesOn) -> Self {
+        self.moves_on = moves_on;
         self
     }
 
@@ -126,7 +140,7 @@ impl Fallback {
                     }
                     return Ok(self.answered(response, failures));
                 }
-                Err(error) if moves_on(&error) => failures.push(error),
+                Err(error) if self.moves_on.after(&error) => failures.push(error),
                 Err(error) => return Err(with_earlier(error, &failures)),
             }
         }
@@ -140,7 +154,11 @@ impl Fallback {
             None => "links of the chain".to_owned(),
         };
         let names = self.links.iter().map(|link| link.name());
-        Err(all_failed(&reason, names.zip(failures).collect()))
+        let failures = names.zip(failures).collect();
+        Err(match self.moves_on {
+            MovesOn::Elsewhere => all_failed(&reason, failures),
+            MovesOn::Faults => last_failed(&reason, failures),
+        })
     }
 
     fn answered(&self, mut response: ChatResponse, failures: Vec<Error>) -> ChatResponse {
@@ -220,7 +238,7 @@ impl Fallback {
 
 /// Whether another model may do better.
 fn moves_on(error: &Error) -> bool {
-    error.advice() != Advice::Never || error.kind() == ErrorKind::OffSchema
+    MovesOn::Elsewhere.after(error)
 }
 
 /// An error that ends the chain, with what the links before it have cost.

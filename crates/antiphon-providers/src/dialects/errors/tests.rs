@@ -54,6 +54,7 @@ fn openai_table() {
         (404, bad, "null", ModelNotFound),
         (408, bad, "null", Timeout),
         (409, bad, "null", ServerError),
+        (425, bad, "null", ServerError),
         (413, bad, "null", BadRequest),
         (422, bad, "null", BadRequest),
         (500, "server_error", "null", ServerError),
