@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Review(Box<crate::commands::review::ReviewArgs>),
     /// List the models that are known, with prices, windows, energy and dates
     Models(crate::commands::models::ModelsArgs),
+    /// Serve all models behind OpenAI's and Anthropic's endpoints: a gateway with ensembles, fallbacks and limits
+    Serve(Box<crate::commands::serve::ServeArgs>),
     /// Serve a simulated provider over HTTP, in OpenAI's and Anthropic's wire formats
     Sim(SimArgs),
     /// Show the configuration

@@ -13,5 +13,6 @@ pub(crate) mod pages;
 pub(crate) mod params;
 pub(crate) mod review;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod sim;
 pub(crate) mod vote;

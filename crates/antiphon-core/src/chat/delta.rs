@@ -57,6 +57,32 @@ impl ChatDelta {
     }
 }
 
+/// A whole answer as the pieces of a stream: what it says, then why and with what usage it ended.
+pub fn deltas_of(answer: &Answer) -> Vec<ChatDelta> {
+    let calls = answer.tool_calls.iter().enumerate();
+    let said = ChatDelta {
+        text: answer.text.clone(),
+        reasoning: answer.reasoning.clone(),
+        refusal: answer.refusal.clone(),
+        tool_calls: calls
+            .map(|(index, call)| ToolCallDelta {
+                index,
+                id: Some(call.id.clone()),
+                name: Some(call.name.clone()),
+                arguments: call.arguments.clone(),
+            })
+            .collect(),
+        model: answer.model.clone(),
+        ..ChatDelta::default()
+    };
+    let ended = ChatDelta {
+        finish_reason: Some(answer.finish_reason.clone()),
+        usage: answer.usage(),
+        ..ChatDelta::default()
+    };
+    vec![said, ended]
+}
+
 /// Folds deltas into an [`Answer`]: "whole" is the fold of a stream.
 #[derive(Debug, Default)]
 pub struct Fold {

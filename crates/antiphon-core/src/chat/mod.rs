@@ -10,7 +10,7 @@ mod request;
 mod response;
 
 pub use answer::{Answer, FinishReason, ToolCall};
-pub use delta::{ChatDelta, Fold, ToolCallDelta};
+pub use delta::{ChatDelta, Fold, ToolCallDelta, deltas_of};
 pub use members::{Decision, Gathered, Member, MemberError};
 pub use object::Object;
 pub use reply::Reply;

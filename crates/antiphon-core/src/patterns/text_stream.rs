@@ -11,7 +11,7 @@ use futures_util::{Stream, StreamExt};
 use crate::{
     Answer, Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Error, Head, Reply, SharedModel,
     Usage,
-    chat::{Delivery, DeltaStream, Fold, ToolCallDelta},
+    chat::{Delivery, DeltaStream, Fold, ToolCallDelta, deltas_of},
 };
 
 /// A piece of an answer. The last one has no text of its own and carries the whole reply.
@@ -155,20 +155,8 @@ impl TextStream {
     }
 
     fn in_one_piece(&mut self, head: Head, answer: Answer) -> TextDelta {
-        let calls = answer.tool_calls.iter().enumerate();
-        let delta = ChatDelta {
-            text: answer.text.clone(),
-            refusal: answer.refusal.clone(),
-            tool_calls: calls
-                .map(|(index, call)| ToolCallDelta {
-                    index,
-                    id: Some(call.id.clone()),
-                    name: Some(call.name.clone()),
-                    arguments: call.arguments.clone(),
-                })
-                .collect(),
-            ..ChatDelta::default()
-        };
+        let said = deltas_of(&answer).into_iter().next();
+        let delta = said.unwrap_or_default();
         self.end(head, answer);
         self.piece(delta)
     }

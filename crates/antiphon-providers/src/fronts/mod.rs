@@ -17,7 +17,7 @@ use antiphon_core::{ChatDelta, Error, Head, Reply};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::dialects::ParsedRequest;
+pub use crate::dialects::ParsedRequest;
 
 /// Every front.
 pub static FRONTS: [&dyn Front; 2] = [&openai::ChatCompletions, &anthropic::Messages];
@@ -25,6 +25,11 @@ pub static FRONTS: [&dyn Front; 2] = [&openai::ChatCompletions, &anthropic::Mess
 /// The front of this name.
 pub fn front(name: &str) -> Option<&'static dyn Front> {
     FRONTS.iter().copied().find(|front| front.name() == name)
+}
+
+/// The front of this name, else that of OpenAI's chat completions, which most callers speak.
+pub fn front_or_default(name: &str) -> &'static dyn Front {
+    front(name).unwrap_or(FRONTS[0])
 }
 
 /// A wire format as callers speak it.

@@ -1,6 +1,7 @@
 //! The way in for programs: a session of the configuration and environment, and models by name.
 
 use antiphon_core::{Error, SharedModel, patterns::ensemble::Directory};
+use antiphon_providers::dialects;
 use tokio_util::sync::CancellationToken;
 
 use super::{Session, SessionOptions, Wire, defaults::with_defaults};
@@ -41,6 +42,26 @@ impl Session {
     /// The text is not TOML, or has a key that does not exist; the message says where.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         Ok(Self::of(Config::from_toml(text)?))
+    }
+
+    /// The names that callers of a gateway may ask: those of the configuration, then known models of providers that can be
+    /// reached, provider/model.
+    pub fn model_names(&self) -> Vec<String> {
+        let configured = self.config.settings.models.keys().cloned();
+        let mut names: Vec<String> = configured.collect();
+        let Ok(catalog) = self.catalog() else {
+            return names;
+        };
+        let reachable = |provider: &str| {
+            let known = dialects::provider(provider);
+            let set =
+                |variable: Option<&str>| variable.is_some_and(|name| self.env(name).is_some());
+            known.is_some_and(|known| set(known.key_env) || set(known.base_url_env))
+                || self.config.settings.providers.contains_key(provider)
+        };
+        let known = catalog.models().filter(|entry| reachable(&entry.provider));
+        names.extend(known.map(|entry| format!("{}/{}", entry.provider, entry.model)));
+        names
     }
 
     fn of(config: Config) -> Self {

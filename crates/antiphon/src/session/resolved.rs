@@ -46,6 +46,11 @@ pub(super) enum MadeOf {
 }
 
 impl Resolved {
+    /// Lays the parameters that the configuration gives the model beneath those of a request.
+    pub fn lay_params(&self, request: &mut ChatRequest) {
+        lay_beneath(&self.params, request);
+    }
+
     /// The identity of a request that is put to this model. Beside the request it knows provider, base URL and model; of a
     /// model made of others what it is made of, of a chain the first only.
     pub fn fingerprint(&self, request: &ChatRequest) -> Fingerprint {

@@ -1,0 +1,156 @@
+//! The walk of one call: who asks ▸ what ▸ which model ▸ may it ▸ the answer.
+
+use std::sync::Arc;
+
+use antiphon::{
+    ChatRequest, Error, ErrorKind,
+    core::chat::{ChatResponse, Delivery, Origin},
+    fronts::{self, Front, ParsedRequest, Told},
+    session::{Resolved, Wire},
+};
+use axum::{body::Body, extract::Request};
+use http::{HeaderMap, Response, request::Parts};
+
+use crate::{
+    Gateway, Running, answer, caller::Caller, incoming, observe::Watch, refusal::refusal, streaming,
+};
+
+/// Headers of the caller that go on to the provider. All others end here: what a request says must not decide where it
+/// goes or with which key.
+const PASSED_ON: [&str; 5] = [
+    "anthropic-beta",
+    "anthropic-version",
+    "openai-organization",
+    "openai-project",
+    "traceparent",
+];
+
+/// Answers one call in this wire format.
+pub(crate) async fn answer(
+    gateway: Gateway,
+    wire: &'static str,
+    request: Request,
+) -> Response<Body> {
+    let front = fronts::front_or_default(wire);
+    let (parts, body) = request.into_parts();
+    let mut watch = Watch::new(&gateway, wire, &parts.headers);
+    let answered = answered(&gateway, front, &parts, body, &mut watch).await;
+    match answered {
+        Ok(answered) => answered.into_response(front, watch).await,
+        Err(error) => {
+            let response = refusal(&error, front, watch.id());
+            watch.failed(&error, response.status());
+            response
+        }
+    }
+}
+
+/// A response of a model, and how it is to be told.
+struct Answered {
+    response: ChatResponse,
+    told: Told,
+    delivery: Delivery,
+}
+
+impl Answered {
+    async fn into_response(self, front: &'static dyn Front, mut watch: Watch) -> Response<Body> {
+        watch.head(&self.response.head);
+        let streams = self.delivery == Delivery::Streamed;
+        if streams {
+            return streaming::response(self.response, front, self.told, watch).await;
+        }
+        match self.response.whole().await {
+            Ok(reply) => answer::whole(&reply, front, &self.told, watch),
+            Err(error) => {
+                let response = refusal(&error, front, watch.id());
+                watch.failed(&error, response.status());
+                response
+            }
+        }
+    }
+}
+
+async fn answered(
+    gateway: &Gateway,
+    front: &'static dyn Front,
+    parts: &Parts,
+    body: Body,
+    watch: &mut Watch,
+) -> Result<Answered, Error> {
+    let running = gateway.running();
+    let caller = running.callers.identify(&parts.headers)?;
+    watch.identified(caller.name());
+    let bytes = incoming::read(&parts.headers, body).await?;
+    let fields = incoming::fields(&bytes)?;
+    let ParsedRequest { model, request } = front.parse(fields)?;
+    let model = model.filter(|model| !model.is_empty()).ok_or_else(|| {
+        Error::new(
+            ErrorKind::BadRequest,
+            "`model` is missing: name one of /v1/models",
+        )
+    })?;
+    watch.begin(&model, request.delivery);
+    caller.may_use(&model)?;
+    let resolved = resolve(&running, &model, front)?;
+    let delivery = request.delivery;
+    let wants_usage = asks_for_usage(&request);
+    let request = put(request, front, &parts.headers, &resolved, &caller);
+    let response = resolved.model.call(request).await?;
+    let told = Told {
+        id: watch.id().to_owned(),
+        model: response.head.model.clone(),
+        created: watch.arrived(),
+        wants_usage,
+    };
+    Ok(Answered {
+        response,
+        told,
+        delivery,
+    })
+}
+
+fn resolve(running: &Running, model: &str, front: &dyn Front) -> Result<Arc<Resolved>, Error> {
+    let wire = match front.name() {
+        "anthropic" => Wire::Anthropic,
+        _ => Wire::OpenAi,
+    };
+    running.session.resolve(model, wire).map_err(|error| {
+        // a provider without a key is none that can be asked: the caller's own key is another matter
+        match error.kind() {
+            ErrorKind::Auth => Error::new(ErrorKind::ModelNotFound, error.message()),
+            _ => error,
+        }
+    })
+}
+
+/// The request as it is put to the model.
+fn put(
+    mut request: ChatRequest,
+    front: &dyn Front,
+    headers: &HeaderMap,
+    resolved: &Resolved,
+    caller: &Caller,
+) -> ChatRequest {
+    let passed = PASSED_ON.iter().filter_map(|name| {
+        let value = headers.get(*name)?.to_str().ok()?;
+        Some((*name, value.to_owned()))
+    });
+    let mut origin = request
+        .origin
+        .take()
+        .map_or_else(Origin::default, Arc::unwrap_or_clone);
+    origin.wire = front.name();
+    origin.headers = passed.collect();
+    request.origin = Some(Arc::new(origin));
+    request.payer = caller.payer();
+    // callers judge the answers of plain models themselves, as they do without a gateway
+    request.is_unjudged = !resolved.is_made_of_parts;
+    resolved.lay_params(&mut request);
+    request
+}
+
+/// Whether the caller of a stream wants usage at its end, in the words of OpenAI's chat completions.
+fn asks_for_usage(request: &ChatRequest) -> bool {
+    let options = request.params.get("stream_options");
+    options.is_some_and(|options| options["include_usage"] == true)
+}

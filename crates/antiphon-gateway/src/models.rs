@@ -1,0 +1,81 @@
+//! `GET /v1/models`: the names that may be asked.
+
+use axum::{
+    body::Body,
+    extract::{Path, Request, State},
+};
+use http::{HeaderValue, Response, header};
+use serde_json::{Value, json};
+
+use antiphon::{Error, ErrorKind, nearest};
+
+use crate::{Gateway, refusal::refusal, routes::front_of};
+
+/// The list of models, in the caller's dialect.
+pub(crate) async fn list(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
+    let running = gateway.running();
+    let front = front_of(&request);
+    let caller = match running.callers.identify(request.headers()) {
+        Ok(caller) => caller,
+        Err(error) => return refusal(&error, front, &gateway.request_id()),
+    };
+    let names = running.session.model_names();
+    let allowed = names.iter().filter(|name| caller.may_use(name).is_ok());
+    let is_anthropic = front.name() == "anthropic";
+    let models: Vec<Value> = allowed.map(|name| entry(name, is_anthropic)).collect();
+    json_response(&match is_anthropic {
+        false => json!({"object": "list", "data": models}),
+        true => json!({
+            "data": models,
+            "has_more": false,
+            "first_id": models.first().map(|model| &model["id"]),
+            "last_id": models.last().map(|model| &model["id"]),
+        }),
+    })
+}
+
+/// One model.
+pub(crate) async fn one(
+    State(gateway): State<Gateway>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    let running = gateway.running();
+    let front = front_of(&request);
+    let found = running
+        .callers
+        .identify(request.headers())
+        .and_then(|caller| {
+            let names = running.session.model_names();
+            let known = names.contains(&name) && caller.may_use(&name).is_ok();
+            match known {
+                true => Ok(json_response(&entry(&name, front.name() == "anthropic"))),
+                false => {
+                    let near = nearest(&name, names.iter().map(String::as_str));
+                    let hint =
+                        near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+                    let message = format!("no model is called {name:?}{hint}");
+                    Err(Error::new(ErrorKind::ModelNotFound, message))
+                }
+            }
+        });
+    found.unwrap_or_else(|error| refusal(&error, front, &gateway.request_id()))
+}
+
+/// A model as the list has it. Nobody knows when a configured name was made, so all are of the same moment.
+fn entry(name: &str, is_anthropic: bool) -> Value {
+    match is_anthropic {
+        false => json!({"id": name, "object": "model", "created": 0, "owned_by": "antiphon"}),
+        true => {
+            json!({"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"})
+        }
+    }
+}
+
+/// A value as a response.
+pub(crate) fn json_response(value: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(value.to_string()));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}

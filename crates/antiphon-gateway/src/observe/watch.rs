@@ -1,0 +1,180 @@
+//! [`Watch`]: follows one call from its arrival to its end.
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use antiphon::{
+    Error, Reply, Spent,
+    core::chat::{ChatDelta, Delivery, Head},
+};
+use http::{HeaderMap, StatusCode};
+
+use super::{CallBegan, CallEnded, Outcome};
+use crate::Gateway;
+
+/// Follows a call. Whatever becomes of it, the observers are told of its end exactly once: at the latest when this is
+/// dropped, which means that the caller hung up.
+pub(crate) struct Watch {
+    gateway: Gateway,
+    arrived: Instant,
+    has_begun: bool,
+    is_told: bool,
+    end: CallEnded,
+}
+
+impl Watch {
+    /// A request has come.
+    pub(crate) fn new(gateway: &Gateway, wire: &'static str, headers: &HeaderMap) -> Self {
+        let traceparent = headers.get("traceparent");
+        let traceparent = traceparent.and_then(|value| value.to_str().ok());
+        Self {
+            gateway: gateway.clone(),
+            arrived: Instant::now(),
+            has_begun: false,
+            is_told: false,
+            end: CallEnded {
+                call: CallBegan {
+                    id: gateway.request_id().into(),
+                    at: SystemTime::now(),
+                    caller: None,
+                    wire,
+                    asked: Arc::default(),
+                    is_streamed: false,
+                    traceparent: traceparent.map(Arc::from),
+                },
+                status: 200,
+                outcome: Outcome::HungUp,
+                model: None,
+                took: Default::default(),
+                first_piece: None,
+                attempts: 0,
+                spent: Spent::default(),
+                is_cached: false,
+                finish_reason: None,
+                upstream_id: None,
+                error: None,
+            },
+        }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.end.call.id
+    }
+
+    pub(crate) fn arrived(&self) -> SystemTime {
+        self.end.call.at
+    }
+
+    /// Whose key it has.
+    pub(crate) fn identified(&mut self, caller: Option<&Arc<str>>) {
+        self.end.call.caller = caller.cloned();
+    }
+
+    /// It was read, and goes to this model.
+    pub(crate) fn begin(&mut self, asked: &str, delivery: Delivery) {
+        self.end.call.asked = asked.into();
+        self.end.call.is_streamed = delivery == Delivery::Streamed;
+        self.tell_beginning();
+    }
+
+    fn tell_beginning(&mut self) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            for observer in self.gateway.observers() {
+                observer.began(&self.end.call);
+            }
+        }
+    }
+
+    /// The head of an answer is here.
+    pub(crate) fn head(&mut self, head: &Head) {
+        self.end.model = Some(head.model.as_str().into());
+        self.end.attempts = head.attempts;
+        self.end.spent = head.earlier;
+        self.end.is_cached = head.cached;
+        self.end.upstream_id = head.request_id.as_deref().map(Arc::from);
+    }
+
+    /// The next piece of a stream.
+    pub(crate) fn piece(&mut self, delta: &ChatDelta) {
+        if self.end.first_piece.is_none() && delta.has_content() {
+            self.first_piece();
+        }
+        if let Some(reason) = &delta.finish_reason {
+            self.end.finish_reason = Some(reason.as_str().into());
+        }
+        if let Some(spent) = delta.spent {
+            self.end.spent += spent;
+        }
+    }
+
+    fn first_piece(&mut self) {
+        let after = self.arrived.elapsed();
+        self.end.first_piece = Some(after);
+        for observer in self.gateway.observers() {
+            observer.first_piece(&self.end.call, after);
+        }
+    }
+
+    /// A whole answer, which may still be told in pieces.
+    pub(crate) fn whole(&mut self, reply: &Reply) {
+        self.head(&reply.head);
+        self.end.spent = reply.spent();
+        self.end.finish_reason = Some(reply.answer.finish_reason.as_str().into());
+    }
+
+    /// It was answered whole.
+    pub(crate) fn answered(mut self, reply: &Reply, status: StatusCode) {
+        self.whole(reply);
+        self.first_piece();
+        self.end.status = status.as_u16();
+        self.tell_end(Outcome::Answered);
+    }
+
+    /// Its stream has ended.
+    pub(crate) fn streamed(mut self, error: Option<&Error>) {
+        match error {
+            None => self.tell_end(Outcome::Answered),
+            Some(error) => self.tell_failure(error),
+        }
+    }
+
+    /// It failed before anything was told.
+    pub(crate) fn failed(mut self, error: &Error, status: StatusCode) {
+        self.end.status = status.as_u16();
+        self.tell_failure(error);
+    }
+
+    fn tell_failure(&mut self, error: &Error) {
+        self.end.attempts = self.end.attempts.max(error.attempts());
+        self.end.spent += error.spent();
+        self.end.error = Some(error.message().into());
+        if let Some(id) = error.request_id() {
+            self.end.upstream_id = Some(id.into());
+        }
+        self.tell_end(Outcome::Failed(error.kind()));
+    }
+
+    fn tell_end(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.is_told, true) {
+            return;
+        }
+        self.tell_beginning();
+        self.end.outcome = outcome;
+        self.end.took = self.arrived.elapsed();
+        for observer in self.gateway.observers() {
+            observer.ended(&self.end);
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !self.is_told {
+            // nginx's status for a client that closed its request
+            self.end.status = 499;
+            self.tell_end(Outcome::HungUp);
+        }
+    }
+}

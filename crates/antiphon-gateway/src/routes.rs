@@ -1,0 +1,48 @@
+//! Which path leads where.
+
+use antiphon::{Error, ErrorKind, fronts};
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    routing::{get, post},
+};
+use http::Response;
+
+use crate::{Gateway, call, models, refusal::refusal};
+
+impl Gateway {
+    /// All routes.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/v1/chat/completions", post(chat_completions))
+            .route("/v1/messages", post(messages))
+            .route("/v1/models", get(models::list))
+            .route("/v1/models/{*name}", get(models::one))
+            .fallback(nothing_there)
+            .with_state(self.clone())
+    }
+}
+
+async fn chat_completions(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
+    call::answer(gateway, "openai", request).await
+}
+
+async fn messages(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
+    call::answer(gateway, "anthropic", request).await
+}
+
+async fn nothing_there(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
+    let path = request.uri().path();
+    let message = format!(
+        "nothing is at {path}: the gateway answers /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings and /v1/models"
+    );
+    let error = Error::new(ErrorKind::BadRequest, message).with_status(404);
+    refusal(&error, front_of(&request), &gateway.request_id())
+}
+
+/// The front of a caller whose path does not tell.
+pub(crate) fn front_of(request: &Request) -> &'static dyn fronts::Front {
+    let is_anthropic = request.headers().contains_key("anthropic-version");
+    fronts::front_or_default(if is_anthropic { "anthropic" } else { "openai" })
+}

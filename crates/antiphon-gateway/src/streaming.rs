@@ -1,0 +1,133 @@
+//! Streamed answers as HTTP responses.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use antiphon::{
+    Error,
+    core::chat::{Body as Answering, ChatDelta, ChatResponse, DeltaStream, Receipt, deltas_of},
+    fronts::{Front, StreamWriter, Told},
+};
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use http::{HeaderValue, Response, header};
+use http_body::Frame;
+
+use crate::{answer, observe::Watch, refusal::refusal};
+
+/// Pieces that are ready at the same time travel together, up to this size.
+const FULL: usize = 16 << 10;
+
+/// The response for a streamed answer. One that came whole is told in pieces all the same.
+pub(crate) async fn response(
+    response: ChatResponse,
+    front: &dyn Front,
+    told: Told,
+    mut watch: Watch,
+) -> Response<Body> {
+    let ChatResponse { mut head, body } = response;
+    let deltas: DeltaStream = match body {
+        Answering::Stream(deltas) => deltas,
+        whole => {
+            let response = ChatResponse {
+                head: head.clone(),
+                body: whole,
+            };
+            match response.whole().await {
+                Ok(reply) => {
+                    watch.whole(&reply);
+                    // the pieces are made here and are in nobody's wire format
+                    head.wire = None;
+                    Box::pin(stream::iter(deltas_of(&reply.answer).into_iter().map(Ok)))
+                }
+                Err(error) => {
+                    let response = refusal(&error, front, watch.id());
+                    watch.failed(&error, response.status());
+                    return response;
+                }
+            }
+        }
+    };
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    let events = HeaderValue::from_static("text/event-stream; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, events);
+    let no_cache = HeaderValue::from_static("no-cache");
+    headers.insert(header::CACHE_CONTROL, no_cache);
+    answer::describe(headers, &head, watch.id());
+    let receipt = head.receipt.take();
+    let streamed = Streamed {
+        deltas: Some(deltas),
+        writer: front.writer(&head, told),
+        watch: Some(watch),
+        waiting: BytesMut::new(),
+        _receipt: receipt,
+    };
+    *response.body_mut() = Body::new(streamed);
+    response
+}
+
+/// The body of a streamed answer. Dropped, it drops the call.
+struct Streamed {
+    deltas: Option<DeltaStream>,
+    writer: Box<dyn StreamWriter>,
+    watch: Option<Watch>,
+    waiting: BytesMut,
+    _receipt: Option<Receipt>,
+}
+
+impl Streamed {
+    fn take(&mut self, delta: ChatDelta) {
+        if let Some(watch) = &mut self.watch {
+            watch.piece(&delta);
+        }
+        let bytes = self.writer.push(delta);
+        self.waiting.extend_from_slice(&bytes);
+    }
+
+    /// The stream has ended, well or not.
+    fn end(&mut self, error: Option<&Error>) {
+        self.deltas = None;
+        let last = match error {
+            None => self.writer.finish(),
+            Some(error) => self.writer.fail(error),
+        };
+        self.waiting.extend_from_slice(&last);
+        if let Some(watch) = self.watch.take() {
+            watch.streamed(error);
+        }
+    }
+}
+
+impl http_body::Body for Streamed {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        while this.waiting.len() < FULL {
+            let Some(deltas) = &mut this.deltas else {
+                break;
+            };
+            let next = match deltas.as_mut().poll_next(cx) {
+                Poll::Pending if this.waiting.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+                Poll::Ready(next) => next,
+            };
+            match next {
+                Some(Ok(delta)) => this.take(delta),
+                Some(Err(error)) => this.end(Some(&error)),
+                None => this.end(None),
+            }
+        }
+        let ready = this.waiting.split().freeze();
+        Poll::Ready((!ready.is_empty()).then(|| Ok(Frame::data(ready))))
+    }
+}
