@@ -6,10 +6,12 @@
 //! cargo run --release --manifest-path bench/Cargo.toml -- flight [ROWS]               10,000 in flight, 1 s latency
 //! cargo run --release --manifest-path bench/Cargo.toml -- limits                      use of --rpm and --tpm, 429s
 //! cargo run --release --manifest-path bench/Cargo.toml -- estimate [JOBS] [FILE]      how often estimates hold (docs/estimate.md)
+//! cargo run --release --manifest-path bench/Cargo.toml -- gateway [REQUESTS] [STREAMS] what the gateway adds to a call
 //! ```
 //! `ANTIPHON` names the binary (default: `target/release/antiphon`).
 
 mod estimate;
+mod gateway;
 
 use std::{
     fmt::Write as _,
@@ -33,7 +35,8 @@ fn main() {
         Some("flight") => flight(number(1, 100_000)),
         Some("limits") => limits(),
         Some("estimate") => estimate::print(number(1, 200), args.get(2).map(Path::new)),
-        _ => eprintln!("throughput | memory | flight | limits | estimate"),
+        Some("gateway") => gateway::print(number(1, 10_000) as usize, number(2, 2_000) as usize),
+        _ => eprintln!("throughput | memory | flight | limits | estimate | gateway"),
     }
 }
 
@@ -172,8 +175,7 @@ fn usage(pid: u32) -> Option<(Duration, u64)> {
 }
 
 fn antiphon_run(folder: &Path, input: &Path, more: &[&str]) -> Command {
-    let binary = std::env::var("ANTIPHON").unwrap_or_else(|_| "target/release/antiphon".to_owned());
-    let mut command = Command::new(binary);
+    let mut command = Command::new(binary());
     command
         .arg("run")
         .arg(input)
@@ -231,14 +233,21 @@ fn instant() -> Server {
 }
 
 fn simulator(args: &[&str]) -> Server {
-    let binary = std::env::var("ANTIPHON").unwrap_or_else(|_| "target/release/antiphon".to_owned());
     let address = format!("127.0.0.1:{PORT}");
-    serve(Command::new(binary).args(["sim", "--json", "--listen", &address]).args(args))
+    serve(Command::new(binary()).args(["sim", "--json", "--listen", &address]).args(args))
+}
+
+fn binary() -> String {
+    std::env::var("ANTIPHON").unwrap_or_else(|_| "target/release/antiphon".to_owned())
 }
 
 fn serve(command: &mut Command) -> Server {
+    serve_on(command, PORT)
+}
+
+fn serve_on(command: &mut Command, port: u16) -> Server {
     let child = command.stdout(Stdio::null()).spawn().expect("server");
-    while std::net::TcpStream::connect(("127.0.0.1", PORT)).is_err() {
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         std::thread::sleep(Duration::from_millis(10));
     }
     Server(child)

@@ -21,18 +21,33 @@ async fn main() {
         BODY.len()
     );
     let response: &'static str = response.leak();
+    let stream: &'static str = stream().leak();
     loop {
-        if let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, response.as_bytes()));
+        if let Ok((tcp, _)) = listener.accept().await {
+            tokio::spawn(serve(tcp, [response.as_bytes(), stream.as_bytes()]));
         }
     }
 }
 
-async fn serve(mut stream: TcpStream, response: &'static [u8]) {
+/// A stream whose pieces all come at once.
+fn stream() -> String {
+    let chunk = |delta: &str, finish: &str| {
+        format!("data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1795000000,\"model\":\"gpt-x\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}],\"usage\":null}}\n\n")
+    };
+    let mut body = chunk(r#"{"role":"assistant","content":""}"#, "null");
+    body.push_str(&chunk(r#"{"content":"She sells 9 eggs a day."}"#, "null"));
+    body.push_str(&chunk("{}", "\"stop\""));
+    body.push_str("data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1795000000,\"model\":\"gpt-x\",\"choices\":[],\"usage\":{\"prompt_tokens\":112,\"completion_tokens\":7,\"total_tokens\":119}}\n\ndata: [DONE]\n\n");
+    format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+async fn serve(mut stream: TcpStream, [whole, streamed]: [&'static [u8]; 2]) {
     let _ = stream.set_nodelay(true);
     let mut buffer = Vec::with_capacity(64 << 10);
     loop {
         while let Some(end) = request_end(&buffer) {
+            let wants_stream = contains(&buffer[..end], b"\"stream\":true");
+            let response = if wants_stream { streamed } else { whole };
             buffer.drain(..end);
             if stream.write_all(response).await.is_err() {
                 return;
@@ -43,6 +58,10 @@ async fn serve(mut stream: TcpStream, response: &'static [u8]) {
             Ok(_) => {}
         }
     }
+}
+
+fn contains(buffer: &[u8], needle: &[u8]) -> bool {
+    buffer.windows(needle.len()).any(|window| window == needle)
 }
 
 /// The end of the first request, once it is all here.

@@ -6,7 +6,7 @@ use antiphon::{
     ChatRequest, Error, ErrorKind,
     core::chat::{ChatResponse, Delivery, Origin},
     fronts::{self, Front, ParsedRequest, Told},
-    session::{Resolved, Wire},
+    session::{PerCall, Resolved, Wire},
 };
 use axum::{body::Body, extract::Request};
 use http::{HeaderMap, Response, request::Parts};
@@ -81,7 +81,10 @@ async fn answered(
     let caller = running.callers.identify(&parts.headers)?;
     watch.identified(caller.name());
     let bytes = incoming::read(&parts.headers, body).await?;
-    let fields = incoming::fields(&bytes)?;
+    let mut fields = incoming::fields(&bytes)?;
+    // ours, and never the provider's
+    let per_call = fields.shift_remove("antiphon").map(PerCall::read);
+    let per_call = per_call.transpose()?;
     let ParsedRequest { model, request } = front.parse(fields)?;
     let model = model.filter(|model| !model.is_empty()).ok_or_else(|| {
         Error::new(
@@ -90,8 +93,11 @@ async fn answered(
         )
     })?;
     watch.begin(&model, request.delivery);
-    caller.may_use(&model)?;
-    let resolved = resolve(&running, &model, front)?;
+    let named = per_call.iter().flat_map(PerCall::models);
+    for name in named.chain([model.as_str()]) {
+        caller.may_use(name)?;
+    }
+    let resolved = resolve(&running, &model, per_call.as_ref(), front)?;
     let delivery = request.delivery;
     let wants_usage = asks_for_usage(&request);
     let request = put(request, front, &parts.headers, &resolved, &caller);
@@ -109,12 +115,21 @@ async fn answered(
     })
 }
 
-fn resolve(running: &Running, model: &str, front: &dyn Front) -> Result<Arc<Resolved>, Error> {
+fn resolve(
+    running: &Running,
+    model: &str,
+    per_call: Option<&PerCall>,
+    front: &dyn Front,
+) -> Result<Arc<Resolved>, Error> {
     let wire = match front.name() {
         "anthropic" => Wire::Anthropic,
         _ => Wire::OpenAi,
     };
-    running.session.resolve(model, wire).map_err(|error| {
+    let resolved = match per_call {
+        None => running.session.resolve(model, wire),
+        Some(per_call) => running.session.resolve_for(model, wire, per_call),
+    };
+    resolved.map_err(|error| {
         // a provider without a key is none that can be asked: the caller's own key is another matter
         match error.kind() {
             ErrorKind::Auth => Error::new(ErrorKind::ModelNotFound, error.message()),

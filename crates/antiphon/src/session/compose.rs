@@ -85,7 +85,7 @@ impl Session {
         Ok(resolved)
     }
 
-    fn parts(
+    pub(super) fn parts(
         &self,
         names: &[String],
         wire: Wire,
@@ -114,7 +114,7 @@ impl Session {
         Ok(parts)
     }
 
-    fn ensemble(
+    pub(super) fn ensemble(
         &self,
         name: &str,
         members: Vec<Arc<Resolved>>,

@@ -11,6 +11,7 @@ mod known;
 mod library;
 mod logged;
 mod names;
+mod per_call;
 mod prices;
 mod provider;
 mod resolved;
@@ -51,6 +52,7 @@ pub(crate) use asked::{Asked, Target};
 pub use cache::default_cache_dir;
 pub(crate) use defaults::lay_beneath;
 use names::{CallLimits, Followed, Plain, StandsFor};
+pub use per_call::PerCall;
 use resolved::MadeOf;
 pub use resolved::Resolved;
 
