@@ -68,7 +68,7 @@ check("errors", async () => {
   const limited = await refused(() => client.messages.create(ask("limited", "Hello")));
   assert.ok(limited instanceof Anthropic.RateLimitError, limited);
   assert.ok(Number(limited.headers.get("retry-after")) > 3500);
-  const unknown = await refused(() => client.messages.create(ask(GATEWAY ? "on-anthropi" : "missing", "Hello")));
+  const unknown = await refused(() => client.messages.create(ask(GATEWAY ? "antropic/small" : "missing", "Hello")));
   assert.ok(unknown instanceof Anthropic.NotFoundError, unknown);
 });
 

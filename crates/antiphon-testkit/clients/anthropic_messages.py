@@ -5,7 +5,7 @@ import json
 from typing import Literal
 
 import anthropic
-from checks import BASE_URL, GATEWAY, KEY, PARAMETERS, PNG, check, recent, run
+from checks import BASE_URL, GATEWAY, KEY, PARAMETERS, PNG, SIM_URL, behind_gateway, check, posted, recent, run
 from pydantic import BaseModel
 
 client = anthropic.Anthropic(base_url=BASE_URL, api_key=KEY, max_retries=0, timeout=20)
@@ -206,16 +206,29 @@ def errors():
         assert 3500 < float(error.response.headers["retry-after"]) <= 3600, error.response.headers
         assert error.body["error"]["type"] == "rate_limit_error", error.body
     try:
-        client.messages.create(**ask("on-anthropi" if GATEWAY else "missing", "Hello"))
+        client.messages.create(**ask("antropic/small" if GATEWAY else "missing", "Hello"))
         raise AssertionError("it was answered")
     except anthropic.NotFoundError as error:
         assert error.body["error"]["type"] == "not_found_error", error.body
-        assert not GATEWAY or "on-anthropic" in str(error), error
+        assert not GATEWAY or "anthropic" in str(error), error
     try:
         client.messages.create(model="on-anthropic" if GATEWAY else "small", max_tokens=9, messages=[])
         raise AssertionError("it was answered")
     except anthropic.BadRequestError as error:
         assert error.body["error"]["type"] == "invalid_request_error", error.body
+
+
+@check()
+def cut_short():
+    said = []
+    try:
+        with client.messages.stream(**ask("cut", "Tell me a lot")) as stream:
+            said.extend(stream.text_stream)
+    except Exception as error:
+        # a connection that breaks is an error of the SDK's own client, and an error event is one of its API
+        assert said and (isinstance(error, anthropic.APIError) or not GATEWAY), repr(error)
+    else:
+        raise AssertionError("the cut was kept quiet")
 
 
 @check()
@@ -245,6 +258,28 @@ def fifty_at_once(model):
 
     for number, said in enumerate(asyncio.run(all_of_them())):
         assert f"number {number}." in said, (number, said)
+
+
+@behind_gateway
+def untouched():
+    headers = {"anthropic-version": "2023-06-01"}
+    for more in ({}, {"tools": [WEATHER], "tool_choice": {"type": "any"}}, {"thinking": {"type": "adaptive"}}):
+        for stream in (False, True):
+            asked = {**ask("small", "Tell me about rivers — and 漢字.", **more), "stream": stream}
+            direct = posted(SIM_URL, "/v1/messages", asked, headers)
+            through = posted(BASE_URL, "/v1/messages", {**asked, "model": "on-anthropic"}, headers)
+            assert through == direct, (asked, through, direct)
+
+
+@behind_gateway
+def panel():
+    message = client.messages.create(**ask("panel", "What is 17 + 25?"))
+    alone = client.messages.create(**ask("on-anthropic", "What is 17 + 25?"))
+    assert text(message) and message.usage.input_tokens > 3 * alone.usage.input_tokens, message
+    with client.messages.stream(**ask("panel", "What is 17 + 25?")) as stream:
+        final = stream.get_final_message()
+    assert text(final) == text(message), (final, message)
+    assert final.usage.input_tokens == message.usage.input_tokens, (final.usage, message.usage)
 
 
 run()

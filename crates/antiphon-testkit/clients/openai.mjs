@@ -105,7 +105,7 @@ check("errors", async () => {
   const limited = await refused(() => client.chat.completions.create({ model: "limited", messages: [user("Hello")] }));
   assert.ok(limited instanceof OpenAI.RateLimitError, limited);
   assert.ok(Number(limited.headers.get("retry-after")) > 3500);
-  const model = GATEWAY ? "on-opena" : "missing";
+  const model = GATEWAY ? "opnai/small" : "missing";
   const unknown = await refused(() => client.chat.completions.create({ model, stream: true, messages: [user("Hello")] }));
   assert.ok(unknown instanceof OpenAI.NotFoundError, unknown);
 });

@@ -5,7 +5,7 @@ import json
 from typing import Literal
 
 import openai
-from checks import BASE_URL, GATEWAY, KEY, PARAMETERS, PNG, behind_gateway, check, recent, run
+from checks import BASE_URL, GATEWAY, KEY, PARAMETERS, PNG, SIM_URL, behind_gateway, check, posted, recent, run
 from pydantic import BaseModel
 
 client = openai.OpenAI(base_url=f"{BASE_URL}/v1", api_key=KEY, max_retries=0, timeout=20)
@@ -265,11 +265,11 @@ def rate_limited():
 @check()
 def unknown_model():
     try:
-        client.chat.completions.create(model="on-opena" if GATEWAY else "missing", messages=[user("Hello")])
+        client.chat.completions.create(model="opnai/small" if GATEWAY else "missing", messages=[user("Hello")])
         raise AssertionError("it was answered")
     except openai.NotFoundError as error:
         assert error.code == "model_not_found", error.body
-        assert not GATEWAY or "on-openai" in error.message, error.message
+        assert not GATEWAY or '"openai"' in error.message, error.message
 
 
 @check()
@@ -279,6 +279,17 @@ def bad_request():
         raise AssertionError("it was answered")
     except openai.BadRequestError as error:
         assert error.message and error.type == "invalid_request_error", error.body
+
+
+@check()
+def cut_short():
+    said = []
+    try:
+        for chunk in client.chat.completions.create(model="cut", messages=[user("Tell me a lot")], stream=True):
+            said.append(chunk)
+        raise AssertionError("the cut was kept quiet")
+    except openai.APIError as error:
+        assert said and not any(chunk.choices and chunk.choices[0].finish_reason for chunk in said), error
 
 
 @check()
@@ -337,6 +348,30 @@ def asked_to_be_an_ensemble():
     five = client.chat.completions.create(**asked, extra_body={"antiphon": {"num_processors": 5}})
     assert five.usage.prompt_tokens >= 5 * one.usage.prompt_tokens, five.usage
     assert "antiphon" not in recent("marked five")["body"]
+
+
+@behind_gateway
+def untouched():
+    path = "/v1/chat/completions"
+    for more in ({}, {"n": 2, "logprobs": True}, {"tools": [WEATHER], "tool_choice": "required"}):
+        for stream in ({}, {"stream": True}, {"stream": True, "stream_options": {"include_usage": True}}):
+            asked = {"messages": [user("Tell me about rivers — and 漢字.")], **more, **stream}
+            direct = posted(SIM_URL, path, {"model": "small", **asked})
+            through = posted(BASE_URL, path, {"model": "on-openai", **asked})
+            assert through == direct, (asked, through, direct)
+
+
+@behind_gateway
+def keys_stay_apart():
+    messages = [user("Whose key is it? marked key")]
+    posted(SIM_URL, "/v1/chat/completions", {"model": "small", "messages": messages})
+    of_the_caller = recent("marked key")["headers"]["authorization"]
+    client.chat.completions.create(model="on-openai", messages=messages)
+    of_openai = recent("marked key")["headers"]["authorization"]
+    client.chat.completions.create(model="on-anthropic", messages=messages)
+    headers = recent("marked key")["headers"]
+    of_anthropic = headers.get("x-api-key") or headers["authorization"]
+    assert len({of_the_caller, of_openai, of_anthropic}) == 3, headers
 
 
 @behind_gateway

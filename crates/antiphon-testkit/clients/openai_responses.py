@@ -6,7 +6,7 @@ import math
 import struct
 
 import openai
-from checks import BASE_URL, GATEWAY, KEY, PARAMETERS, PNG, check, recent, run
+from checks import BASE_URL, GATEWAY, KEY, PARAMETERS, PNG, SIM_URL, behind_gateway, check, posted, recent, run
 from pydantic import BaseModel
 
 client = openai.OpenAI(base_url=f"{BASE_URL}/v1", api_key=KEY, max_retries=0, timeout=20)
@@ -161,10 +161,21 @@ def errors():
     except openai.RateLimitError as error:
         assert float(error.response.headers["retry-after"]) > 3500
     try:
-        client.responses.create(model="on-opena" if GATEWAY else "missing", input="Hello", stream=True)
+        client.responses.create(model="opnai/small" if GATEWAY else "missing", input="Hello", stream=True)
         raise AssertionError("it was answered")
     except openai.NotFoundError as error:
         assert error.code == "model_not_found", error.body
+
+
+@check()
+def cut_short():
+    try:
+        with client.responses.stream(model="cut", input="Tell me a lot") as stream:
+            response = stream.get_final_response()
+        raise AssertionError(f"the cut was kept quiet: {response}")
+    # an `error` event is handed on, and the final response is then missing
+    except (openai.APIError, RuntimeError) as error:
+        assert "response.completed" in str(error) or isinstance(error, openai.APIError), error
 
 
 @check(only="openai")
@@ -183,6 +194,19 @@ def embeddings(model):
     for given in (plain.data[0].embedding, packed):
         assert all(math.isclose(a, b, rel_tol=1e-6) for a, b in zip(given, vectors[0], strict=True))
     assert len(client.embeddings.create(model=model, input=[1, 2], dimensions=3).data[0].embedding) == 3
+
+
+@behind_gateway
+def untouched():
+    for path, asked in (
+        ("/v1/responses", {"input": "Tell me about rivers — and 漢字."}),
+        ("/v1/responses", {"input": "Tell me about rivers — and 漢字.", "stream": True}),
+        ("/v1/responses", {"input": "Use get_weather for Rome", "tools": [WEATHER], "stream": True}),
+        ("/v1/embeddings", {"input": ["a river", "a bridge"]}),
+    ):
+        direct = posted(SIM_URL, path, {"model": "small", **asked})
+        through = posted(BASE_URL, path, {"model": "on-openai", **asked})
+        assert through == direct, (asked, through, direct)
 
 
 run()

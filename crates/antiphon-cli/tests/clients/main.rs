@@ -6,12 +6,14 @@ use antiphon_testkit::{
     clients::{Endpoint, talk},
 };
 
-/// A model that is over its limits for an hour, and one that is broken.
-const WEATHER: [&str; 4] = [
+/// A model that is over its limits for an hour, one that is broken, and one whose answers break off.
+const WEATHER: [&str; 6] = [
     "--fail",
     "retry-after-hour@limited=100%",
     "--fail",
     "500@broken=100%",
+    "--fail",
+    "truncate@cut=100%",
 ];
 
 fn sandbox() -> Sandbox {
@@ -69,6 +71,8 @@ use = "openai/small"
 use = "anthropic/small"
 [models.limited]
 use = "openai/limited"
+[models.cut]
+use = "openai/cut"
 [models.chain]
 use = "openai/broken"
 fallback = ["on-anthropic"]
