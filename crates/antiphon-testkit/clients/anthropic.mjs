@@ -48,7 +48,7 @@ check("structured", async (model) => {
 });
 
 check("thinking", async (model) => {
-  const asked = ask(model, "Think about this", { thinking: { type: "enabled", budget_tokens: 1024 } });
+  const asked = ask(model, "Think about this", { thinking: { type: "adaptive" }, output_config: { effort: "high" } });
   const message = await client.messages.stream(asked).finalMessage();
   assert.match(message.content[0].thinking, /^\(simulated thought\)/);
   assert.ok(text(message).startsWith("(simulated)"));
