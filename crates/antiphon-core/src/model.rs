@@ -34,6 +34,12 @@ pub trait Model: Send + Sync + std::fmt::Debug {
         Makeup::plain(self.name())
     }
 
+    /// Whether the answer to such a request goes on from where its last turn ends, if that turn is the model's own and
+    /// begun. Most models answer anew. Layers give what they stand around.
+    fn continues(&self, _request: &ChatRequest) -> bool {
+        false
+    }
+
     /// Answers one request.
     ///
     /// # Errors

@@ -344,3 +344,33 @@ async fn a_refusal_and_a_cut_come_with_a_schema_too() {
     assert_eq!(cut.finish_reason, FinishReason::Length);
     assert!(serde_json::from_str::<Value>(&cut.text).is_err());
 }
+
+#[tokio::test]
+async fn an_answer_that_was_begun_is_gone_on_with() {
+    let server = serve(SimConfig::default()).await;
+    let asked = question(ANTHROPIC, QUESTIONS[2], false);
+    let whole = post(&server, ANTHROPIC, &asked).await.json();
+    let text = whole["content"][0]["text"].as_str().unwrap();
+    let at = text.find(' ').unwrap();
+    let begun = |turn: &str| {
+        let mut asked = asked.clone();
+        let messages = asked["messages"].as_array_mut().unwrap();
+        messages.push(json!({"role": "assistant", "content": turn}));
+        asked
+    };
+    let rest = post(&server, ANTHROPIC, &begun(&text[..at])).await.json();
+    assert_eq!(rest["content"][0]["text"], text[at..]);
+    let tokens = |answer: &Value, name: &str| answer["usage"][name].as_u64().unwrap();
+    assert!(tokens(&rest, "input_tokens") > tokens(&whole, "input_tokens"));
+    assert!(tokens(&rest, "output_tokens") < tokens(&whole, "output_tokens"));
+
+    let refused = post(&server, ANTHROPIC, &begun(&text[..=at])).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("trailing whitespace"));
+    // the other wire takes it for an earlier turn
+    let mut earlier = question(OPENAI, QUESTIONS[2], false);
+    let messages = earlier["messages"].as_array_mut().unwrap();
+    messages.push(json!({"role": "assistant", "content": &text[..at]}));
+    let anew = post(&server, OPENAI, &earlier).await.json();
+    assert_ne!(anew["choices"][0]["message"]["content"], text[at..]);
+}

@@ -57,3 +57,20 @@ impl AddAssign for Impacts {
         self.wcf_l = self.wcf_l + other.wcf_l;
     }
 }
+
+impl Impacts {
+    /// The impacts beside these, which are part of them.
+    pub(super) fn beyond(self, part: Self) -> Self {
+        let less = |all: Range, part: Range| Range {
+            min: (all.min - part.min).max(0.0),
+            max: (all.max - part.max).max(0.0),
+        };
+        Self {
+            energy_kwh: less(self.energy_kwh, part.energy_kwh),
+            gwp_kgco2eq: less(self.gwp_kgco2eq, part.gwp_kgco2eq),
+            adpe_kgsbeq: less(self.adpe_kgsbeq, part.adpe_kgsbeq),
+            pe_mj: less(self.pe_mj, part.pe_mj),
+            wcf_l: less(self.wcf_l, part.wcf_l),
+        }
+    }
+}

@@ -166,6 +166,40 @@ impl Spent {
         self.lost
     }
 
+    /// What is in it beside a part that was told before; all of it, where it does not hold that part.
+    pub(crate) fn beyond(self, told: Self) -> Self {
+        let counts = |spent: &Self| {
+            let tokens = spent.tokens;
+            [
+                spent.answers,
+                spent.untold,
+                spent.unpriced,
+                spent.unestimated,
+                spent.lost,
+                spent.priced,
+                tokens.input_tokens,
+                tokens.output_tokens,
+            ]
+        };
+        let holds = counts(&self)
+            .iter()
+            .zip(counts(&told))
+            .all(|(all, part)| *all >= part);
+        if !holds {
+            return self;
+        }
+        Self {
+            tokens: self.tokens.beyond(told.tokens),
+            priced: self.priced - told.priced,
+            impacts: self.impacts.beyond(told.impacts),
+            answers: self.answers - told.answers,
+            untold: self.untold - told.untold,
+            unpriced: self.unpriced - told.unpriced,
+            unestimated: self.unestimated - told.unestimated,
+            lost: self.lost - told.lost,
+        }
+    }
+
     /// The sum of several.
     pub fn sum(parts: impl IntoIterator<Item = Self>) -> Self {
         parts.into_iter().fold(Self::default(), |mut sum, part| {
@@ -222,6 +256,16 @@ mod tests {
         assert_eq!(Spent::default().cost(), Some(Usd::ZERO));
         assert_eq!(Spent::lost().cost(), None);
         assert_eq!((known + Spent::lost()).cost(), Some(cost));
+    }
+
+    #[test]
+    fn a_part_that_was_told_is_taken_out_where_it_is_in() {
+        let known = Spent::answer(Some(tokens(2, 3))).priced(Some(Usd::from_picos(7)));
+        let all = known + Spent::lost();
+        assert_eq!(all.beyond(known), Spent::lost());
+        assert_eq!(all.beyond(Spent::default()), all);
+        assert_eq!(all.beyond(all), Spent::default());
+        assert_eq!(Spent::lost().beyond(known), Spent::lost());
     }
 
     #[test]

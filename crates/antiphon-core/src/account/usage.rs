@@ -34,6 +34,19 @@ impl Usage {
         self.input_tokens.saturating_add(self.output_tokens)
     }
 
+    /// The tokens beside these, which are part of them.
+    pub(super) fn beyond(self, part: Self) -> Self {
+        let less = u64::saturating_sub;
+        Self {
+            input_tokens: less(self.input_tokens, part.input_tokens),
+            output_tokens: less(self.output_tokens, part.output_tokens),
+            cached_input_tokens: less(self.cached_input_tokens, part.cached_input_tokens),
+            reasoning_tokens: less(self.reasoning_tokens, part.reasoning_tokens),
+            cache_write_tokens: less(self.cache_write_tokens, part.cache_write_tokens),
+            cache_write_1h_tokens: less(self.cache_write_1h_tokens, part.cache_write_1h_tokens),
+        }
+    }
+
     /// The sum of what is known; `None` where nothing is known of any.
     pub fn sum(known: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
         known.into_iter().flatten().reduce(|mut sum, more| {

@@ -127,6 +127,10 @@ impl Model for Cache {
         self.inner.makeup()
     }
 
+    fn continues(&self, request: &ChatRequest) -> bool {
+        self.inner.continues(request)
+    }
+
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         Box::pin(self.answer(request))
     }

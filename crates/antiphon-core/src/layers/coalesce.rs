@@ -178,6 +178,10 @@ impl Model for Coalesce {
         self.inner.makeup()
     }
 
+    fn continues(&self, request: &ChatRequest) -> bool {
+        self.inner.continues(request)
+    }
+
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         match request.delivery {
             Delivery::Whole => Box::pin(self.share(request)),

@@ -42,6 +42,10 @@ impl Model for Deadline {
         self.inner.makeup()
     }
 
+    fn continues(&self, request: &ChatRequest) -> bool {
+        self.inner.continues(request)
+    }
+
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         Box::pin(async move {
             let end = End::new(self.clock.now(), self.limit, Phase::Total);

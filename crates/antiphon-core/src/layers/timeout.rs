@@ -84,6 +84,10 @@ impl Model for Timeout {
         self.inner.makeup()
     }
 
+    fn continues(&self, request: &ChatRequest) -> bool {
+        self.inner.continues(request)
+    }
+
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         Box::pin(async move {
             let begun = self.clock.now();

@@ -113,6 +113,10 @@ impl Model for Validate {
         self.inner.makeup()
     }
 
+    fn continues(&self, request: &ChatRequest) -> bool {
+        self.inner.continues(request)
+    }
+
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         let schema = request.schema.clone().filter(|_| !request.is_unjudged);
         match schema {

@@ -45,7 +45,7 @@ pub use batcher::DynamicBatcher;
 pub use byte_budget::{ByteBudget, Hold};
 pub use conversation::{Conversation, ConversationOutcome, conversations};
 pub use document::{Document, NoDocuments};
-pub use fallback::Fallback;
+pub use fallback::{Fallback, Rescue, RescueMode};
 pub use fan_out::{FanOut, FanOutResult};
 pub use grouped_batch::{GroupedBatch, GroupedResult};
 pub use grouping::{Group, Grouping, Tier};

@@ -5,6 +5,7 @@
 mod admit;
 mod cache;
 mod coalesce;
+mod continues;
 mod meter;
 mod outage;
 mod retry;

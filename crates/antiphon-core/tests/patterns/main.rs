@@ -23,6 +23,7 @@ mod poll;
 mod race;
 mod reduce_tree;
 mod rehearsed;
+mod rescue;
 mod review;
 mod split;
 mod tally;

@@ -95,6 +95,11 @@ pub trait Dialect: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Whether the target goes on with a begun answer where the conversation of such a request ends with one.
+    fn continues(&self, _request: &ChatRequest, _target: &EncodeTarget<'_>) -> bool {
+        false
+    }
+
     /// How a key travels.
     fn auth(&self) -> Auth;
 

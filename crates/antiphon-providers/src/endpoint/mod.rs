@@ -122,13 +122,16 @@ impl Endpoint {
         Ok(Some((name, value)))
     }
 
-    fn encode(&self, request: &ChatRequest) -> Result<Encoded, Error> {
-        let target = EncodeTarget {
+    fn target(&self) -> EncodeTarget<'_> {
+        EncodeTarget {
             provider: &self.config.provider,
             model: &self.config.model,
             version: self.config.version.as_deref(),
-        };
-        self.config.dialect.encode(request, &target)
+        }
+    }
+
+    fn encode(&self, request: &ChatRequest) -> Result<Encoded, Error> {
+        self.config.dialect.encode(request, &self.target())
     }
 
     fn wire_request(&self, encoded: &Encoded) -> Result<WireRequest, Error> {
@@ -218,6 +221,10 @@ impl Endpoint {
 impl Model for Endpoint {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn continues(&self, request: &ChatRequest) -> bool {
+        self.config.dialect.continues(request, &self.target())
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

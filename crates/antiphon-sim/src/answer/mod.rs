@@ -165,7 +165,10 @@ impl Author<'_> {
             let tools = self.ask.named_tools.iter().enumerate();
             return called(tools.map(|(index, tool)| self.call(tool, index)).collect());
         }
-        let text = self.text(kind);
+        let mut text = self.text(kind);
+        if let Some(rest) = text.strip_prefix(&self.ask.begun) {
+            text = rest.to_owned();
+        }
         let mut choice = self.ended(text);
         let forced = match kind {
             Some(FaultKind::Length) => Finish::Length,

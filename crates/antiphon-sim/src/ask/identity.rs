@@ -33,7 +33,7 @@ impl Ask {
             .schema
             .as_ref()
             .map_or(0, |schema| tokens(&schema.to_string()));
-        said + tools + schema + self.other_parts * TOKENS_OF_OTHER_PARTS
+        said + tokens(&self.begun) + tools + schema + self.other_parts * TOKENS_OF_OTHER_PARTS
     }
 
     /// What decides the words of the answer: conversation, model, schema, tools, `seed` and `temperature`.

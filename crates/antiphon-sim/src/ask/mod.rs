@@ -115,6 +115,8 @@ pub(crate) struct Ask {
     pub(crate) inputs: Vec<String>,
     /// The request's own fields, for answers that repeat them.
     pub(crate) fields: Map<String, Value>,
+    /// The answer that the caller has begun for the model, which goes on from there.
+    pub(crate) begun: String,
 }
 
 impl Ask {
@@ -139,8 +141,11 @@ impl Ask {
                 Self::of_parts(model, messages, &fields)?
             }
         };
-        if form == Form::Messages && ask.max_tokens.is_none() {
-            return Err(Rejection::invalid("max_tokens: Field required"));
+        if form.dialect() == Dialect::Anthropic {
+            if form == Form::Messages && ask.max_tokens.is_none() {
+                return Err(Rejection::invalid("max_tokens: Field required"));
+            }
+            ask.take_begun()?;
         }
         if form.dialect() == Dialect::OpenAi && ask.max_tokens == Some(0) {
             return Err(Rejection::invalid("max_tokens must be at least 1"));
@@ -226,6 +231,23 @@ impl Ask {
             }
         }
         Ok(ask)
+    }
+
+    /// Takes a last turn of the model's own for the beginning of its answer, as the wire of Anthropic does.
+    fn take_begun(&mut self) -> Result<(), Rejection> {
+        let is_own = |turn: &mut Turn| turn.speaker == Speaker::Assistant;
+        if self.turns.len() < 2 {
+            return Ok(());
+        }
+        if let Some(turn) = self.turns.pop_if(is_own) {
+            if turn.text.ends_with(char::is_whitespace) {
+                return Err(Rejection::invalid(
+                    "messages: final assistant content cannot end with trailing whitespace",
+                ));
+            }
+            self.begun = turn.text;
+        }
+        Ok(())
     }
 
     fn hear_message(&mut self, message: &Value) -> Result<(), Rejection> {

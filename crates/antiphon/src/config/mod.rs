@@ -16,7 +16,9 @@ use antiphon_providers::dialects::PROVIDERS;
 use crate::env::{self, Lookup};
 
 pub use file::{ConfigError, ProviderConfig, Settings};
-pub use model::{Combination, DeciderSettings, EnsembleSettings, Made, ModelConfig};
+pub use model::{
+    Combination, DeciderSettings, EnsembleSettings, Made, ModelConfig, RescueSettings,
+};
 pub use prices::PriceSettings;
 pub use sim::SimSettings;
 

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use antiphon_core::patterns::ensemble::MOST_MEMBERS;
+use antiphon_core::patterns::{RescueMode, ensemble::MOST_MEMBERS};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -20,8 +20,23 @@ pub struct ModelConfig {
     pub timeout: Option<Duration>,
     /// Retries of a call, likewise.
     pub max_retries: Option<u32>,
+    /// What is done where the model fails.
+    pub rescue: Option<RescueSettings>,
+}
+
+/// `rescue`: one word for what becomes of streams that break, or a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RescueSettings {
+    /// `buffer`, `verify` or `off`.
+    Streams(RescueMode),
     /// The text that is given where the model fails.
-    pub rescue: Option<String>,
+    Text(String),
+}
+
+impl From<String> for RescueSettings {
+    fn from(written: String) -> Self {
+        RescueMode::named(&written).map_or(Self::Text(written), Self::Streams)
+    }
 }
 
 /// What a configured name stands for.
@@ -212,7 +227,7 @@ impl TryFrom<ModelTable> for ModelConfig {
             params: table.params,
             timeout: table.timeout,
             max_retries: table.max_retries,
-            rescue: table.rescue,
+            rescue: table.rescue.map(RescueSettings::from),
         })
     }
 }

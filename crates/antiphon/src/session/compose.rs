@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 use antiphon_core::{
     Error, SharedModel,
     patterns::{
-        Fallback, Race,
+        Fallback, Race, Rescue, RescueMode,
         ensemble::{Decider, Ensemble, EnsembleConfig, Samples},
         vote::VoteOnFields,
     },
@@ -37,7 +37,7 @@ impl Session {
         match combination {
             Combination::Fallback(names) => {
                 let parts = self.links(names, wire, limits, path)?;
-                chained(name, parts, followed.rescue)
+                chained(name, parts, followed.rescue, limits.rescue)
             }
             Combination::Race(names) => {
                 let parts = self.parts(names, wire, limits, path)?;
@@ -57,12 +57,18 @@ impl Session {
     /// What a name means with the flags' say: answers where others fail, several answers to every request.
     pub(super) fn with_flags(&self, name: &str, wire: Wire) -> Result<Arc<Resolved>, Error> {
         let names = [&[name.to_owned()], self.options.fallback.as_slice()].concat();
-        let mut links = self.links(&names, wire, CallLimits::default(), &[])?;
+        let rescue = Some(self.options.rescue);
+        let limits = CallLimits {
+            // a chain that the flags make is rescued as a whole, not link by link
+            rescue: rescue.filter(|_| names.len() == 1),
+            ..CallLimits::default()
+        };
+        let mut links = self.links(&names, wire, limits, &[])?;
         let mut resolved = match links.len() {
             1 => links.remove(0),
             _ => {
                 let name = links[0].model.name().to_owned();
-                Arc::new(chained(&name, links, None)?)
+                Arc::new(chained(&name, links, None, rescue)?)
             }
         };
         if let Some((number, decider)) = &self.options.ensemble {
@@ -219,9 +225,23 @@ pub(super) fn rescued(model: SharedModel, text: &str) -> Result<SharedModel, Err
     ))
 }
 
+/// A model that is no chain, with what becomes of its streams that break. Where they just end it is the very same model.
+pub(super) fn with_streams_rescued(model: SharedModel, mode: RescueMode) -> SharedModel {
+    match mode {
+        RescueMode::Off => model,
+        mode => Arc::new(Rescue::new(model, mode)),
+    }
+}
+
 /// The fingerprint knows the first model only: fallbacks are not part of what is asked.
-fn chained(name: &str, parts: Vec<Arc<Resolved>>, rescue: Option<&str>) -> Result<Resolved, Error> {
-    let mut model = Fallback::new(name, models_of(&parts))?;
+fn chained(
+    name: &str,
+    parts: Vec<Arc<Resolved>>,
+    rescue: Option<&str>,
+    mode: Option<RescueMode>,
+) -> Result<Resolved, Error> {
+    let mut model =
+        Fallback::new(name, models_of(&parts))?.with_rescue_mode(mode.unwrap_or_default());
     if let Some(text) = rescue {
         model = model.with_rescue(text);
     }

@@ -46,6 +46,12 @@ impl Model for Defaults {
         self.model.makeup()
     }
 
+    fn continues(&self, request: &ChatRequest) -> bool {
+        let mut request = request.clone();
+        lay_beneath(&self.params, &mut request);
+        self.model.continues(&request)
+    }
+
     fn call(&self, mut request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         lay_beneath(&self.params, &mut request);
         self.model.call(request)

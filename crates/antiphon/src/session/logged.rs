@@ -117,6 +117,10 @@ impl Model for Logged {
         self.leaf.makeup()
     }
 
+    fn continues(&self, request: &ChatRequest) -> bool {
+        self.leaf.continues(request)
+    }
+
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         Box::pin(self.tell(request))
     }

@@ -30,6 +30,7 @@ use antiphon_core::{
         admit::Account, coalesce::CoalesceConfig, meter::Metrics, spend::Budget,
         timeout::TimeoutConfig,
     },
+    patterns::RescueMode,
     stack::{self, StackConfig},
 };
 use antiphon_providers::{
@@ -123,6 +124,8 @@ pub struct SessionOptions {
     pub coalesce: bool,
     /// Models that answer where the one before fails.
     pub fallback: Vec<String>,
+    /// What becomes of streams that break, of models whose configuration does not say.
+    pub rescue: RescueMode,
     /// Every request is put to an ensemble of so many samples of its model.
     pub ensemble: Option<(NonZeroU32, DeciderSettings)>,
     /// Every request is answered so many times, side by side.
@@ -246,6 +249,7 @@ impl Session {
         limits: CallLimits,
         path: &[String],
     ) -> Result<Arc<Resolved>, Error> {
+        let is_whole = path.is_empty();
         let mut path = path.to_vec();
         let followed = self.follow(name, wire, limits, &mut path)?;
         let mut resolved = match &followed.stands_for {
@@ -258,8 +262,14 @@ impl Session {
             followed.stands_for,
             StandsFor::Combination(Combination::Fallback(_))
         );
-        if let Some(text) = followed.rescue.filter(|_| !is_chain) {
-            resolved.model = compose::rescued(resolved.model, text)?;
+        if !is_chain {
+            // a part of a model is rescued as a part only where its own name says so
+            let usual = limits.rescue.filter(|_| is_whole);
+            let mode = followed.rescue_mode.or(usual).unwrap_or_default();
+            resolved.model = compose::with_streams_rescued(resolved.model, mode);
+            if let Some(text) = followed.rescue {
+                resolved.model = compose::rescued(resolved.model, text)?;
+            }
         }
         resolved.params = followed.params;
         Ok(Arc::new(resolved))

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use antiphon_core::{Error, ErrorKind};
+use antiphon_core::{Error, ErrorKind, patterns::RescueMode};
 use antiphon_providers::dialects;
 use serde_json::{Map, Value};
 
 use super::{SIM, Session, Wire};
 use crate::{
-    config::{Combination, Made},
+    config::{Combination, Made, RescueSettings},
     nearest,
 };
 
@@ -19,6 +19,8 @@ pub(super) struct Followed<'a> {
     pub(super) limits: CallLimits,
     /// The text that is given where the model fails.
     pub(super) rescue: Option<&'a str>,
+    /// What becomes of its streams that break, where one of the names says so.
+    pub(super) rescue_mode: Option<RescueMode>,
 }
 
 /// What a name stands for in the end.
@@ -44,6 +46,8 @@ pub(super) struct CallLimits {
     pub(super) timeout: Option<Duration>,
     /// Retries of a call.
     pub(super) max_retries: Option<u32>,
+    /// What becomes of streams that break, of a chain and of the chains that it is made of.
+    pub(super) rescue: Option<RescueMode>,
 }
 
 impl Session {
@@ -60,7 +64,7 @@ impl Session {
     ) -> Result<Followed<'_>, Error> {
         let mut params = Map::new();
         let mut said = CallLimits::default();
-        let mut rescue = None;
+        let (mut rescue, mut rescue_mode) = (None, None);
         let mut name = name.to_owned();
         let is_configured = |name: &str| self.config.settings.models.contains_key(name);
         let from_user = path.is_empty() && !is_configured(&name);
@@ -79,7 +83,11 @@ impl Session {
             }
             said.timeout = said.timeout.or(model.timeout);
             said.max_retries = said.max_retries.or(model.max_retries);
-            rescue = rescue.or(model.rescue.as_deref());
+            match &model.rescue {
+                Some(RescueSettings::Text(text)) => drop(rescue.get_or_insert(text.as_str())),
+                Some(RescueSettings::Streams(mode)) => drop(rescue_mode.get_or_insert(*mode)),
+                None => {}
+            }
             match &model.made {
                 Made::Of(next) => name.clone_from(next),
                 Made::From(combination) => break Some(combination),
@@ -94,8 +102,10 @@ impl Session {
             limits: CallLimits {
                 timeout: said.timeout.or(limits.timeout),
                 max_retries: said.max_retries.or(limits.max_retries),
+                rescue: rescue_mode.or(limits.rescue),
             },
             rescue,
+            rescue_mode,
         })
     }
 

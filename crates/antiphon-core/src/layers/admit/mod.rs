@@ -78,6 +78,10 @@ impl Model for Admit {
         self.inner.makeup()
     }
 
+    fn continues(&self, request: &ChatRequest) -> bool {
+        self.inner.continues(request)
+    }
+
     fn limits(&self) -> Limits {
         let most = NonZeroU32::new(self.account.most_calls());
         let inner = self.inner.limits().concurrency;

@@ -222,6 +222,10 @@ impl Model for Meter {
         self.inner.makeup()
     }
 
+    fn continues(&self, request: &ChatRequest) -> bool {
+        self.inner.continues(request)
+    }
+
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         Box::pin(async move {
             let measured = self.begin(&request);

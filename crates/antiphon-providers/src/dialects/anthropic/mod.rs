@@ -4,6 +4,7 @@
 
 mod answer;
 mod assemble;
+mod begun;
 mod blocks;
 mod messages;
 mod params;
@@ -34,6 +35,10 @@ impl Dialect for Anthropic {
 
     fn usual_output_cap(&self) -> Option<u64> {
         Some(request::DEFAULT_MAX_TOKENS)
+    }
+
+    fn continues(&self, request: &ChatRequest, target: &EncodeTarget<'_>) -> bool {
+        begun::continues(request, target.model)
     }
 
     fn auth(&self) -> Auth {

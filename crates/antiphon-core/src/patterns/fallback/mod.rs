@@ -1,10 +1,21 @@
 //! [`Fallback`]: a chain of models, each tried when the ones before it have failed.
 
+mod asks;
+mod bill;
+mod comparison;
+mod parts;
+mod rescue;
+mod watched;
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use futures_util::StreamExt;
+
+pub use self::rescue::{Rescue, RescueMode};
+use self::{asks::Asks, rescue::collected, watched::watched};
 use super::{
     NoModels,
     all_failed::all_failed,
@@ -26,7 +37,8 @@ use crate::{
 ///   model that is not there, an answer that did not fit its schema however often it was asked for. Errors that lie in the
 ///   request ([`Advice::Never`]: malformed, refused, cut off) go back at once, and nothing more is paid.
 /// - A call that is over its time limit is dropped, which cancels it, and the next model is asked.
-/// - A stream may still move on before its first delta that carries something; after it, its errors are the call's.
+/// - A stream may still move on before its first delta that carries something. After it, its errors are the call's, unless
+///   another link goes on with the answer: see [`Self::with_rescue_mode`].
 /// - If all fail, the rescue text is the answer, where there is one; else the error lists each link's cause. It stops a
 ///   run only if every link's error does.
 ///
@@ -50,6 +62,7 @@ pub struct Fallback {
     name: String,
     links: Vec<SharedModel>,
     rescue: Option<String>,
+    rescue_mode: RescueMode,
 }
 
 impl Fallback {
@@ -66,6 +79,7 @@ impl Fallback {
             name,
             links,
             rescue: None,
+            rescue_mode: RescueMode::Off,
         })
     }
 
@@ -87,12 +101,31 @@ impl Fallback {
         self
     }
 
+    /// With an answer for streams that break after their first delta: the next links are asked to go on. See [`Rescue`].
+    #[must_use]
+    pub fn with_rescue_mode(mut self, mode: RescueMode) -> Self {
+        self.rescue_mode = mode;
+        self
+    }
+
     async fn run(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
         let mut failures: Vec<Error> = Vec::new();
         let shares = Shares::of(&self.links);
+        let rescue = self.rescue_mode.for_request(&request);
         for (index, link) in self.links.iter().enumerate() {
-            match opened(link, part(&request, &shares, index)).await {
-                Ok(response) => return Ok(self.answered(response, failures)),
+            let share = part(&request, &shares, index);
+            let begun = match rescue {
+                RescueMode::Buffer => collected(link, share).await,
+                RescueMode::Off | RescueMode::Verify => opened(link, share).await,
+            };
+            match begun {
+                Ok(mut response) => {
+                    if rescue == RescueMode::Verify {
+                        let asks = Asks::of_chain(&self.links, index, request);
+                        response = watched(response, asks);
+                    }
+                    return Ok(self.answered(response, failures));
+                }
                 Err(error) if moves_on(&error) => failures.push(error),
                 Err(error) => return Err(with_earlier(error, &failures)),
             }
@@ -123,6 +156,14 @@ impl Fallback {
         }
         head.earlier += used(&failures);
         head.attempts = attempts(head.attempts, &failures);
+        response.body = match response.body {
+            Body::Stream(deltas) => {
+                let deltas =
+                    deltas.map(move |delta| delta.map_err(|error| with_earlier(error, &failures)));
+                Body::Stream(Box::pin(deltas))
+            }
+            other => other,
+        };
         response
     }
 

@@ -1,0 +1,5 @@
+//! Streams that break.
+
+mod cases;
+mod properties;
+mod script;
