@@ -274,6 +274,18 @@ def untouched():
 
 
 @behind_gateway
+def rescued():
+    asked = ask("on-openai", "Tell me about rivers — and 漢字.")
+    expected = text(client.messages.create(**asked))
+    # each answer of the first model breaks off, and the next one says the same
+    with client.messages.stream(**{**asked, "model": "mended"}) as stream:
+        told = "".join(stream.text_stream)
+        final = stream.get_final_message()
+    assert told == text(final) == expected, (told, final, expected)
+    assert final.stop_reason == "end_turn"
+
+
+@behind_gateway
 def panel():
     message = client.messages.create(**ask("panel", "What is 17 + 25?"))
     alone = client.messages.create(**ask("on-anthropic", "What is 17 + 25?"))

@@ -380,6 +380,17 @@ def keys_stay_apart():
 
 
 @behind_gateway
+def rescued():
+    asked = {"messages": [user("Tell me about rivers — and 漢字.")]}
+    expected = client.chat.completions.create(model="on-openai", **asked).choices[0].message.content
+    # each answer of the first model breaks off, and the next one says the same
+    with client.chat.completions.stream(model="mended", **asked) as stream:
+        final = stream.get_final_completion()
+    assert final.choices[0].message.content == expected, (final, expected)
+    assert final.choices[0].finish_reason == "stop"
+
+
+@behind_gateway
 def answered_by_the_next_model():
     raw = client.chat.completions.with_raw_response.create(model="chain", messages=[user("What is 17 + 25?")])
     assert "42" in raw.parse().choices[0].message.content

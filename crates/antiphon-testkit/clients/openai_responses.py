@@ -102,7 +102,7 @@ def image(model):
     assert PNG in json.dumps(recent("marked item")["body"])
 
 
-@check()
+@check(only="openai")
 def reasoning(model):
     asked = {"model": model, "input": "Think about this", "reasoning": {"effort": "high", "summary": "auto"}}
     response = client.responses.create(**asked, max_output_tokens=4096)
@@ -199,10 +199,10 @@ def embeddings(model):
 @behind_gateway
 def untouched():
     for path, asked in (
+        ("/v1/embeddings", {"input": ["a river", "a bridge"]}),
         ("/v1/responses", {"input": "Tell me about rivers — and 漢字."}),
         ("/v1/responses", {"input": "Tell me about rivers — and 漢字.", "stream": True}),
         ("/v1/responses", {"input": "Use get_weather for Rome", "tools": [WEATHER], "stream": True}),
-        ("/v1/embeddings", {"input": ["a river", "a bridge"]}),
     ):
         direct = posted(SIM_URL, path, {"model": "small", **asked})
         through = posted(BASE_URL, path, {"model": "on-openai", **asked})

@@ -41,7 +41,9 @@ fn with_the_gateway(script: &str) {
     let sandbox = sandbox();
     let sim = Sim::start(&sandbox, WEATHER);
     let provider = format!("http://{}", sim.address());
-    sandbox.write("antiphon.toml", configuration(&provider));
+    let shaky = Sim::start(&sandbox, ["--fail", "truncate=100%"]);
+    let configuration = configuration(&provider, &shaky.base_url());
+    sandbox.write("antiphon.toml", configuration);
     let command = Gateway::command(&sandbox)
         .env("OPENAI_API_KEY", "key-for-openai")
         .env("ANTHROPIC_API_KEY", "key-for-anthropic");
@@ -57,13 +59,16 @@ fn with_the_gateway(script: &str) {
     );
 }
 
-fn configuration(provider: &str) -> String {
+fn configuration(provider: &str, shaky: &str) -> String {
     format!(
         r#"
 [providers.openai]
 base_url = "{provider}/v1"
 [providers.anthropic]
 base_url = "{provider}"
+[providers.shaky]
+dialect = "openai"
+base_url = "{shaky}"
 
 [models.on-openai]
 use = "openai/small"
@@ -76,6 +81,8 @@ use = "openai/cut"
 [models.chain]
 use = "openai/broken"
 fallback = ["on-anthropic"]
+[models.mended]
+fallback = ["shaky/small", "on-openai"]
 [models.panel]
 ensemble = ["on-openai", "on-openai", "on-anthropic"]
 judge = "on-openai"
