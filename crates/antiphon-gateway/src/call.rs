@@ -34,6 +34,7 @@ pub(crate) async fn answer(
     let front = fronts::front_or_default(wire);
     let (parts, body) = request.into_parts();
     let mut watch = Watch::new(&gateway, wire, &parts.headers);
+    watch.came_on(&parts.extensions);
     let answered = answered(&gateway, front, &parts, body, &mut watch).await;
     match answered {
         Ok(answered) => answered.into_response(front, watch).await,
@@ -92,6 +93,7 @@ async fn answered(
             "`model` is missing: name one of /v1/models",
         )
     })?;
+    watch.asks(&request);
     watch.begin(&model, request.delivery);
     let named = per_call.iter().flat_map(PerCall::models);
     for name in named.chain([model.as_str()]) {
@@ -100,7 +102,13 @@ async fn answered(
     let resolved = resolve(&running, &model, per_call.as_ref(), front)?;
     let delivery = request.delivery;
     let wants_usage = asks_for_usage(&request);
-    let request = put(request, front, &parts.headers, &resolved, &caller);
+    let mut request = put(request, front, &parts.headers, &resolved, &caller);
+    if let (Some(traceparent), Some(origin)) = (watch.traceparent(), &mut request.origin) {
+        // what is asked for this call is part of its trace, not of the caller's span
+        let headers = &mut Arc::make_mut(origin).headers;
+        headers.retain(|(name, _)| *name != "traceparent");
+        headers.push(("traceparent", traceparent));
+    }
     let response = resolved.model.call(request).await?;
     let told = Told {
         id: watch.id().to_owned(),

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use antiphon::{Error, core::layers::spend::Budget};
+use antiphon::{
+    Error,
+    core::layers::spend::{Budget, BudgetSnapshot},
+};
 use http::HeaderMap;
 
 /// The callers that are known.
@@ -17,6 +20,18 @@ impl Callers {
         Self {
             everybody: Arc::new(Caller { name: None }),
         }
+    }
+
+    /// Whether callers are told apart by their keys.
+    pub(crate) fn use_keys(&self) -> bool {
+        self.everybody.name.is_some()
+    }
+
+    /// The budgets of the keys that have one, by the name of the key.
+    pub(crate) fn budgets(&self) -> Vec<(Arc<str>, BudgetSnapshot)> {
+        let budget =
+            |caller: &Arc<Caller>| Some((caller.name.clone()?, caller.payer()?.snapshot()));
+        budget(&self.everybody).into_iter().collect()
     }
 
     /// The caller of a request, by its key.

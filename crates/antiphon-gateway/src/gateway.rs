@@ -4,15 +4,19 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::SystemTime,
 };
 
-use antiphon::Session;
+use antiphon::{Session, SystemClock};
 use arc_swap::ArcSwap;
 
-use crate::{caller::Callers, observe::Observer};
+use crate::{
+    caller::Callers,
+    dashboard::Dashboard,
+    observe::{GatewayMetrics, Observer},
+};
 
 /// What a configuration makes, as one value: it is replaced as a whole when the configuration is read again, and calls
 /// under way go on with the one they began with.
@@ -40,7 +44,10 @@ pub struct Gateway(Arc<Inner>);
 
 struct Inner {
     running: ArcSwap<Running>,
+    metrics: Arc<GatewayMetrics>,
     observers: Vec<Arc<dyn Observer>>,
+    dashboard: Arc<Dashboard>,
+    is_draining: AtomicBool,
     /// Makes ids of requests unique: those of this process begin with its start.
     started: SystemTime,
     requests: AtomicU64,
@@ -56,10 +63,20 @@ impl fmt::Debug for Gateway {
 
 impl Gateway {
     /// A gateway of this configuration; the observers are told of every call.
-    pub fn new(running: Running, observers: Vec<Arc<dyn Observer>>) -> Self {
+    pub fn new(running: Running, mut observers: Vec<Arc<dyn Observer>>) -> Self {
+        let dashboard = Arc::new(Dashboard::new(SystemClock::shared()));
+        observers.push(Arc::clone(&dashboard) as _);
+        let metrics = Arc::new(GatewayMetrics::new());
+        observers.push(metrics.clone());
+        observers
+            .iter()
+            .for_each(|observer| observer.runs(&running));
         Self(Arc::new(Inner {
             running: ArcSwap::from_pointee(running),
+            metrics,
             observers,
+            dashboard,
+            is_draining: AtomicBool::new(false),
             started: SystemTime::now(),
             requests: AtomicU64::new(0),
         }))
@@ -72,11 +89,34 @@ impl Gateway {
 
     /// Puts another configuration in place. Calls under way end with the one they began with.
     pub fn replace(&self, running: Running) {
+        for observer in self.observers() {
+            observer.runs(&running);
+        }
         self.0.running.store(Arc::new(running));
+    }
+
+    /// From now on the gateway is not ready: whoever spreads calls over several gateways should leave this one out. It
+    /// still answers.
+    pub fn drain(&self) {
+        self.0.is_draining.store(true, Relaxed);
+    }
+
+    /// Whether it is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.0.is_draining.load(Relaxed)
+    }
+
+    pub(crate) fn metrics(&self) -> &GatewayMetrics {
+        &self.0.metrics
     }
 
     pub(crate) fn observers(&self) -> &[Arc<dyn Observer>] {
         &self.0.observers
+    }
+
+    /// The page at `/`.
+    pub(crate) fn dashboard(&self) -> &Arc<Dashboard> {
+        &self.0.dashboard
     }
 
     /// An id for a request, unique among all gateways for practical purposes.

@@ -14,6 +14,7 @@
 mod answer;
 mod call;
 mod caller;
+mod dashboard;
 mod gateway;
 mod incoming;
 mod models;

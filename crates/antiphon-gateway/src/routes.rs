@@ -9,7 +9,7 @@ use axum::{
 };
 use http::Response;
 
-use crate::{Gateway, call, models, refusal::refusal};
+use crate::{Gateway, call, dashboard, models, observe, refusal::refusal};
 
 impl Gateway {
     /// All routes.
@@ -19,6 +19,10 @@ impl Gateway {
             .route("/v1/messages", post(messages))
             .route("/v1/models", get(models::list))
             .route("/v1/models/{*name}", get(models::one))
+            .merge(dashboard::routes())
+            .route("/metrics", get(observe::scraped))
+            .route("/healthz", get(observe::healthy))
+            .route("/readyz", get(observe::ready))
             .fallback(nothing_there)
             .with_state(self.clone())
     }

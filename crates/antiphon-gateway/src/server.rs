@@ -2,6 +2,10 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use hyper::{
+    body::Incoming,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
@@ -9,7 +13,7 @@ use hyper_util::{
 };
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::Gateway;
+use crate::{Gateway, observe::Remote};
 
 /// How a server treats its connections.
 #[derive(Clone, Debug)]
@@ -69,8 +73,14 @@ impl Server {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((tcp, _)) => {
-                    let connection = serve(&builder, tcp, service.clone(), graceful.watcher());
+                Ok((tcp, peer)) => {
+                    let connection = serve(
+                        &builder,
+                        tcp,
+                        Remote(peer.ip()),
+                        service.clone(),
+                        graceful.watcher(),
+                    );
                     tokio::spawn(connection);
                 }
                 // out of files, or a peer that left while it waited: neither must end the server
@@ -78,6 +88,7 @@ impl Server {
             }
         }
         drop(self.listener);
+        gateway.dashboard().close();
         // what has not ended by then is cut off
         let _in_time = tokio::time::timeout(self.config.drain, graceful.shutdown()).await;
     }
@@ -96,11 +107,16 @@ fn builder(config: &ServerConfig) -> Builder<TokioExecutor> {
 fn serve(
     builder: &Builder<TokioExecutor>,
     tcp: TcpStream,
+    peer: Remote,
     service: TowerToHyperService<axum::Router>,
     watcher: hyper_util::server::graceful::Watcher,
 ) -> impl Future<Output = ()> + use<> {
     // small answers must not wait for their acknowledgement
     let _as_it_is = tcp.set_nodelay(true);
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        service.call(request)
+    });
     let connection = builder
         .serve_connection(TokioIo::new(tcp), service)
         .into_owned();

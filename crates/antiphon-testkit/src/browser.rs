@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use serde_json::{Value, json};
+
 /// Set by CI: a missing browser is then a failure, not a test that is left out.
 const REQUIRED: &str = "ANTIPHON_BROWSER_REQUIRED";
 /// What the browser is called by distributions, in the order in which it is looked for.
@@ -39,6 +41,58 @@ fn chromium() -> Option<PathBuf> {
 /// # Panics
 /// When something is wrong with the page, or the browser is missing where it is required.
 pub fn look_at(name: &str, html: &str, texts: &[&str]) {
+    let page = folder().join(format!("{name}.html"));
+    fs::write(&page, html).unwrap();
+    let texts = serde_json::to_string(texts).unwrap();
+    drive("look.mjs", name, &page.to_string_lossy(), &texts);
+}
+
+/// What a page of a server must show, and what it must do by itself.
+#[derive(Clone, Debug, Default)]
+pub struct Watched {
+    /// Texts that are read on it, sooner or later.
+    pub texts: Vec<String>,
+    /// Sections that are shown, at least.
+    pub sections: u32,
+    /// Pieces of text that are shown, at least.
+    pub words: u32,
+    /// A request that is made while the page is open: address and body.
+    pub then: Option<(String, String)>,
+    /// Texts that are read after it, without a reload.
+    pub after: Vec<String>,
+    /// Functions of the page's `numbers.js`, an argument, and what they must make of it.
+    pub numbers: Vec<(&'static str, Value, String)>,
+    /// Whether the connection is lost for a while, and a key is asked for: the page must say so and get over it.
+    pub lost: bool,
+}
+
+/// As [`look_at`], for a page that is served and goes on. No script but its own may run on it, and no element be there that
+/// came from a text.
+///
+/// # Panics
+/// When something is wrong with the page, or the browser is missing where it is required.
+pub fn watch(name: &str, url: &str, watched: &Watched) {
+    let then = watched.then.as_ref();
+    let plan = json!({
+        "texts": watched.texts,
+        "sections": watched.sections,
+        "words": watched.words,
+        "then": then.map(|(url, body)| json!({"url": url, "body": body})),
+        "after": watched.after,
+        "numbers": watched.numbers,
+        "lost": watched.lost,
+    });
+    drive("live.mjs", name, url, &plan.to_string());
+}
+
+/// Where pages and pictures of them are left.
+fn folder() -> PathBuf {
+    let folder = repository().join("target/browser");
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn drive(script: &str, name: &str, page: &str, plan: &str) {
     let (Some(tools), Some(chromium)) = (driver(), chromium()) else {
         assert!(
             env::var_os(REQUIRED).is_none(),
@@ -52,21 +106,16 @@ pub fn look_at(name: &str, html: &str, texts: &[&str]) {
         }
         return;
     };
-    let folder = repository().join("target/browser");
-    fs::create_dir_all(&folder).unwrap();
-    let page = folder.join(format!("{name}.html"));
-    fs::write(&page, html).unwrap();
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     let looked = Command::new("node")
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/look.mjs"))
-        .args([&tools, &chromium, &page, &folder.join(name)])
-        .arg(serde_json::to_string(texts).unwrap())
+        .arg(scripts.join(script))
+        .args([&tools, &chromium])
+        .arg(page)
+        .arg(folder().join(name))
+        .arg(plan)
         .output()
         .expect("node was there when playwright-core was installed");
     let told = String::from_utf8_lossy(&looked.stdout);
     let broke = String::from_utf8_lossy(&looked.stderr);
-    assert!(
-        looked.status.success(),
-        "{}:\n{told}{broke}",
-        page.display()
-    );
+    assert!(looked.status.success(), "{page}:\n{told}{broke}");
 }

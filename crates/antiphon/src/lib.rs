@@ -81,7 +81,7 @@ pub use antiphon_core::{
     Usage, Usd,
 };
 pub use antiphon_providers::catalog::{self, zones};
-pub use antiphon_providers::fronts;
+pub use antiphon_providers::{fronts, transport};
 pub use config::{Config, ConfigError};
 pub use ensemble::{create_ensemble, create_ensemble_in};
 pub use known::{nearest_model, nearest_priced};

@@ -1,14 +1,18 @@
 //! `antiphon serve`: the gateway.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use antiphon::{
     env,
     session::{Session, SessionOptions},
 };
-use antiphon_gateway::{Gateway, Running, Server, ServerConfig};
+use antiphon_gateway::{
+    Gateway, Running, Server, ServerConfig,
+    observe::{AccessLog, LogTarget, Observer, Traces},
+};
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::job::config;
@@ -23,6 +27,12 @@ pub(crate) struct ServeArgs {
     /// Configuration file [default: antiphon.toml, over the user's]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// A line of JSON for each call: to a file, which is opened anew on SIGHUP, to stderr (-), or nowhere
+    #[arg(long, value_name = "FILE|-|none", default_value = "none")]
+    pub(crate) access_log: String,
+    /// Prompts and answers are in the access log too, cut to some kilobytes
+    #[arg(long)]
+    pub(crate) access_log_content: bool,
     /// Print the address as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -47,11 +57,12 @@ async fn serve(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
     let options = SessionOptions::default();
     let config = config(args.config.as_deref())?;
     let session = Session::new(config, options, &env::process, CancellationToken::new());
-    let gateway = Gateway::new(Running::open_to_all(session), Vec::new());
     let server = Server::bind(args.listen, ServerConfig::default())
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = server.address();
+    let observers = Observers::open(args, address, printer)?;
+    let gateway = Gateway::new(Running::open_to_all(session), observers.all());
     let url = format!("http://{address}");
     if args.json {
         let line = serde_json::json!({"url": url, "address": address.to_string()});
@@ -64,5 +75,70 @@ async fn serve(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
     }
     let mut signals = Signals::new()?;
     server.run(gateway, async { signals.next().await }).await;
+    observers.close().await;
     Ok(Exit::Success)
+}
+
+/// Who is told of each call, beside the gateway's own metrics.
+struct Observers {
+    log: Option<Arc<AccessLog>>,
+    traces: Option<Arc<Traces>>,
+}
+
+impl Observers {
+    fn open(args: &ServeArgs, address: SocketAddr, printer: &Printer) -> Result<Self> {
+        let target = match args.access_log.as_str() {
+            "none" => None,
+            "-" => Some(LogTarget::Stderr),
+            file => Some(LogTarget::File(file.into())),
+        };
+        if args.access_log_content {
+            if target.is_none() {
+                bail!("--access-log-content needs --access-log FILE or --access-log -");
+            }
+            printer.say("THE ACCESS LOG HOLDS PROMPTS AND ANSWERS: keep it from those who must not read them");
+        }
+        let open = |target| AccessLog::open(target, args.access_log_content);
+        let log = target.map(open).transpose();
+        let log = log.with_context(|| format!("cannot write {}", args.access_log))?;
+        let log = log.map(Arc::new);
+        if let Some(log) = &log {
+            reopen_on_hangup(Arc::clone(log))?;
+        }
+        let traces = Traces::from_env(&env::process, address)?;
+        Ok(Self {
+            log,
+            traces: traces.map(Arc::new),
+        })
+    }
+
+    fn all(&self) -> Vec<Arc<dyn Observer>> {
+        let log = self.log.clone().map(|log| log as Arc<dyn Observer>);
+        let traces = self
+            .traces
+            .clone()
+            .map(|traces| traces as Arc<dyn Observer>);
+        log.into_iter().chain(traces).collect()
+    }
+
+    /// What is still to be told is told.
+    async fn close(&self) {
+        if let Some(traces) = &self.traces {
+            traces.shutdown().await;
+        }
+        if let Some(log) = &self.log {
+            log.close();
+        }
+    }
+}
+
+/// Whoever rotates logs moves the file away and sends SIGHUP.
+fn reopen_on_hangup(log: Arc<AccessLog>) -> Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            log.reopen();
+        }
+    });
+    Ok(())
 }

@@ -9,6 +9,7 @@ mod budget;
 mod cache;
 mod compare;
 mod configuration;
+mod dashboard;
 mod estimate;
 mod limits;
 mod map_reduce;

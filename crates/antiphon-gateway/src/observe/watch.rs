@@ -1,18 +1,23 @@
 //! [`Watch`]: follows one call from its arrival to its end.
 
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Instant, SystemTime},
 };
 
 use antiphon::{
-    Error, Reply, Spent,
+    ChatRequest, Error, Reply, Spent,
     core::chat::{ChatDelta, Delivery, Head},
 };
-use http::{HeaderMap, StatusCode};
+use http::{Extensions, HeaderMap, StatusCode};
 
-use super::{CallBegan, CallEnded, Outcome};
+use super::{CallBegan, CallEnded, CallSpan, Content, Outcome};
 use crate::Gateway;
+
+/// Where a connection comes from: the server puts it into the extensions of each of its requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remote(pub(crate) IpAddr);
 
 /// Follows a call. Whatever becomes of it, the observers are told of its end exactly once: at the latest when this is
 /// dropped, which means that the caller hung up.
@@ -21,6 +26,7 @@ pub(crate) struct Watch {
     arrived: Instant,
     has_begun: bool,
     is_told: bool,
+    content: Option<Content>,
     end: CallEnded,
 }
 
@@ -34,6 +40,7 @@ impl Watch {
             arrived: Instant::now(),
             has_begun: false,
             is_told: false,
+            content: None,
             end: CallEnded {
                 call: CallBegan {
                     id: gateway.request_id().into(),
@@ -42,7 +49,9 @@ impl Watch {
                     wire,
                     asked: Arc::default(),
                     is_streamed: false,
+                    remote: None,
                     traceparent: traceparent.map(Arc::from),
+                    span: None,
                 },
                 status: 200,
                 outcome: Outcome::HungUp,
@@ -55,8 +64,14 @@ impl Watch {
                 finish_reason: None,
                 upstream_id: None,
                 error: None,
+                content: None,
             },
         }
+    }
+
+    /// The connection that it came on.
+    pub(crate) fn came_on(&mut self, extensions: &Extensions) {
+        self.end.call.remote = extensions.get::<Remote>().map(|peer| peer.0);
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -72,6 +87,19 @@ impl Watch {
         self.end.call.caller = caller.cloned();
     }
 
+    /// This is what it asks.
+    pub(crate) fn asks(&mut self, request: &ChatRequest) {
+        let observers = self.gateway.observers();
+        if observers.iter().any(|observer| observer.wants_content()) {
+            self.content = Some(Content::of(request));
+        }
+    }
+
+    /// The `traceparent` of what is asked for it; `None` where calls are not traced.
+    pub(crate) fn traceparent(&self) -> Option<String> {
+        self.end.call.span.as_ref().map(CallSpan::traceparent)
+    }
+
     /// It was read, and goes to this model.
     pub(crate) fn begin(&mut self, asked: &str, delivery: Delivery) {
         self.end.call.asked = asked.into();
@@ -81,6 +109,9 @@ impl Watch {
 
     fn tell_beginning(&mut self) {
         if !std::mem::replace(&mut self.has_begun, true) {
+            let call = &self.end.call;
+            let mut observers = self.gateway.observers().iter();
+            self.end.call.span = observers.find_map(|observer| observer.span(call));
             for observer in self.gateway.observers() {
                 observer.began(&self.end.call);
             }
@@ -100,6 +131,9 @@ impl Watch {
     pub(crate) fn piece(&mut self, delta: &ChatDelta) {
         if self.end.first_piece.is_none() && delta.has_content() {
             self.first_piece();
+        }
+        if let Some(content) = &mut self.content {
+            content.piece(delta);
         }
         if let Some(reason) = &delta.finish_reason {
             self.end.finish_reason = Some(reason.as_str().into());
@@ -121,6 +155,9 @@ impl Watch {
     pub(crate) fn whole(&mut self, reply: &Reply) {
         self.head(&reply.head);
         self.end.spent = reply.spent();
+        if let Some(content) = &mut self.content {
+            content.whole(&reply.answer);
+        }
         self.end.finish_reason = Some(reply.answer.finish_reason.as_str().into());
     }
 
@@ -163,6 +200,7 @@ impl Watch {
         self.tell_beginning();
         self.end.outcome = outcome;
         self.end.took = self.arrived.elapsed();
+        self.end.content = self.content.take().map(Arc::new);
         for observer in self.gateway.observers() {
             observer.ended(&self.end);
         }

@@ -7,7 +7,42 @@ use antiphon_providers::tokens::Counter;
 
 use super::{Session, lock};
 
+/// An account and whose it is. The key is not told.
+#[derive(Clone, Debug)]
+pub struct NamedAccount {
+    /// The provider, as models are named after it.
+    pub provider: String,
+    /// Where it is reached; empty for what lives in this process.
+    pub base_url: String,
+    /// The provider's name of the model.
+    pub model: String,
+    /// Its limits and its state.
+    pub account: Arc<Account>,
+}
+
 impl Session {
+    /// The accounts in use, in the order of their names.
+    pub fn named_accounts(&self) -> Vec<NamedAccount> {
+        let accounts = lock(&self.accounts);
+        let mut named: Vec<NamedAccount> = accounts
+            .iter()
+            .map(
+                |([provider, base_url, model, _key], account)| NamedAccount {
+                    provider: provider.clone(),
+                    base_url: base_url.clone(),
+                    model: model.clone(),
+                    account: Arc::clone(account),
+                },
+            )
+            .collect();
+        drop(accounts);
+        let name = |named: &NamedAccount| {
+            [&named.provider, &named.model, &named.base_url].map(String::clone)
+        };
+        named.sort_by_cached_key(name);
+        named
+    }
+
     /// The account of a target and key. Models of one account share its limits, pauses and health.
     pub(super) fn account(&self, target: &[String; 3], key: &str, provider: &str) -> Arc<Account> {
         let [a, b, c] = target.clone();

@@ -64,6 +64,13 @@ impl Session {
         names
     }
 
+    /// What configured names stand for, as the configuration writes it.
+    pub fn configured_parts(&self) -> Vec<String> {
+        let models = self.config.settings.models.values();
+        let parts = models.flat_map(|model| model.made.parts());
+        parts.map(ToString::to_string).collect()
+    }
+
     fn of(config: Config) -> Self {
         let options = SessionOptions::default();
         Self::new(config, options, &env::process, CancellationToken::new())

@@ -49,6 +49,7 @@ use crate::{
     config::{Combination, DeciderSettings},
     env::Lookup,
 };
+pub use accounts::NamedAccount;
 pub(crate) use asked::{Asked, Target};
 pub use cache::default_cache_dir;
 pub(crate) use defaults::lay_beneath;

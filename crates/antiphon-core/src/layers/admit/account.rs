@@ -17,6 +17,7 @@ use super::{
     estimate::{CountTokens, Demand},
     line::Place,
     passage::Passage,
+    quota::QuotaConfig,
 };
 use crate::{ChatRequest, Clock, Dice, Error, Moment, layers::retry::Budget};
 
@@ -82,6 +83,11 @@ impl Account {
     pub fn snapshot(&self) -> AccountSnapshot {
         let now = self.clock.now();
         self.lock().admission.snapshot(now)
+    }
+
+    /// The limits per minute that are known now: those that the user names, else those that the provider's headers told.
+    pub fn quota(&self) -> QuotaConfig {
+        self.lock().admission.quota()
     }
 
     /// The error for which the account was given up: its endpoint cannot be reached or was down for too long, its key

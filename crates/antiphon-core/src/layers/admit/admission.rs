@@ -260,6 +260,11 @@ impl<T> Admission<T> {
         self.health.given_up()
     }
 
+    /// The limits per minute that are known, named or told.
+    pub(super) fn quota(&self) -> QuotaConfig {
+        self.quota.limits()
+    }
+
     /// A picture of the state, for people.
     pub(super) fn snapshot(&self, now: Moment) -> AccountSnapshot {
         let endpoint = match (self.health.given_up(), self.health.down_since()) {

@@ -110,6 +110,11 @@ impl Bucket {
         self.limit.is_some()
     }
 
+    /// The limit per minute, where there is one.
+    pub(super) fn limit(&self) -> Option<f64> {
+        self.limit
+    }
+
     /// Sets the limit; the first one finds a full bucket and a window that remembers what went before.
     pub(super) fn set_limit(&mut self, limit: f64, now: Moment) {
         self.fill(now);

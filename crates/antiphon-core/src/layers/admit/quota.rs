@@ -86,6 +86,20 @@ impl Quota {
         tokens.iter().any(Bucket::is_limited)
     }
 
+    /// The limits per minute that are known now, whole.
+    pub(super) fn limits(&self) -> QuotaConfig {
+        let [rpm, tpm, itpm, otpm] = self
+            .buckets
+            .each_ref()
+            .map(|bucket| bucket.limit().map(|limit| limit as u64));
+        QuotaConfig {
+            rpm,
+            tpm,
+            itpm,
+            otpm,
+        }
+    }
+
     /// When a request of this size may pass, if not now.
     pub(super) fn wait(&mut self, tokens: Tokens, now: Moment) -> Option<Moment> {
         let costs = costs(1, tokens);
