@@ -30,6 +30,15 @@ pub(crate) async fn drain_on_signal(stop: Stop, metrics: Arc<Metrics>, printer: 
     std::process::exit(Exit::Interrupted as i32);
 }
 
+/// What a signal asks a server for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Ctrl-C or SIGTERM.
+    Stop,
+    /// SIGHUP.
+    Reload,
+}
+
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -50,6 +59,15 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
             _ = self.hangup.recv() => {}
+        }
+    }
+
+    /// What a server is asked for.
+    pub(crate) async fn next_request(&mut self) -> Request {
+        tokio::select! {
+            _ = self.interrupt.recv() => Request::Stop,
+            _ = self.terminate.recv() => Request::Stop,
+            _ = self.hangup.recv() => Request::Reload,
         }
     }
 }

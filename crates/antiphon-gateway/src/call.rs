@@ -12,7 +12,8 @@ use axum::{body::Body, extract::Request};
 use http::{HeaderMap, Response, request::Parts};
 
 use crate::{
-    Gateway, Running, answer, caller::Caller, incoming, observe::Watch, refusal::refusal, streaming,
+    Gateway, Running, answer, caller::Caller, incoming, models, observe::Watch, refusal::refusal,
+    streaming,
 };
 
 /// Headers of the caller that go on to the provider. All others end here: what a request says must not decide where it
@@ -81,7 +82,7 @@ async fn answered(
     let running = gateway.running();
     let caller = running.callers.identify(&parts.headers)?;
     watch.identified(caller.name());
-    let bytes = incoming::read(&parts.headers, body).await?;
+    let bytes = incoming::read(parts, body).await?;
     let mut fields = incoming::fields(&bytes)?;
     // ours, and never the provider's
     let per_call = fields.shift_remove("antiphon").map(PerCall::read);
@@ -99,7 +100,8 @@ async fn answered(
     for name in named.chain([model.as_str()]) {
         caller.may_use(name)?;
     }
-    let resolved = resolve(&running, &model, per_call.as_ref(), front)?;
+    let resolved = resolve(&running, &model, per_call.as_ref(), front)
+        .map_err(|error| models::with_nearest(error, &model, &running, &caller))?;
     let delivery = request.delivery;
     let wants_usage = asks_for_usage(&request);
     let mut request = put(request, front, &parts.headers, &resolved, &caller);
@@ -140,7 +142,10 @@ fn resolve(
     resolved.map_err(|error| {
         // a provider without a key is none that can be asked: the caller's own key is another matter
         match error.kind() {
-            ErrorKind::Auth => Error::new(ErrorKind::ModelNotFound, error.message()),
+            ErrorKind::Auth => {
+                let message = format!("no model is called {model:?}: {}", error.message());
+                Error::new(ErrorKind::ModelNotFound, message)
+            }
             _ => error,
         }
     })

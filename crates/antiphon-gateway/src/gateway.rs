@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::SystemTime,
 };
@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 
 use crate::{
     caller::Callers,
+    calls::Calls,
     dashboard::Dashboard,
     observe::{GatewayMetrics, Observer},
 };
@@ -47,7 +48,7 @@ struct Inner {
     metrics: Arc<GatewayMetrics>,
     observers: Vec<Arc<dyn Observer>>,
     dashboard: Arc<Dashboard>,
-    is_draining: AtomicBool,
+    calls: Arc<Calls>,
     /// Makes ids of requests unique: those of this process begin with its start.
     started: SystemTime,
     requests: AtomicU64,
@@ -76,7 +77,7 @@ impl Gateway {
             metrics,
             observers,
             dashboard,
-            is_draining: AtomicBool::new(false),
+            calls: Arc::default(),
             started: SystemTime::now(),
             requests: AtomicU64::new(0),
         }))
@@ -95,19 +96,27 @@ impl Gateway {
         self.0.running.store(Arc::new(running));
     }
 
-    /// From now on the gateway is not ready: whoever spreads calls over several gateways should leave this one out. It
-    /// still answers.
-    pub fn drain(&self) {
-        self.0.is_draining.store(true, Relaxed);
-    }
-
-    /// Whether it is about to end.
-    pub fn is_draining(&self) -> bool {
-        self.0.is_draining.load(Relaxed)
-    }
-
     pub(crate) fn metrics(&self) -> &GatewayMetrics {
         &self.0.metrics
+    }
+
+    /// Calls to models that are under way, their answers included.
+    pub fn calls_under_way(&self) -> usize {
+        self.0.calls.under_way()
+    }
+
+    /// Says that the server is about to end: it is not ready any more, though it still answers.
+    pub fn drain(&self) {
+        self.0.calls.drain();
+    }
+
+    /// Whether the server is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.0.calls.is_draining()
+    }
+
+    pub(crate) fn calls(&self) -> &Arc<Calls> {
+        &self.0.calls
     }
 
     pub(crate) fn observers(&self) -> &[Arc<dyn Observer>] {

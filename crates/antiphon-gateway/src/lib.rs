@@ -14,6 +14,7 @@
 mod answer;
 mod call;
 mod caller;
+mod calls;
 mod dashboard;
 mod gateway;
 mod incoming;
@@ -25,4 +26,4 @@ mod server;
 mod streaming;
 
 pub use gateway::{Gateway, Running};
-pub use server::{Server, ServerConfig};
+pub use server::{BodyLimits, Server, ServerConfig, Tls, TlsError, Warning};

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 
 use antiphon::{Error, ErrorKind, nearest};
 
-use crate::{Gateway, refusal::refusal, routes::front_of};
+use crate::{Gateway, Running, caller::Caller, refusal::refusal, routes::front_of};
+
+/// Names that are told where one stands for nothing.
+const MOST_NAMES: usize = 3;
 
 /// The list of models, in the caller's dialect.
 pub(crate) async fn list(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
@@ -51,15 +54,37 @@ pub(crate) async fn one(
             match known {
                 true => Ok(json_response(&entry(&name, front.name() == "anthropic"))),
                 false => {
-                    let near = nearest(&name, names.iter().map(String::as_str));
-                    let hint =
-                        near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-                    let message = format!("no model is called {name:?}{hint}");
-                    Err(Error::new(ErrorKind::ModelNotFound, message))
+                    let message = format!("no model is called {name:?}");
+                    let error = Error::new(ErrorKind::ModelNotFound, message);
+                    Err(with_nearest(error, &name, &running, &caller))
                 }
             }
         });
     found.unwrap_or_else(|error| refusal(&error, front, &gateway.request_id()))
+}
+
+/// Adds the names that may have been meant to the error for one that stands for nothing. A caller reads only of models
+/// that it may use.
+pub(crate) fn with_nearest(error: Error, name: &str, running: &Running, caller: &Caller) -> Error {
+    let message = error.message();
+    if error.kind() != ErrorKind::ModelNotFound || message.contains("did you mean") {
+        return error;
+    }
+    let names = running.session.model_names();
+    let allowed = names.iter().filter(|name| caller.may_use(name).is_ok());
+    let mut candidates: Vec<&str> = allowed.map(String::as_str).collect();
+    let mut near = Vec::new();
+    while near.len() < MOST_NAMES
+        && let Some(found) = nearest(name, candidates.iter().copied())
+    {
+        near.push(format!("{found:?}"));
+        candidates.retain(|candidate| *candidate != found);
+    }
+    let hint = match near.is_empty() {
+        true => "GET /v1/models lists those there are".to_owned(),
+        false => format!("did you mean {}?", near.join(" or ")),
+    };
+    Error::new(ErrorKind::ModelNotFound, format!("{message}; {hint}"))
 }
 
 /// A model as the list has it. Nobody knows when a configured name was made, so all are of the same moment.

@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     routing::{get, post},
 };
-use http::Response;
+use http::{HeaderMap, Response};
 
 use crate::{Gateway, call, dashboard, models, observe, refusal::refusal};
 
@@ -24,6 +24,7 @@ impl Gateway {
             .route("/healthz", get(observe::healthy))
             .route("/readyz", get(observe::ready))
             .fallback(nothing_there)
+            .method_not_allowed_fallback(not_that_method)
             .with_state(self.clone())
     }
 }
@@ -45,8 +46,21 @@ async fn nothing_there(State(gateway): State<Gateway>, request: Request) -> Resp
     refusal(&error, front_of(&request), &gateway.request_id())
 }
 
-/// The front of a caller whose path does not tell.
+async fn not_that_method(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
+    let (method, path) = (request.method(), request.uri().path());
+    let message = format!("{path} cannot be asked with {method}");
+    let error = Error::new(ErrorKind::BadRequest, message).with_status(405);
+    refusal(&error, front_of(&request), &gateway.request_id())
+}
+
+/// The front of a caller whose route does not tell.
 pub(crate) fn front_of(request: &Request) -> &'static dyn fronts::Front {
-    let is_anthropic = request.headers().contains_key("anthropic-version");
+    front_at(request.uri().path(), request.headers())
+}
+
+/// The front of a caller by path and headers: Anthropic's clients are known by theirs, all others are taken for OpenAI's.
+pub(crate) fn front_at(path: &str, headers: &HeaderMap) -> &'static dyn fronts::Front {
+    let is_anthropic =
+        path.starts_with("/v1/messages") || headers.contains_key("anthropic-version");
     fronts::front_or_default(if is_anthropic { "anthropic" } else { "openai" })
 }

@@ -1,18 +1,21 @@
 //! `antiphon serve`: the gateway.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+mod observers;
+mod operation;
+mod size;
+
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use antiphon::{
     env,
     session::{Session, SessionOptions},
 };
-use antiphon_gateway::{
-    Gateway, Running, Server, ServerConfig,
-    observe::{AccessLog, LogTarget, Observer, Traces},
-};
-use anyhow::{Context, Result, bail};
+use antiphon_gateway::{BodyLimits, Gateway, Running, Server, ServerConfig, Tls};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use observers::Observers;
+use operation::Operation;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::job::config;
@@ -27,6 +30,21 @@ pub(crate) struct ServeArgs {
     /// Configuration file [default: antiphon.toml, over the user's]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Certificate for TLS, PEM, the server's own first; read again on SIGHUP
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its key, PEM, which others on this machine must not be able to read
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Largest body of a request
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_size, default_value = "32MiB")]
+    pub(crate) max_body: u64,
+    /// Calls under way at once; more are refused with 503
+    #[arg(long, value_name = "N", default_value = "4096")]
+    pub(crate) max_calls: NonZeroUsize,
+    /// Time that calls under way have to end when the server is stopped
+    #[arg(long, value_name = "DURATION", value_parser = crate::args::duration, default_value = "30s")]
+    pub(crate) drain: Duration,
     /// A line of JSON for each call: to a file, which is opened anew on SIGHUP, to stderr (-), or nowhere
     #[arg(long, value_name = "FILE|-|none", default_value = "none")]
     pub(crate) access_log: String,
@@ -50,22 +68,81 @@ pub(crate) fn run(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(args, printer))
+    let outcome = runtime.block_on(serve(args, printer));
+    // what has not ended by now was cut off
+    runtime.shutdown_background();
+    outcome
+}
+
+/// What flags lay over the configuration.
+fn options() -> SessionOptions {
+    SessionOptions::default()
 }
 
 async fn serve(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
-    let options = SessionOptions::default();
     let config = config(args.config.as_deref())?;
-    let session = Session::new(config, options, &env::process, CancellationToken::new());
-    let server = Server::bind(args.listen, ServerConfig::default())
+    let session = Session::new(config, options(), &env::process, CancellationToken::new());
+    session
+        .check()
+        .map_err(|error| anyhow!("{}", error.message()))?;
+    let tls = tls(args, printer)?;
+    let config = ServerConfig {
+        tls: tls.clone(),
+        body: BodyLimits {
+            largest: args.max_body,
+            ..BodyLimits::default()
+        },
+        max_calls: args.max_calls.get(),
+        drain: args.drain,
+        ..ServerConfig::default()
+    };
+    let server = Server::bind(args.listen, config)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
-    let address = server.address();
-    let observers = Observers::open(args, address, printer)?;
+    let observers = Observers::open(args, server.address(), printer)?;
     let gateway = Gateway::new(Running::open_to_all(session), observers.all());
-    let url = format!("http://{address}");
+    // before anybody is told where it is: a signal that comes at once must not kill it
+    let signals = Signals::new()?;
+    tell(&server, args, printer)?;
+    let operation = Operation {
+        args,
+        printer,
+        gateway: gateway.clone(),
+        tls,
+        observers: &observers,
+    };
+    let (stop, stopped) = oneshot::channel();
+    let run = server.run(gateway, async {
+        // the sender is there as long as signals are followed
+        let _asked = stopped.await;
+    });
+    let exit = tokio::select! {
+        cut_off = run => {
+            operation.ended(cut_off);
+            Exit::Success
+        }
+        () = operation.follow(signals, stop) => Exit::Interrupted,
+    };
+    observers.close().await;
+    Ok(exit)
+}
+
+fn tls(args: &ServeArgs, printer: &Printer) -> Result<Option<Arc<Tls>>> {
+    let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) else {
+        return Ok(None);
+    };
+    let (tls, warning) = Tls::load(certificate, key)?;
+    if let Some(warning) = warning {
+        printer.say(&format!("warning: {warning}"));
+    }
+    Ok(Some(Arc::new(tls)))
+}
+
+fn tell(server: &Server, args: &ServeArgs, printer: &Printer) -> Result<()> {
+    let url = server.url();
     if args.json {
-        let line = serde_json::json!({"url": url, "address": address.to_string()});
+        let address = server.address().to_string();
+        let line = serde_json::json!({"url": url, "address": address});
         printer.data(&format!("{line}\n"))?;
     } else {
         printer.say(&format!("the gateway listens on {url}; Ctrl-C ends it"));
@@ -73,72 +150,5 @@ async fn serve(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
             "export OPENAI_BASE_URL={url}/v1\nexport ANTHROPIC_BASE_URL={url}\n"
         ))?;
     }
-    let mut signals = Signals::new()?;
-    server.run(gateway, async { signals.next().await }).await;
-    observers.close().await;
-    Ok(Exit::Success)
-}
-
-/// Who is told of each call, beside the gateway's own metrics.
-struct Observers {
-    log: Option<Arc<AccessLog>>,
-    traces: Option<Arc<Traces>>,
-}
-
-impl Observers {
-    fn open(args: &ServeArgs, address: SocketAddr, printer: &Printer) -> Result<Self> {
-        let target = match args.access_log.as_str() {
-            "none" => None,
-            "-" => Some(LogTarget::Stderr),
-            file => Some(LogTarget::File(file.into())),
-        };
-        if args.access_log_content {
-            if target.is_none() {
-                bail!("--access-log-content needs --access-log FILE or --access-log -");
-            }
-            printer.say("THE ACCESS LOG HOLDS PROMPTS AND ANSWERS: keep it from those who must not read them");
-        }
-        let open = |target| AccessLog::open(target, args.access_log_content);
-        let log = target.map(open).transpose();
-        let log = log.with_context(|| format!("cannot write {}", args.access_log))?;
-        let log = log.map(Arc::new);
-        if let Some(log) = &log {
-            reopen_on_hangup(Arc::clone(log))?;
-        }
-        let traces = Traces::from_env(&env::process, address)?;
-        Ok(Self {
-            log,
-            traces: traces.map(Arc::new),
-        })
-    }
-
-    fn all(&self) -> Vec<Arc<dyn Observer>> {
-        let log = self.log.clone().map(|log| log as Arc<dyn Observer>);
-        let traces = self
-            .traces
-            .clone()
-            .map(|traces| traces as Arc<dyn Observer>);
-        log.into_iter().chain(traces).collect()
-    }
-
-    /// What is still to be told is told.
-    async fn close(&self) {
-        if let Some(traces) = &self.traces {
-            traces.shutdown().await;
-        }
-        if let Some(log) = &self.log {
-            log.close();
-        }
-    }
-}
-
-/// Whoever rotates logs moves the file away and sends SIGHUP.
-fn reopen_on_hangup(log: Arc<AccessLog>) -> Result<()> {
-    let mut hangups = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
-            log.reopen();
-        }
-    });
     Ok(())
 }

@@ -20,6 +20,7 @@ mod outputs;
 mod report;
 mod review;
 mod scripted;
+mod serve_operation;
 mod several;
 mod shapes;
 mod structured;

@@ -241,7 +241,7 @@ impl Endpoint {
 #[derive(Clone, Debug, Serialize)]
 struct CallerBudget {
     /// The name of its key.
-    name: Arc<str>,
+    name: String,
     /// Dollars a day, UTC.
     budget_usd: f64,
     /// Dollars of it that are spent or kept for calls whose end is not known.
@@ -251,7 +251,7 @@ struct CallerBudget {
 impl CallerBudget {
     fn of((name, budget): &(Arc<str>, BudgetSnapshot)) -> Option<Self> {
         Some(Self {
-            name: name.clone(),
+            name: name.as_ref().to_owned(),
             budget_usd: budget.cap?.as_f64(),
             spent_usd: (budget.spent + budget.lost + budget.open).as_f64(),
         })

@@ -21,6 +21,8 @@ fn running() -> Running {
 
 fn began() -> CallBegan {
     CallBegan {
+        remote: None,
+        span: None,
         id: "req_1".into(),
         at: std::time::UNIX_EPOCH + Duration::from_millis(1_500),
         caller: None,
@@ -39,6 +41,7 @@ fn answered(cost: Option<&str>) -> CallEnded {
     };
     let cost: Option<Usd> = cost.map(|cost| cost.parse().unwrap());
     CallEnded {
+        content: None,
         call: began(),
         status: 200,
         outcome: Outcome::Answered,
@@ -56,6 +59,7 @@ fn answered(cost: Option<&str>) -> CallEnded {
 
 fn failed(kind: ErrorKind) -> CallEnded {
     CallEnded {
+        content: None,
         status: 502,
         outcome: Outcome::Failed(kind),
         model: None,

@@ -1,6 +1,6 @@
 //! Accounts: whose limits a call counts against.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use antiphon_core::layers::admit::{Account, AccountConfig, QuotaConfig};
 use antiphon_providers::tokens::Counter;
@@ -20,20 +20,58 @@ pub struct NamedAccount {
     pub account: Arc<Account>,
 }
 
+/// The accounts of a session, and those of the session before it, which it takes over as it meets them.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    used: HashMap<[String; 4], Known>,
+    inherited: HashMap<[String; 4], Known>,
+}
+
+/// An account, and the limits that it was opened with.
+#[derive(Clone, Debug)]
+struct Known {
+    config: AccountConfig,
+    account: Arc<Account>,
+}
+
+impl Accounts {
+    /// Those that a model has been resolved for.
+    pub(super) fn in_use(&self) -> Vec<Arc<Account>> {
+        let known = self.used.values();
+        known.map(|known| known.account.clone()).collect()
+    }
+
+    /// Drops those that no model has any more.
+    pub(super) fn forget_unused(&mut self) {
+        self.used
+            .retain(|_, known| Arc::strong_count(&known.account) > 1);
+        self.inherited.clear();
+    }
+
+    /// None is in use, and all go on as soon as they are.
+    pub(super) fn bequeathed(&self) -> Self {
+        let mut inherited = self.inherited.clone();
+        let used = self.used.iter();
+        inherited.extend(used.map(|(key, known)| (key.clone(), known.clone())));
+        Self {
+            used: HashMap::new(),
+            inherited,
+        }
+    }
+}
+
 impl Session {
     /// The accounts in use, in the order of their names.
     pub fn named_accounts(&self) -> Vec<NamedAccount> {
         let accounts = lock(&self.accounts);
-        let mut named: Vec<NamedAccount> = accounts
-            .iter()
-            .map(
-                |([provider, base_url, model, _key], account)| NamedAccount {
-                    provider: provider.clone(),
-                    base_url: base_url.clone(),
-                    model: model.clone(),
-                    account: Arc::clone(account),
-                },
-            )
+        let used = accounts.used.iter();
+        let mut named: Vec<NamedAccount> = used
+            .map(|([provider, base_url, model, _key], known)| NamedAccount {
+                provider: provider.clone(),
+                base_url: base_url.clone(),
+                model: model.clone(),
+                account: Arc::clone(&known.account),
+            })
             .collect();
         drop(accounts);
         let name = |named: &NamedAccount| {
@@ -46,16 +84,28 @@ impl Session {
     /// The account of a target and key. Models of one account share its limits, pauses and health.
     pub(super) fn account(&self, target: &[String; 3], key: &str, provider: &str) -> Arc<Account> {
         let [a, b, c] = target.clone();
+        let key = [a, b, c, key.to_owned()];
+        let config = self.account_config(provider);
         let mut accounts = lock(&self.accounts);
-        let account = accounts
-            .entry([a, b, c, key.to_owned()])
-            .or_insert_with(|| {
-                let config = self.account_config(provider);
-                let counter = Arc::new(Counter::for_model(&target[0], &target[2]));
-                Account::counting(config, self.clock.clone(), self.dice.clone(), Some(counter))
-            });
-        account.clone()
+        if let Some(known) = accounts.used.get(&key) {
+            return known.account.clone();
+        }
+        // with other limits it is another account, of which nothing is known
+        let inherited = accounts.inherited.remove(&key);
+        let known = inherited.filter(|known| known.config == config);
+        let known = known.unwrap_or_else(|| {
+            let counter = Arc::new(Counter::for_model(&target[0], &target[2]));
+            let (clock, dice) = (self.clock.clone(), self.dice.clone());
+            Known {
+                config,
+                account: Account::counting(config, clock, dice, Some(counter)),
+            }
+        });
+        let account = known.account.clone();
+        accounts.used.insert(key, known);
+        account
     }
+
     /// Limits of a provider's accounts: by flag, else in the configuration.
     pub(super) fn account_config(&self, provider: &str) -> AccountConfig {
         let settings = self.config.settings.providers.get(provider);

@@ -27,6 +27,17 @@ pub(super) struct Shelf {
     refused: std::sync::Mutex<Option<String>>,
 }
 
+impl Shelf {
+    /// The same for another session.
+    pub(super) fn shared(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            disk: self.disk.clone(),
+            ..Self::default()
+        }
+    }
+}
+
 impl Session {
     /// Keeps valid answers in this folder, and gives them again to equal requests, also of later sessions: for 30 days,
     /// up to 1 GiB. Equal calls in flight then share one. Models that have been resolved already are not changed.

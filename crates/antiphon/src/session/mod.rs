@@ -6,6 +6,7 @@ mod budget;
 mod cache;
 mod carbon;
 mod compose;
+mod continued;
 mod defaults;
 mod known;
 mod library;
@@ -60,6 +61,10 @@ pub use resolved::Resolved;
 
 /// The provider that lives in this process.
 const SIM: &str = "sim";
+
+/// Models that are kept. Callers of a gateway can make up names of a provider's without end; beyond this those that are
+/// not configured are made anew when they are asked.
+const MOST_MODELS: usize = 1024;
 
 /// The wire format a request came in, which decides the provider of a model name without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -150,7 +155,7 @@ pub struct Session {
     cache: cache::Shelf,
     catalog: Mutex<Option<Arc<Catalog>>>,
     transport: Mutex<Option<Arc<HttpTransport>>>,
-    accounts: Mutex<HashMap<[String; 4], Arc<Account>>>,
+    accounts: Mutex<accounts::Accounts>,
     models: Mutex<HashMap<(String, Wire), Arc<Resolved>>>,
     missing_keys: Mutex<BTreeSet<String>>,
     retiring: Mutex<known::Retiring>,
@@ -214,7 +219,7 @@ impl Session {
 
     /// The accounts in use.
     pub fn accounts(&self) -> Vec<Arc<Account>> {
-        lock(&self.accounts).values().cloned().collect()
+        lock(&self.accounts).in_use()
     }
 
     /// The keys that are missing, where nothing is sent and that is no error.
@@ -238,7 +243,12 @@ impl Session {
             return Ok(resolved.clone());
         }
         let resolved = self.with_flags(name, wire)?;
-        lock(&self.models).insert(key, resolved.clone());
+        let mut models = lock(&self.models);
+        if models.len() >= MOST_MODELS {
+            models.retain(|(name, _), _| self.config.settings.models.contains_key(name));
+            lock(&self.accounts).forget_unused();
+        }
+        models.insert(key, resolved.clone());
         Ok(resolved)
     }
 

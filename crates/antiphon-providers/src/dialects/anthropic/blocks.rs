@@ -45,7 +45,16 @@ pub(super) fn of_part(part: &Value) -> Result<Block<'_>, Error> {
         "image_url" => Block::New(image(part)?),
         "file" => Block::New(document(part)?),
         "refusal" => Block::Text(part["refusal"].as_str().unwrap_or_default()),
-        "input_audio" => return Err(bad_request("audio cannot be sent to an Anthropic model")),
+        kind @ ("input_audio" | "audio_url" | "input_video" | "video_url") => {
+            let what = if kind.contains("audio") {
+                "audio"
+            } else {
+                "video"
+            };
+            let message =
+                format!("{what} cannot be sent to an Anthropic model: a part of type {kind:?}");
+            return Err(bad_request(message));
+        }
         _ => Block::Same(part),
     })
 }

@@ -1,0 +1,112 @@
+//! What an operator asks of a server that runs: another configuration, an end.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use antiphon::{Config, Session, env};
+use antiphon_gateway::{Gateway, Running, Tls};
+use anyhow::{Result, anyhow};
+use tokio::sync::oneshot;
+
+use super::{ServeArgs, observers::Observers};
+use crate::{
+    commands::job::config,
+    printer::Printer,
+    signals::{Request, Signals},
+};
+
+/// A server that runs, and what it was started with.
+pub(super) struct Operation<'a> {
+    pub(super) args: &'a ServeArgs,
+    pub(super) printer: &'a Printer,
+    pub(super) gateway: Gateway,
+    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) observers: &'a Observers,
+}
+
+impl Operation<'_> {
+    /// Does what signals ask for. Ready when the server must end at once.
+    pub(super) async fn follow(&self, mut signals: Signals, stop: oneshot::Sender<()>) {
+        while signals.next_request().await == Request::Reload {
+            self.reload();
+        }
+        // not ready any more before anything else ends
+        self.gateway.drain();
+        let calls = self.gateway.calls_under_way();
+        self.printer.say(&match calls {
+            0 => "stopping: no call is under way".to_owned(),
+            _ => format!(
+                "stopping: nothing new is accepted; waiting up to {} s for {} (again to stop at once)",
+                self.args.drain.as_secs_f64(),
+                counted(calls)
+            ),
+        });
+        // the server may have ended by itself
+        let _asked = stop.send(());
+        while signals.next_request().await == Request::Reload {}
+        let calls = self.gateway.calls_under_way();
+        self.printer
+            .say(&format!("stopped at once; {} cut off", counted(calls)));
+    }
+
+    /// Says how a server that was asked to end has ended.
+    pub(super) fn ended(&self, cut_off: usize) {
+        if cut_off > 0 {
+            self.printer.say(&format!(
+                "{} did not end in {} s and were cut off",
+                counted(cut_off),
+                self.args.drain.as_secs_f64()
+            ));
+        }
+    }
+
+    /// Reads certificate and configuration again, and opens the log anew. What cannot be used is refused, and what was there before stays.
+    fn reload(&self) {
+        self.observers.reopen();
+        let begun = Instant::now();
+        match self.next_running() {
+            Ok((running, changes)) => {
+                self.gateway.replace(running);
+                let took = begun.elapsed().max(Duration::from_millis(1)).as_millis();
+                let line = format!("configuration read again in {took} ms: {changes}");
+                self.printer.say(&line);
+            }
+            Err(error) => {
+                self.printer.error(&error);
+                self.printer.hint(
+                    "the configuration from before stays in use; mend the file and send SIGHUP again",
+                );
+            }
+        }
+        if let Some(tls) = &self.tls {
+            match tls.reload() {
+                Ok(Some(warning)) => self.printer.say(&format!("warning: {warning}")),
+                Ok(None) => self.printer.say("certificate read again"),
+                Err(error) => {
+                    self.printer.error(&anyhow!(error));
+                    self.printer
+                        .hint("the certificate from before stays in use");
+                }
+            }
+        }
+    }
+
+    fn next_running(&self) -> Result<(Running, String)> {
+        let config: Config = config(self.args.config.as_deref())?;
+        let running = self.gateway.running();
+        let before: &Session = &running.session;
+        let session = before.continued(config, super::options(), &env::process);
+        let session = session.map_err(|error| anyhow!("{}", error.message()))?;
+        let changes = session.changes_since(before);
+        Ok((Running::open_to_all(session), changes))
+    }
+}
+
+fn counted(calls: usize) -> String {
+    match calls {
+        1 => "1 call".to_owned(),
+        _ => format!("{calls} calls"),
+    }
+}

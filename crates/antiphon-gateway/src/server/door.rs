@@ -1,0 +1,109 @@
+//! What stands in front of the routes: refusals that need no route, the bound of calls, and the end of panics.
+
+use std::{
+    convert::Infallible, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc,
+    time::Duration,
+};
+
+use antiphon::{Error, ErrorKind, fronts};
+use axum::{Router, body::Body};
+use futures_util::FutureExt;
+use http::{HeaderValue, Method, Request, Response, Version, header};
+use hyper::{body::Incoming, service::Service};
+use tower_service::Service as _;
+
+use super::{ServerConfig, held::hold, peer::Peer, unfit::Unfit};
+use crate::{Gateway, observe::Remote, refusal::refusal, routes::front_at};
+
+/// The way in, for one connection.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub(super) gateway: Gateway,
+    pub(super) router: Router,
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) peer: Arc<Peer>,
+    pub(super) remote: Remote,
+}
+
+impl Service<Request<Incoming>> for Door {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let asking = self.peer.ask();
+        if let Some(response) = self.refused(&request) {
+            return Box::pin(std::future::ready(Ok(hold(response, asking, None, None))));
+        }
+        let front = front_at(request.uri().path(), request.headers());
+        let permit = if is_call(&request) {
+            let permit = self.gateway.calls().enter(self.config.max_calls);
+            if permit.is_none() {
+                let response = refusal(&too_many(), front, &self.gateway.request_id());
+                return Box::pin(std::future::ready(Ok(hold(response, asking, None, None))));
+            }
+            permit
+        } else {
+            None
+        };
+        // below it, the connection itself is what is read or not
+        let patience = (request.version() == Version::HTTP_2).then_some(self.config.write_timeout);
+        let extensions = request.extensions_mut();
+        extensions.insert(self.remote);
+        extensions.insert(self.config.body);
+        extensions.insert(Arc::clone(self.gateway.calls()));
+        let (mut router, gateway) = (self.router.clone(), self.gateway.clone());
+        Box::pin(async move {
+            // routing itself may panic, too
+            let answer = AssertUnwindSafe(async { router.call(request).await });
+            let response = match answer.catch_unwind().await {
+                Ok(Ok(response)) => response,
+                Ok(Err(never)) => match never {},
+                Err(_) => {
+                    // the hook of panics has said where
+                    tracing::error!("a request was answered with 500: its handler panicked");
+                    let error =
+                        Error::new(ErrorKind::ServerError, "the gateway failed").with_status(500);
+                    refusal(&error, front, &gateway.request_id())
+                }
+            };
+            Ok(hold(response, asking, permit, patience))
+        })
+    }
+}
+
+impl Door {
+    /// The refusal of a request that nobody needs to read.
+    fn refused(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
+        let most = self.config.most_headers;
+        let (error, front) = if let Some(refused) = self.peer.refused() {
+            let front = fronts::front_or_default(refused.front);
+            (refused.unfit.error(), front)
+        } else if request.headers().len() > most {
+            // HTTP/2, whose frames nobody has counted before
+            let unfit = Unfit::too_large(format!("more than {most} headers"));
+            let front = front_at(request.uri().path(), request.headers());
+            (unfit.error(), front)
+        } else {
+            return None;
+        };
+        let mut response = refusal(&error, front, &self.gateway.request_id());
+        if request.version() < Version::HTTP_2 {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        Some(response)
+    }
+}
+
+/// Whether it asks a model: health, metrics and pages are answered however much is under way.
+fn is_call(request: &Request<Incoming>) -> bool {
+    request.method() == Method::POST && request.uri().path().starts_with("/v1/")
+}
+
+fn too_many() -> Error {
+    let message = "the gateway has as many calls under way as it takes: try again in a second";
+    Error::new(ErrorKind::Overloaded, message)
+        .with_status(503)
+        .with_retry_after(Some(Duration::from_secs(1)))
+}

@@ -1,0 +1,9 @@
+//! The edge of the gateway, tested with bytes on real sockets: what callers can do wrong, and what then happens.
+
+mod bodies;
+mod bounds;
+mod rig;
+mod slow;
+mod smuggling;
+mod targets;
+mod tls;
