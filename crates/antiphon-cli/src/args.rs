@@ -286,8 +286,9 @@ pub(crate) struct SimArgs {
     /// How limits are enforced: bucket (refills evenly) or minute (any 60 s)
     #[arg(long, default_value = "bucket")]
     pub(crate) window: antiphon_sim::Window,
-    /// Make a share of the attempts fail (repeatable); KIND is an HTTP status or a name from --list-kinds
-    #[arg(long, value_name = "KIND=P")]
+    /// Make a share of the attempts fail (repeatable); KIND is an HTTP status or a name from --list-kinds, and KIND@MODEL
+    /// makes only one model fail
+    #[arg(long, value_name = "KIND[@MODEL]=P")]
     pub(crate) fail: Vec<antiphon_sim::Fault>,
     /// List the kinds of faults
     #[arg(long)]

@@ -53,11 +53,14 @@ impl fmt::Display for Window {
     }
 }
 
-/// A fault and the share of attempts that meet it, written `KIND=P`: `429=0.1`, `reset=2%`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A fault and the share of attempts that meet it, written `KIND=P` or, for one model, `KIND@MODEL=P`: `429=0.1`,
+/// `reset=2%`, `500@large=100%`.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
     /// What goes wrong.
     pub kind: FaultKind,
+    /// The only model that it happens to; `None` for all.
+    pub model: Option<String>,
     /// The share of attempts, 0 to 1.
     pub probability: f64,
 }
@@ -66,11 +69,15 @@ impl FromStr for Fault {
     type Err = InvalidSetting;
 
     fn from_str(text: &str) -> Result<Self, InvalidSetting> {
-        let (kind, share) = text.split_once('=').ok_or_else(|| {
+        let (kind, share) = text.rsplit_once('=').ok_or_else(|| {
             InvalidSetting(format!(
                 "`{text}` lacks its share of attempts: write KIND=P, for instance 429=0.1"
             ))
         })?;
+        let (kind, model) = match kind.split_once('@') {
+            Some((kind, model)) => (kind, Some(model.trim().to_owned())),
+            None => (kind, None),
+        };
         let kind = kind.trim().parse()?;
         let share = share.trim();
         let number = match share.strip_suffix('%') {
@@ -78,7 +85,11 @@ impl FromStr for Fault {
             None => share.parse::<f64>(),
         };
         match number {
-            Ok(probability) if (0.0..=1.0).contains(&probability) => Ok(Self { kind, probability }),
+            Ok(probability) if (0.0..=1.0).contains(&probability) => Ok(Self {
+                kind,
+                model,
+                probability,
+            }),
             _ => Err(InvalidSetting(format!(
                 "`{share}` is not a share of attempts: write a number from 0 to 1, or 0% to 100%"
             ))),
@@ -88,7 +99,18 @@ impl FromStr for Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.kind, self.probability)
+        write!(f, "{}", self.kind)?;
+        if let Some(model) = &self.model {
+            write!(f, "@{model}")?;
+        }
+        write!(f, "={}", self.probability)
+    }
+}
+
+impl Fault {
+    /// Whether attempts at this model can meet it.
+    pub(crate) fn concerns(&self, model: &str) -> bool {
+        self.model.as_deref().is_none_or(|only| only == model)
     }
 }
 
@@ -173,7 +195,7 @@ impl SimConfig {
                 )));
             }
         }
-        let failing: f64 = self.fail.iter().map(|fault| fault.probability).sum();
+        let failing = self.failing();
         // a sum of decimal shares misses 1 by rounding
         if failing.is_nan() || failing > 1.0 + 1e-9 {
             return Err(InvalidSetting(format!(
@@ -188,6 +210,23 @@ impl SimConfig {
             }
         }
         Ok(())
+    }
+
+    /// The share of attempts that meet a fault, at the model that meets the most.
+    fn failing(&self) -> f64 {
+        let at = |model: &str| {
+            let faults = self.fail.iter().filter(|fault| fault.concerns(model));
+            faults.map(|fault| fault.probability).sum::<f64>()
+        };
+        let models = self.fail.iter().filter_map(|fault| fault.model.as_deref());
+        // no model is called by the empty name: it meets what all do
+        models.chain([""]).map(at).fold(0.0, |most, share| {
+            if share.is_nan() {
+                share
+            } else {
+                share.max(most)
+            }
+        })
     }
 }
 
@@ -204,6 +243,9 @@ mod tests {
         );
         assert_eq!("reset=2%".parse::<Fault>().unwrap().probability, 0.02);
         assert_eq!(fault.to_string(), "429=0.25");
+        let fault: Fault = "500@a/large=100%".parse().unwrap();
+        assert!(fault.concerns("a/large") && !fault.concerns("large"));
+        assert_eq!(fault.to_string(), "500@a/large=1");
         for (wrong, hint) in [
             ("reset", "KIND=P"),
             ("reset=2", "0 to 1"),
@@ -221,11 +263,22 @@ mod tests {
         let fault: Fault = "reset=0.6".parse().unwrap();
         assert!(
             said(SimConfig {
-                fail: vec![fault, fault],
+                fail: vec![fault.clone(), fault.clone()],
                 ..SimConfig::default()
             })
             .contains("1.2")
         );
+        let of_one = |name: &str| format!("500@{name}=0.5").parse().unwrap();
+        let config = SimConfig {
+            fail: vec![fault, of_one("a")],
+            ..SimConfig::default()
+        };
+        assert!(said(config).contains("1.1"));
+        let apart = SimConfig {
+            fail: vec![of_one("a"), of_one("b"), of_one("c")],
+            ..SimConfig::default()
+        };
+        assert_eq!(apart.check(), Ok(()));
         assert!(
             said(SimConfig {
                 jitter: 2.0,

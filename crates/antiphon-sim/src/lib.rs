@@ -1,6 +1,7 @@
 //! The simulated provider: what a newcomer's first command runs against, and what the tests prove things with.
 //!
-//! It answers in both wire formats, over HTTP or in this process, and every text says that it is simulated. Equal
+//! It answers in the wire formats of OpenAI (chat completions, responses, embeddings) and Anthropic (messages, counts of
+//! tokens), over HTTP or in this process, and every text says that it is simulated. Equal
 //! requests get equal answers on every run, in either dialect and in process (there, samples of a request differ as choices
 //! do; the wire does not carry their number); faults are drawn for each attempt from a
 //! seed, so the same prompt asked again can succeed. Its ledger shows what was asked and what was answered: anyone can
@@ -27,6 +28,10 @@
 //!            wire/ writes JSON, SSE, headers     └─ ledger    the books
 //! ```
 //!
+//! A tool is called when the request forces it, or when the question names it and the request leaves it open: "use
+//! get_weather for Rome". Thoughts are shown to who asks for them (`reasoning_effort`, `reasoning.effort`, `thinking`).
+//! `GET /sim/recent` has the last requests as they came, their keys as fingerprints.
+//!
 //! Tokens are counted as one for each four bytes begun, over texts, tools and schema; 85 for any part that is not
 //! text. Both dialects count alike.
 
@@ -40,6 +45,7 @@ mod ledger;
 mod limits;
 mod model;
 mod pace;
+mod recent;
 mod rejection;
 mod report;
 mod server;

@@ -18,6 +18,7 @@ use crate::{
     dice::{Purpose, dice},
     ledger::{End, Flight},
     limits::{Accounts, Met},
+    recent::Recent,
     rejection::{Delay, Rejection},
 };
 
@@ -33,6 +34,7 @@ struct Inner {
     state: RwLock<Arc<State>>,
     ledger: Arc<SimLedger>,
     accounts: Accounts,
+    recent: Recent,
     clock: Arc<dyn Clock>,
     requests: AtomicU64,
 }
@@ -90,6 +92,7 @@ impl Simulator {
             })),
             ledger: Arc::new(SimLedger::new()),
             accounts: Accounts::default(),
+            recent: Recent::default(),
             clock,
             requests: AtomicU64::new(0),
         }))
@@ -124,6 +127,7 @@ impl Simulator {
     pub fn reset(&self) {
         self.0.ledger.reset();
         self.0.accounts.clear();
+        self.0.recent.clear();
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
@@ -137,6 +141,10 @@ impl Simulator {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.0.recent
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
@@ -163,7 +171,7 @@ impl Simulator {
         let text = config.keep_prompts.then(|| ask.question());
         let (before, flight) = self.0.ledger.asked(prompt, text);
         let mut rng = dice(config.seed, Purpose::Attempt, &prompt, before);
-        let drawn = drawn_fault(config, rng.f64());
+        let drawn = drawn_fault(config, &ask.model, rng.f64());
         let mut attempt = Attempt {
             outcome: Outcome::Silence,
             fault: None,
@@ -183,7 +191,10 @@ impl Simulator {
         };
         let reply = (fate != Fate::Fails)
             .then(|| compose(ask, &answer_key, config.seed, config.accuracy, drawn));
-        let usage = reply.as_ref().map_or(Usage::default(), |reply| reply.usage);
+        let usage = match &reply {
+            Some(reply) if !ask.is_free() => reply.usage,
+            _ => Usage::default(),
+        };
         let now = self.0.clock.now();
         if !drawn.is_some_and(FaultKind::is_429) {
             let verdict =
@@ -254,9 +265,10 @@ fn account(key: &str, model: &str) -> String {
     format!("{key}\n{model}")
 }
 
-fn drawn_fault(config: &SimConfig, draw: f64) -> Option<FaultKind> {
+fn drawn_fault(config: &SimConfig, model: &str, draw: f64) -> Option<FaultKind> {
     let mut reach = 0.0;
-    config.fail.iter().find_map(|fault| {
+    let mut faults = config.fail.iter().filter(|fault| fault.concerns(model));
+    faults.find_map(|fault| {
         reach += fault.probability;
         (draw < reach).then_some(fault.kind)
     })

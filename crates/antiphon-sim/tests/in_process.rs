@@ -16,6 +16,7 @@ fn prompt(delivery: Delivery) -> ChatRequest {
 fn failing(kind: FaultKind) -> SimModel {
     let fail = vec![antiphon_sim::Fault {
         kind,
+        model: None,
         probability: 1.0,
     }];
     SimModel::new(

@@ -7,6 +7,8 @@
 //!    │            ├── CrashDriver: kill -9 at a seeded moment, again and again
 //!    │            └── FailPoint: the disk fails at the n-th write
 //!    └── OutputLine: what must be equal in two outputs
+//!
+//! official clients ─────────> Gateway (antiphon serve) ──> Sim
 //! ```
 //! Everything is blocking, and everything started here ends with the value that stands for it.
 
@@ -16,9 +18,11 @@
 )]
 
 pub mod browser;
+pub mod clients;
 mod command;
 mod crash;
 mod failpoint;
+mod gateway;
 mod http;
 mod output;
 mod proxy;
@@ -28,6 +32,7 @@ mod sim;
 pub use command::{Antiphon, Ended, Running, Signal};
 pub use crash::{CrashDriver, KillAt, kills, rows, seed, writes};
 pub use failpoint::{Cause, FailPoint, Fault, Write};
+pub use gateway::Gateway;
 pub use output::{OutputLine, outputs};
 pub use proxy::{FaultProxy, Traffic};
 pub use sandbox::Sandbox;

@@ -28,8 +28,9 @@ use instance::Generator;
 const REASONING_TOKENS: u64 = 64;
 
 /// Why an answer ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Finish {
+    #[default]
     Stop,
     /// A stop sequence was met, this one.
     StopSequence(String),
@@ -49,11 +50,15 @@ pub(crate) struct Call {
 }
 
 /// One of the answers to a request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Choice {
+    /// What the model shows of its thoughts; empty where it was not asked to.
+    pub(crate) reasoning: String,
     pub(crate) text: String,
     pub(crate) refusal: Option<String>,
     pub(crate) calls: Vec<Call>,
+    /// Whether the pieces of several calls take turns in a stream.
+    pub(crate) alternates: bool,
     pub(crate) finish: Finish,
 }
 
@@ -75,6 +80,8 @@ pub(crate) struct Reply {
     pub(crate) choices: Vec<Choice>,
     pub(crate) usage: Usage,
     pub(crate) usage_form: UsageForm,
+    /// How many alternatives each token is told with; `None` where no odds are told.
+    pub(crate) logprobs: Option<usize>,
 }
 
 /// Answers the question, in the way that the kind asks for.
@@ -89,19 +96,25 @@ pub(crate) fn compose(
         .map(|index| {
             let number = u64::from(ask.first_choice) + u64::from(index);
             let rng = dice(seed, Purpose::Answer, key, number);
-            Author { ask, rng, accuracy }.choice(kind)
+            let mut choice = Author { ask, rng, accuracy }.choice(kind);
+            if ask.thinks {
+                choice.reasoning = prose::thoughts(ask.question());
+            }
+            choice
         })
         .collect();
-    let output = choices.iter().map(choice_tokens).sum();
+    let thought = choices.iter().map(|choice| tokens(&choice.reasoning)).sum();
+    let said: u64 = choices.iter().map(choice_tokens).sum();
     let mut usage = Usage {
         input_tokens: ask.input_tokens(),
-        output_tokens: output,
+        output_tokens: said + thought,
+        reasoning_tokens: thought,
         ..Usage::default()
     };
     match kind {
         Some(FaultKind::Cached) => usage.cached_input_tokens = usage.input_tokens.div_ceil(2),
         Some(FaultKind::Reasoning) => {
-            usage.reasoning_tokens = REASONING_TOKENS;
+            usage.reasoning_tokens += REASONING_TOKENS;
             usage.output_tokens += REASONING_TOKENS;
         }
         _ => {}
@@ -117,6 +130,7 @@ pub(crate) fn compose(
             Some(FaultKind::NoDetails) => UsageForm::NoDetails,
             _ => UsageForm::Full,
         },
+        logprobs: ask.logprobs,
     }
 }
 
@@ -146,6 +160,10 @@ impl Author<'_> {
         if let Some(tool) = &self.ask.forced_tool {
             let call = self.call(tool, 0);
             return called(vec![call]);
+        }
+        if !self.ask.named_tools.is_empty() {
+            let tools = self.ask.named_tools.iter().enumerate();
+            return called(tools.map(|(index, tool)| self.call(tool, index)).collect());
         }
         let mut text = self.text(kind);
         if let Some(rest) = text.strip_prefix(&self.ask.begun) {
@@ -202,9 +220,8 @@ impl Author<'_> {
         }
         Choice {
             text,
-            refusal: None,
-            calls: Vec::new(),
             finish,
+            ..Choice::default()
         }
     }
 
@@ -241,25 +258,25 @@ impl Author<'_> {
             .last()
             .cloned()
             .unwrap_or_else(|| known("compare"));
-        let calls = vec![self.call(&first, 0), self.call(&second, 1)];
-        called(calls)
+        Choice {
+            alternates: true,
+            ..called(vec![self.call(&first, 0), self.call(&second, 1)])
+        }
     }
 }
 
 fn called(calls: Vec<Call>) -> Choice {
     Choice {
-        text: String::new(),
-        refusal: None,
         calls,
         finish: Finish::ToolCalls,
+        ..Choice::default()
     }
 }
 
 fn declined() -> Choice {
     Choice {
-        text: String::new(),
         refusal: Some("(simulated) I cannot help with that.".to_owned()),
-        calls: Vec::new(),
         finish: Finish::Refusal,
+        ..Choice::default()
     }
 }

@@ -27,6 +27,12 @@ const CLOSINGS: &[&str] = &[
     "Check the result once, then trust it.",
 ];
 
+/// What a model shows of its thoughts.
+pub(super) fn thoughts(question: &str) -> String {
+    let words = question.split_whitespace().count();
+    format!("(simulated thought) The question has {words} words. Nothing speaks against an answer.")
+}
+
 /// A short text that names the question's beginning and says that nobody thought about it.
 pub(super) fn about(question: &str, rng: &mut Rng) -> String {
     let first_line = question.trim().lines().next().unwrap_or_default();

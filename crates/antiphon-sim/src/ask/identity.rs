@@ -16,6 +16,11 @@ impl Ask {
         last.map_or("", |turn| &turn.text)
     }
 
+    /// Whether nothing is charged: the question is only measured.
+    pub(crate) fn is_free(&self) -> bool {
+        self.choices == 0 && self.inputs.is_empty()
+    }
+
     /// Tokens of everything that the model reads.
     pub(crate) fn input_tokens(&self) -> u64 {
         let said: u64 = self.turns.iter().map(|turn| tokens(&turn.text)).sum();
@@ -52,6 +57,13 @@ impl Ask {
             put(&schema.to_string());
         }
         put(&format!("{} {}", self.other_parts, self.json_object));
+        // only what is unusual, so that the other answers stay what they were
+        if self.thinks {
+            put("thinks");
+        }
+        if !self.inputs.is_empty() {
+            put("inputs");
+        }
         Fingerprint::of_bytes("sim answer", &bytes)
     }
 

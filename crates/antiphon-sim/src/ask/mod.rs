@@ -3,20 +3,62 @@
 //! Both dialects and the in-process model read their requests into one [`Ask`], so that equal questions get equal
 //! answers and are one prompt in the ledger.
 
+mod embeddings;
 mod identity;
+mod responses;
+mod tools;
 
 use antiphon_core::{ChatRequest, chat::Delivery};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::rejection::Rejection;
 
-/// The wire form of a request and of its answer.
+/// Whose words errors and headers are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// Chat completions.
     OpenAi,
-    /// Messages.
     Anthropic,
+}
+
+/// The form of a request and of its answer: one for each path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// OpenAI's chat completions.
+    Chat,
+    /// OpenAI's responses.
+    Responses,
+    /// OpenAI's embeddings.
+    Embeddings,
+    /// Anthropic's messages.
+    Messages,
+    /// The length of a message that is not answered.
+    CountTokens,
+}
+
+impl Form {
+    /// The form that is spoken at a path.
+    pub(crate) fn at(path: &str) -> Option<Self> {
+        Some(match path {
+            "/v1/chat/completions" => Self::Chat,
+            "/v1/responses" => Self::Responses,
+            "/v1/embeddings" => Self::Embeddings,
+            "/v1/messages" => Self::Messages,
+            "/v1/messages/count_tokens" => Self::CountTokens,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn dialect(self) -> Dialect {
+        match self {
+            Self::Chat | Self::Responses | Self::Embeddings => Dialect::OpenAi,
+            Self::Messages | Self::CountTokens => Dialect::Anthropic,
+        }
+    }
+
+    /// Whether the model says something, which is what a provider charges by the word.
+    fn is_answered(self) -> bool {
+        !matches!(self, Self::Embeddings | Self::CountTokens)
+    }
 }
 
 /// Who speaks.
@@ -51,6 +93,12 @@ pub(crate) struct Ask {
     pub(crate) tools: Vec<Tool>,
     /// The tool that must be called.
     pub(crate) forced_tool: Option<Tool>,
+    /// Tools that the question names, which are called unless the request forbids it.
+    pub(crate) named_tools: Vec<Tool>,
+    /// Whether the model is asked to show what it thinks.
+    pub(crate) thinks: bool,
+    /// How many alternatives each token is told with; `None` where no odds are asked for.
+    pub(crate) logprobs: Option<usize>,
     pub(crate) schema: Option<Value>,
     pub(crate) json_object: bool,
     pub(crate) max_tokens: Option<u64>,
@@ -63,40 +111,53 @@ pub(crate) struct Ask {
     flavour: String,
     pub(crate) stream: bool,
     pub(crate) include_usage: bool,
+    /// What is embedded; empty for a question.
+    pub(crate) inputs: Vec<String>,
+    /// The request's own fields, for answers that repeat them.
+    pub(crate) fields: Map<String, Value>,
     /// The answer that the caller has begun for the model, which goes on from there.
     pub(crate) begun: String,
 }
 
 impl Ask {
     /// Reads a request of the wire.
-    pub(crate) fn read(dialect: Dialect, body: &[u8]) -> Result<Self, Rejection> {
+    pub(crate) fn read(form: Form, body: &[u8]) -> Result<Self, Rejection> {
         let body: Value = serde_json::from_slice(body)
             .map_err(|error| Rejection::invalid(format!("the body is not JSON: {error}")))?;
-        let Value::Object(fields) = &body else {
+        let Value::Object(fields) = body else {
             return Err(Rejection::invalid("the body is not a JSON object"));
         };
         let model = fields.get("model").and_then(Value::as_str);
         let Some(model) = model.filter(|model| !model.is_empty()) else {
             return Err(Rejection::invalid("you must provide a model parameter"));
         };
-        let Some(Value::Array(messages)) = fields.get("messages") else {
-            return Err(Rejection::invalid("messages: an array is required"));
+        let mut ask = match form {
+            Form::Embeddings => Self::of_inputs(model, &fields)?,
+            Form::Responses => Self::of_items(model, &fields)?,
+            Form::Chat | Form::Messages | Form::CountTokens => {
+                let Some(Value::Array(messages)) = fields.get("messages") else {
+                    return Err(Rejection::invalid("messages: an array is required"));
+                };
+                Self::of_parts(model, messages, &fields)?
+            }
         };
-        let mut ask = Self::of_parts(model, messages, fields)?;
-        if dialect == Dialect::Anthropic {
-            if ask.max_tokens.is_none() {
+        if form.dialect() == Dialect::Anthropic {
+            if form == Form::Messages && ask.max_tokens.is_none() {
                 return Err(Rejection::invalid("max_tokens: Field required"));
             }
             ask.take_begun()?;
         }
-        if dialect == Dialect::OpenAi && ask.max_tokens == Some(0) {
+        if form.dialect() == Dialect::OpenAi && ask.max_tokens == Some(0) {
             return Err(Rejection::invalid("max_tokens must be at least 1"));
         }
-        ask.stream = fields.get("stream").and_then(Value::as_bool) == Some(true);
-        ask.include_usage = body
-            .pointer("/stream_options/include_usage")
-            .and_then(Value::as_bool)
-            == Some(true);
+        let is_set = |field: Option<&Value>| field.and_then(Value::as_bool) == Some(true);
+        let options = fields.get("stream_options");
+        ask.include_usage = is_set(options.and_then(|options| options.get("include_usage")));
+        ask.stream = form.is_answered() && is_set(fields.get("stream"));
+        if !form.is_answered() {
+            ask.choices = 0;
+        }
+        ask.fields = fields;
         Ok(ask)
     }
 
@@ -139,6 +200,7 @@ impl Ask {
         ask.turns = merged(std::mem::take(&mut ask.turns));
         ask.read_tools(fields);
         ask.read_format(fields);
+        ask.read_extras(fields);
         ask.max_tokens = ["max_completion_tokens", "max_tokens", "max_output_tokens"]
             .iter()
             .find_map(|name| fields.get(*name)?.as_u64());
@@ -240,52 +302,46 @@ impl Ask {
                 let name = part["name"].as_str().unwrap_or_default();
                 self.turns.push(called(name, &part["input"]));
             }
+            // what the model has thought before is not said again
+            (Some("thinking" | "redacted_thinking"), _) => {}
             _ => self.other_parts += 1,
         }
-    }
-
-    fn read_tools(&mut self, fields: &Map<String, Value>) {
-        for tool in fields
-            .get("tools")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
-            let function = tool.get("function").unwrap_or(tool);
-            let schema = function
-                .get("parameters")
-                .or_else(|| function.get("input_schema"));
-            if let Some(name) = function["name"].as_str() {
-                self.tools.push(Tool {
-                    name: name.to_owned(),
-                    parameters: schema.cloned().unwrap_or_else(|| json!({"type": "object"})),
-                });
-            }
-        }
-        let Some(choice) = fields.get("tool_choice") else {
-            return;
-        };
-        let kind = choice.as_str().or_else(|| choice["type"].as_str());
-        let named = choice["function"]["name"]
-            .as_str()
-            .or_else(|| choice["name"].as_str());
-        self.forced_tool = match (kind, named) {
-            (_, Some(name)) => self.tools.iter().find(|tool| tool.name == name).cloned(),
-            (Some("required" | "any"), None) => self.tools.first().cloned(),
-            _ => None,
-        };
     }
 
     fn read_format(&mut self, fields: &Map<String, Value>) {
         let field = |name: &str| fields.get(name).unwrap_or(&Value::Null);
         let openai = field("response_format");
         let anthropic = &field("output_config")["format"];
-        let schemas = [&openai["json_schema"]["schema"], &anthropic["schema"]];
+        let responses = &field("text")["format"];
+        let schemas = [
+            &openai["json_schema"]["schema"],
+            &anthropic["schema"],
+            &responses["schema"],
+        ];
         self.schema = schemas
             .into_iter()
             .find(|schema| !schema.is_null())
             .cloned();
-        self.json_object = openai["type"] == "json_object";
+        self.json_object = [openai, responses]
+            .iter()
+            .any(|format| format["type"] == "json_object");
+    }
+
+    /// Reads whether thoughts and odds are wanted, in the words of any wire.
+    fn read_extras(&mut self, fields: &Map<String, Value>) {
+        let field = |name: &str| fields.get(name).unwrap_or(&Value::Null);
+        let efforts = [field("reasoning_effort"), &field("reasoning")["effort"]];
+        let is_effort = |effort: &&Value| effort.as_str().is_some_and(|effort| effort != "none");
+        let thinking = field("thinking")["type"].as_str();
+        self.thinks =
+            efforts.iter().any(is_effort) || matches!(thinking, Some("enabled" | "adaptive"));
+        let included = field("include").as_array().into_iter().flatten();
+        let is_told = field("logprobs") == true
+            || included
+                .into_iter()
+                .any(|part| part == "message.output_text.logprobs");
+        let top = field("top_logprobs").as_u64().unwrap_or(0).min(20);
+        self.logprobs = is_told.then_some(top as usize);
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::{
     FaultKind, Outage, SimConfig, SimLedger, Simulator,
     answer::{Choice, Finish, Reply, UsageForm},
-    ask::{Ask, Dialect},
+    ask::Ask,
     body::BYTE_BY_BYTE,
     rejection::Rejection,
     simulator::{Attempt, Outcome},
@@ -156,7 +156,7 @@ fn unreadable(fault: Option<FaultKind>) -> Option<Error> {
 
 async fn whole(simulator: Simulator, attempt: Attempt, reply: Reply) -> Result<Answer, Error> {
     simulator.wait(attempt.latency).await;
-    let body = Bytes::from(wire::whole(Dialect::OpenAi, &reply));
+    let body = Bytes::from(wire::openai::whole(&reply).to_string());
     match attempt.fault {
         Some(FaultKind::Stall) => std::future::pending::<()>().await,
         Some(FaultKind::Drip) => {
@@ -176,12 +176,7 @@ async fn whole(simulator: Simulator, attempt: Attempt, reply: Reply) -> Result<A
 }
 
 fn answer(reply: &Reply, body: Bytes) -> Answer {
-    let silent = Choice {
-        text: String::new(),
-        refusal: None,
-        calls: Vec::new(),
-        finish: Finish::Stop,
-    };
+    let silent = Choice::default();
     let choice = reply.choices.first().unwrap_or(&silent);
     let calls = choice.calls.iter().map(|call| ToolCall {
         id: call.id.clone(),
@@ -191,7 +186,7 @@ fn answer(reply: &Reply, body: Bytes) -> Answer {
     Answer {
         text: choice.text.clone(),
         finish_reason: finish_reason(&choice.finish),
-        reasoning: None,
+        reasoning: (!choice.reasoning.is_empty()).then(|| choice.reasoning.clone()),
         refusal: choice.refusal.clone(),
         tool_calls: calls.collect(),
         model: Some(reply.model.clone()),

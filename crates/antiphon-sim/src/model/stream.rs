@@ -100,6 +100,7 @@ fn delta(reply: &Reply, piece: Option<(usize, Piece<'_>)>, raw: Bytes) -> ChatDe
         // a delta tells of the first answer; the others are in its raw form
         Some((0, piece)) => match piece {
             Piece::Begin => delta.model = Some(reply.model.clone()),
+            Piece::Reasoning(text) => delta.reasoning = Some(text.to_owned()),
             Piece::Text(text) => delta.text = text.to_owned(),
             Piece::Refusal(text) => delta.refusal = Some(text.to_owned()),
             Piece::Call(index, call) => delta.tool_calls.push(ToolCallDelta {

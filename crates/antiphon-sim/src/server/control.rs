@@ -27,6 +27,7 @@ pub(super) async fn serve(
             }
             Ok(json_response(simulator, &report))
         }
+        (&Method::GET, "recent") => Ok(json_response(simulator, &simulator.recent().told())),
         (&Method::POST, "reset") => {
             simulator.reset();
             Ok(json_response(simulator, &json!({"reset": true})))
@@ -42,7 +43,7 @@ pub(super) async fn serve(
         _ => Ok(failed(
             simulator,
             StatusCode::NOT_FOUND,
-            "use GET /sim/ledger, GET /sim/ledger?prompts=1, POST /sim/reset or POST /sim/config",
+            "use GET /sim/ledger, GET /sim/ledger?prompts=1, GET /sim/recent, POST /sim/reset or POST /sim/config",
         )),
     }
 }
@@ -59,7 +60,7 @@ fn failed(simulator: &Simulator, status: StatusCode, message: &str) -> Response<
 struct Change {
     /// `true` or `"close"`, `"503"`, `false`.
     outage: Option<Value>,
-    /// `["429=0.1", "reset=1%"]`.
+    /// `["429=0.1", "reset=1%", "500@large=1"]`.
     fail: Option<Vec<String>>,
     latency_ms: Option<f64>,
     jitter: Option<f64>,

@@ -38,7 +38,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 const MOST_PENDING_RESETS: usize = 10_000;
 
 /// An HTTP server on HTTP/1.1 and HTTP/2 (with prior knowledge, or by ALPN under TLS) that speaks both dialects:
-/// `POST /v1/chat/completions`, `POST /v1/messages`, `GET /v1/models`, and `/sim/…` for its own books.
+/// `POST` to `/v1/chat/completions`, `/v1/responses`, `/v1/embeddings`, `/v1/messages` and `/v1/messages/count_tokens`,
+/// `GET /v1/models`, and `/sim/…` for its own books.
 #[derive(Debug)]
 pub struct SimServer {
     listener: TcpListener,

@@ -9,7 +9,7 @@ use http::{HeaderMap, Response, StatusCode, header};
 use crate::{
     FaultKind, Simulator,
     answer::Reply,
-    ask::{Ask, Dialect},
+    ask::{Ask, Dialect, Form},
     body::{BYTE_BY_BYTE, FIRST_BYTE, Script, Step, broken_off},
     ledger::Flight,
     rejection::Rejection,
@@ -46,10 +46,11 @@ impl std::error::Error for Cut {}
 /// Answers, or ends the connection.
 pub(super) async fn respond(
     simulator: &Simulator,
-    dialect: Dialect,
+    form: Form,
     ask: &Ask,
     attempt: Attempt,
 ) -> Result<Response<Script>, Cut> {
+    let dialect = form.dialect();
     let request_id = simulator.request_id();
     let mut headers = HeaderMap::new();
     let told = headers::told_limits(attempt.limits, attempt.fault);
@@ -88,7 +89,8 @@ pub(super) async fn respond(
         }
         Outcome::Reply(reply) => {
             let telling = Telling {
-                dialect,
+                form,
+                ask,
                 reply: &reply,
                 fault,
                 breaks_at,
@@ -98,7 +100,7 @@ pub(super) async fn respond(
             if ask.stream {
                 let first = latency.mul_f64(FIRST_BYTE);
                 simulator.wait(first).await;
-                telling.streamed(ask.include_usage, latency - first, &request_id)
+                telling.streamed(latency - first, &request_id)
             } else {
                 simulator.wait(latency).await;
                 telling.whole(&request_id)
@@ -152,7 +154,8 @@ fn typed(content_type: &'static str, body: Script) -> Response<Script> {
 
 /// An answer that is about to be told, in one of many ways.
 struct Telling<'a> {
-    dialect: Dialect,
+    form: Form,
+    ask: &'a Ask,
     reply: &'a Reply,
     fault: Option<FaultKind>,
     breaks_at: f64,
@@ -163,7 +166,7 @@ struct Telling<'a> {
 impl Telling<'_> {
     fn whole(self, request_id: &str) -> Response<Script> {
         let clock = self.clock;
-        let body = wire::whole(self.dialect, self.reply);
+        let body = wire::whole(self.form, self.ask, self.reply);
         let length = body.len() as u64;
         let part = (self.breaks_at * body.len() as f64) as usize;
         let part = Bytes::copy_from_slice(&body.as_bytes()[..part.clamp(1, body.len() - 1)]);
@@ -180,7 +183,7 @@ impl Telling<'_> {
                     .collect(),
             ),
             Some(FaultKind::Garbage) => all(format!("{}}}]", &body[..body.len() / 2])),
-            Some(FaultKind::ErrorEvent) => all(wire::midway_error(self.dialect, request_id).data),
+            Some(FaultKind::ErrorEvent) => all(wire::midway_error(self.form, request_id).data),
             Some(FaultKind::Padded) => all(format!("\n  {body}  \r\n")),
             Some(kind) => odd(kind, JSON, clock).unwrap_or_else(|| all(body)),
             None => all(body),
@@ -188,31 +191,21 @@ impl Telling<'_> {
         self.finished(response)
     }
 
-    fn streamed(
-        self,
-        include_usage: bool,
-        latency: Duration,
-        request_id: &str,
-    ) -> Response<Script> {
-        let mut events = wire::events(self.dialect, self.reply, include_usage);
+    fn streamed(self, latency: Duration, request_id: &str) -> Response<Script> {
+        let mut events = wire::events(self.form, self.ask, self.reply);
         let ending = match self.fault {
             Some(FaultKind::Truncate) => Some(Ending::Step(Step::Break)),
             Some(FaultKind::Stall) => Some(Ending::Step(Step::Hang)),
             Some(FaultKind::EarlyEnd) => Some(Ending::Nothing),
             Some(FaultKind::ErrorEvent) => {
-                Some(Ending::Event(wire::midway_error(self.dialect, request_id)))
+                Some(Ending::Event(wire::midway_error(self.form, request_id)))
             }
-            Some(FaultKind::Garbage) => {
-                let name = events
-                    .last()
-                    .and_then(|event| event.name)
-                    .map(|_| "content_block_delta");
-                Some(Ending::Event(Event {
-                    name,
-                    data: "{\"id\":\"chatcm}]".to_owned(),
-                }))
-            }
-            Some(FaultKind::NoDone) => {
+            Some(FaultKind::Garbage) => Some(Ending::Event(Event {
+                name: wire::name_of_words(self.form),
+                data: "{\"id\":\"chatcm}]".to_owned(),
+            })),
+            // the last event of a response is its finish reason, too
+            Some(FaultKind::NoDone) if self.form != Form::Responses => {
                 events.pop();
                 None
             }

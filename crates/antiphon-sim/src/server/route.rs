@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Outage, Simulator,
-    ask::{Ask, Dialect},
+    ask::{Ask, Dialect, Form},
     body::Script,
     rejection::Rejection,
     wire::headers::put,
@@ -26,6 +26,10 @@ use crate::{
 const BODY_LIMIT: usize = 32 << 20;
 /// Models that the list names; any other name is answered too.
 const MODELS: [&str; 2] = ["small", "large"];
+
+/// The version of Anthropic's API since which nobody samples, and what it refuses.
+const UNSAMPLED: &str = "2026-10-21";
+const SAMPLING: [&str; 3] = ["temperature", "top_p", "top_k"];
 
 /// What one connection serves.
 #[derive(Clone, Debug)]
@@ -53,10 +57,11 @@ impl Service {
             let path = path.to_owned();
             return control::serve(&self.simulator, &path, request).await;
         }
-        let dialect = match path {
-            "/v1/messages" => Dialect::Anthropic,
-            _ if request.headers().contains_key("anthropic-version") => Dialect::Anthropic,
-            _ => Dialect::OpenAi,
+        let form = Form::at(path);
+        let dialect = match form {
+            Some(form) => form.dialect(),
+            None if request.headers().contains_key("anthropic-version") => Dialect::Anthropic,
+            None => Dialect::OpenAi,
         };
         if let Some(outage) = self.simulator.state().outage {
             self.simulator.ledger().met_outage();
@@ -65,37 +70,28 @@ impl Service {
                 Outage::Unavailable => Ok(self.refuse(dialect, &Rejection::injected(503))),
             };
         }
-        match (path, request.method()) {
-            ("/v1/chat/completions" | "/v1/messages", &Method::POST) => {
-                self.chat(dialect, request).await
-            }
-            ("/v1/models", &Method::GET) => Ok(self.models(dialect)),
-            ("/v1/chat/completions" | "/v1/messages" | "/v1/models", method) => {
+        let is_known = form.is_some() || path == "/v1/models";
+        match (form, request.method()) {
+            (Some(form), &Method::POST) => self.chat(form, request).await,
+            (None, &Method::GET) if is_known => Ok(self.models(dialect)),
+            (_, method) if is_known => {
                 let rejection =
                     Rejection::new(405, None, format!("{method} is not allowed on {path}"));
                 Ok(self.refuse(dialect, &rejection))
             }
             _ => {
-                let rejection = Rejection::new(
-                    404,
-                    None,
-                    format!(
-                        "nothing is at {path}: the simulated provider answers /v1/chat/completions, /v1/messages, /v1/models and /sim/ledger"
-                    ),
-                );
-                Ok(self.refuse(dialect, &rejection))
+                let known = "/v1/chat/completions, /v1/responses, /v1/embeddings, /v1/messages, /v1/messages/count_tokens, /v1/models and /sim/ledger";
+                let message =
+                    format!("nothing is at {path}: the simulated provider answers {known}");
+                Ok(self.refuse(dialect, &Rejection::new(404, None, message)))
             }
         }
     }
 
-    async fn chat(
-        &self,
-        dialect: Dialect,
-        request: Request<Incoming>,
-    ) -> Result<Response<Script>, Cut> {
+    async fn chat(&self, form: Form, request: Request<Incoming>) -> Result<Response<Script>, Cut> {
         let state = self.simulator.state();
+        let dialect = form.dialect();
         let (head, body) = request.into_parts();
-        let key = key(&head.headers);
         let body = match Limited::new(body, BODY_LIMIT).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
@@ -105,18 +101,28 @@ impl Service {
             // the caller went away while it was asking
             Err(_) => return Err(Cut::Close),
         };
-        if !lets_in(state.config.keys.as_deref(), key) {
+        let key = key(&head.headers).map(str::to_owned);
+        let takes_sampling = takes_sampling(&head.headers);
+        let recent = self.simulator.recent();
+        recent.hear(head.uri.path().to_owned(), head.headers, body.clone());
+        if !lets_in(state.config.keys.as_deref(), key.as_deref()) {
             let rejection =
                 Rejection::new(401, Some("invalid_api_key"), "Incorrect API key provided.");
             return Ok(self.turn_away(dialect, &rejection));
         }
-        let ask = match Ask::read(dialect, &body) {
+        let ask = match Ask::read(form, &body) {
             Ok(ask) => ask,
             Err(rejection) => return Ok(self.turn_away(dialect, &rejection)),
         };
         drop(body);
-        let attempt = self.simulator.judge(&ask, key.unwrap_or_default(), &state);
-        respond(&self.simulator, dialect, &ask, attempt).await
+        let is_sampled = |name: &&&str| ask.fields.contains_key(**name);
+        if let Some(name) = SAMPLING.iter().find(is_sampled).filter(|_| !takes_sampling) {
+            let message = format!("{name}: not permitted with this version of the API");
+            return Ok(self.turn_away(dialect, &Rejection::invalid(message)));
+        }
+        let key = key.unwrap_or_default();
+        let attempt = self.simulator.judge(&ask, &key, &state);
+        respond(&self.simulator, form, &ask, attempt).await
     }
 
     /// Refuses something that was meant as a call, and books it.
@@ -172,6 +178,12 @@ fn key(headers: &HeaderMap) -> Option<&str> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     // when both are sent, Anthropic goes by its own
     text("x-api-key").or_else(|| text("authorization")?.strip_prefix("Bearer "))
+}
+
+/// Whether the API's version lets callers say how to sample; dates in this form are in the order of their letters.
+fn takes_sampling(headers: &HeaderMap) -> bool {
+    let version = headers.get("anthropic-version");
+    version.is_none_or(|version| version.as_bytes() < UNSAMPLED.as_bytes())
 }
 
 fn lets_in(keys: Option<&[String]>, key: Option<&str>) -> bool {

@@ -1,11 +1,10 @@
 //! Anthropic's messages.
 
+mod blocks;
+
 use serde_json::{Value, json};
 
-use super::{
-    Event,
-    pieces::{Piece, told},
-};
+use super::Event;
 use crate::{
     answer::{Call, Choice, Finish, Reply, UsageForm},
     rejection::Rejection,
@@ -14,9 +13,11 @@ use crate::{
 /// The answer that this dialect tells: it has one for each request.
 fn only(reply: &Reply) -> &Choice {
     static NOTHING: Choice = Choice {
+        reasoning: String::new(),
         text: String::new(),
         refusal: None,
         calls: Vec::new(),
+        alternates: false,
         finish: Finish::Stop,
     };
     reply.choices.first().unwrap_or(&NOTHING)
@@ -55,7 +56,15 @@ fn content(choice: &Choice) -> Value {
         let input: Value = serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!({}));
         json!({"type": "tool_use", "id": tool_id(call), "name": call.name, "input": input})
     });
-    text.into_iter().chain(calls).collect()
+    let thoughts = (!choice.reasoning.is_empty()).then(|| {
+        json!({"type": "thinking", "thinking": choice.reasoning, "signature": signature(choice)})
+    });
+    thoughts.into_iter().chain(text).chain(calls).collect()
+}
+
+/// What proves a thought genuine when it is handed back.
+fn signature(choice: &Choice) -> String {
+    format!("simulated-{}", choice.reasoning.len())
 }
 
 fn tool_id(call: &Call) -> String {
@@ -117,36 +126,7 @@ pub(crate) fn events(reply: &Reply) -> Vec<Event> {
         ),
         event("ping", json!({"type": "ping"})),
     ];
-    let mut open: Vec<usize> = Vec::new();
-    for (_, piece) in told(std::slice::from_ref(choice)) {
-        match piece {
-            Piece::Begin | Piece::Finish(_) => {}
-            Piece::Text(text) | Piece::Refusal(text) => {
-                if open.is_empty() {
-                    open.push(0);
-                    events.push(started(0, json!({"type": "text", "text": ""})));
-                }
-                events.push(added(0, json!({"type": "text_delta", "text": text})));
-            }
-            Piece::Call(index, call) => {
-                open.push(index);
-                let block = json!({"type": "tool_use", "id": tool_id(call), "name": call.name, "input": {}});
-                events.push(started(index, block));
-            }
-            Piece::Arguments(index, text) => {
-                events.push(added(
-                    index,
-                    json!({"type": "input_json_delta", "partial_json": text}),
-                ));
-            }
-        }
-    }
-    for index in open {
-        events.push(event(
-            "content_block_stop",
-            json!({"type": "content_block_stop", "index": index}),
-        ));
-    }
+    events.extend(blocks::events(choice));
     let mut last = json!({"type": "message_delta", "delta": {}});
     for (field, value) in ending(&choice.finish) {
         last["delta"][field] = value;
@@ -157,20 +137,6 @@ pub(crate) fn events(reply: &Reply) -> Vec<Event> {
     events.push(event("message_delta", last));
     events.push(event("message_stop", json!({"type": "message_stop"})));
     events
-}
-
-fn started(index: usize, block: Value) -> Event {
-    event(
-        "content_block_start",
-        json!({"type": "content_block_start", "index": index, "content_block": block}),
-    )
-}
-
-fn added(index: usize, delta: Value) -> Event {
-    event(
-        "content_block_delta",
-        json!({"type": "content_block_delta", "index": index, "delta": delta}),
-    )
 }
 
 fn event(name: &'static str, data: Value) -> Event {

@@ -1,13 +1,22 @@
 //! Answers in the words of the wire: JSON bodies, stream events, errors and headers.
 
 pub(crate) mod anthropic;
+mod embeddings;
 pub(crate) mod headers;
+mod odds;
 pub(crate) mod openai;
 pub(crate) mod pieces;
+mod responses;
 pub(crate) mod sse;
 pub(crate) mod time;
 
-use crate::{answer::Reply, ask::Dialect, rejection::Rejection};
+use serde_json::json;
+
+use crate::{
+    answer::Reply,
+    ask::{Ask, Dialect, Form},
+    rejection::Rejection,
+};
 
 /// Seconds since 1970 that answers bear as their date. It stands still, so that equal requests get equal bytes.
 const CREATED: u64 = 1_795_000_000;
@@ -22,18 +31,24 @@ pub(crate) struct Event {
 }
 
 /// The whole answer as JSON, in one line.
-pub(crate) fn whole(dialect: Dialect, reply: &Reply) -> String {
-    match dialect {
-        Dialect::OpenAi => openai::whole(reply).to_string(),
-        Dialect::Anthropic => anthropic::whole(reply).to_string(),
-    }
+pub(crate) fn whole(form: Form, ask: &Ask, reply: &Reply) -> String {
+    let body = match form {
+        Form::Chat => openai::whole(reply),
+        Form::Responses => responses::whole(ask, reply),
+        Form::Embeddings => embeddings::whole(ask, reply),
+        Form::Messages => anthropic::whole(reply),
+        Form::CountTokens => json!({"input_tokens": reply.usage.input_tokens}),
+    };
+    body.to_string()
 }
 
-/// The answer as a stream, the closing event included.
-pub(crate) fn events(dialect: Dialect, reply: &Reply, include_usage: bool) -> Vec<Event> {
-    match dialect {
-        Dialect::OpenAi => openai::events(reply, include_usage),
-        Dialect::Anthropic => anthropic::events(reply),
+/// The answer as a stream, the closing event included. Embeddings and lengths have none.
+pub(crate) fn events(form: Form, ask: &Ask, reply: &Reply) -> Vec<Event> {
+    match form {
+        Form::Chat => openai::events(reply, ask.include_usage),
+        Form::Responses => responses::events(ask, reply),
+        Form::Messages => anthropic::events(reply),
+        Form::Embeddings | Form::CountTokens => Vec::new(),
     }
 }
 
@@ -46,26 +61,31 @@ pub(crate) fn error(dialect: Dialect, rejection: &Rejection, request_id: &str) -
 }
 
 /// The error of a provider that breaks in the middle of an answer.
-pub(crate) fn midway_error(dialect: Dialect, request_id: &str) -> Event {
-    match dialect {
-        Dialect::OpenAi => {
-            let rejection = Rejection::new(
-                500,
-                None,
-                "The server had an error while processing your request",
-            );
-            Event {
-                name: None,
-                data: openai::error(&rejection).to_string(),
-            }
+pub(crate) fn midway_error(form: Form, request_id: &str) -> Event {
+    let broken = "The server had an error while processing your request";
+    let (name, data) = match form {
+        Form::Chat | Form::Embeddings => (None, openai::error(&Rejection::new(500, None, broken))),
+        Form::Responses => {
+            let error = json!({"type": "error", "code": "server_error", "message": broken, "param": null,
+                "sequence_number": 0});
+            (Some("error"), error)
         }
-        Dialect::Anthropic => {
-            let rejection = Rejection::new(529, None, "Overloaded");
-            let data = anthropic::error(&rejection, request_id).to_string();
-            Event {
-                name: Some("error"),
-                data,
-            }
+        Form::Messages | Form::CountTokens => {
+            let overloaded = Rejection::new(529, None, "Overloaded");
+            (Some("error"), anthropic::error(&overloaded, request_id))
         }
+    };
+    Event {
+        name,
+        data: data.to_string(),
+    }
+}
+
+/// The event by which a form's streams bring their words; `None` where events have no names.
+pub(crate) fn name_of_words(form: Form) -> Option<&'static str> {
+    match form {
+        Form::Chat | Form::Embeddings => None,
+        Form::Responses => Some("response.output_text.delta"),
+        Form::Messages | Form::CountTokens => Some("content_block_delta"),
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     CREATED, Event,
+    odds::odds,
     pieces::{Piece, told},
 };
 use crate::{
@@ -17,7 +18,7 @@ pub(crate) fn whole(reply: &Reply) -> Value {
         .choices
         .iter()
         .enumerate()
-        .map(|(index, choice)| whole_choice(index, choice))
+        .map(|(index, choice)| whole_choice(index, choice, reply.logprobs))
         .collect();
     let mut body = json!({
         "id": format!("chatcmpl-sim-{}", reply.id),
@@ -33,7 +34,7 @@ pub(crate) fn whole(reply: &Reply) -> Value {
     body
 }
 
-fn whole_choice(index: usize, choice: &Choice) -> Value {
+fn whole_choice(index: usize, choice: &Choice, top: Option<usize>) -> Value {
     let silent = choice.refusal.is_some() || !choice.calls.is_empty();
     let content = if silent {
         Value::Null
@@ -41,15 +42,23 @@ fn whole_choice(index: usize, choice: &Choice) -> Value {
         choice.text.as_str().into()
     };
     let mut message = json!({"role": "assistant", "content": content, "refusal": choice.refusal});
+    if !choice.reasoning.is_empty() {
+        message["reasoning_content"] = choice.reasoning.as_str().into();
+    }
     if !choice.calls.is_empty() {
         message["tool_calls"] = choice.calls.iter().map(called).collect();
     }
     json!({
         "index": index,
         "message": message,
-        "logprobs": null,
+        "logprobs": top.map(|top| logprobs(&choice.text, choice.refusal.as_deref(), top)),
         "finish_reason": finish_reason(&choice.finish),
     })
+}
+
+/// Odds beside the words that they are of.
+fn logprobs(text: &str, refusal: Option<&str>, top: usize) -> Value {
+    json!({"content": odds(text, top), "refusal": refusal.map(|words| odds(words, top))})
 }
 
 fn called(call: &Call) -> Value {
@@ -108,7 +117,7 @@ pub(crate) fn chunks(
     let mut chunks: Vec<_> = told(&reply.choices)
         .into_iter()
         .map(|(index, piece)| {
-            let chunk = format!("{head}{}{tail}", choice(index, &piece));
+            let chunk = format!("{head}{}{tail}", choice(index, &piece, reply.logprobs));
             (Some((index, piece)), chunk)
         })
         .collect();
@@ -118,18 +127,26 @@ pub(crate) fn chunks(
     chunks
 }
 
-fn choice(index: usize, piece: &Piece<'_>) -> String {
+fn choice(index: usize, piece: &Piece<'_>, top: Option<usize>) -> String {
     let finish = match piece {
         Piece::Finish(finish) => Value::from(finish_reason(finish)),
         _ => Value::Null,
     };
+    let logprobs = match (piece, top) {
+        (Piece::Text(text), Some(top)) => logprobs(text, None, top),
+        (Piece::Refusal(words), Some(top)) => logprobs("", Some(words), top),
+        _ => Value::Null,
+    };
     let delta = delta(piece);
-    format!("{{\"index\":{index},\"delta\":{delta},\"logprobs\":null,\"finish_reason\":{finish}}}")
+    format!(
+        "{{\"index\":{index},\"delta\":{delta},\"logprobs\":{logprobs},\"finish_reason\":{finish}}}"
+    )
 }
 
 fn delta(piece: &Piece<'_>) -> Value {
     match piece {
         Piece::Begin => json!({"role": "assistant", "content": "", "refusal": null}),
+        Piece::Reasoning(text) => json!({"reasoning_content": text}),
         Piece::Text(text) => json!({"content": text}),
         Piece::Refusal(text) => json!({"refusal": text}),
         Piece::Call(index, call) => json!({"tool_calls": [{
