@@ -1,6 +1,6 @@
 //! The walk of one call: who asks ▸ what ▸ which model ▸ may it ▸ the answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use antiphon::{
     ChatRequest, Error, ErrorKind,
@@ -25,6 +25,9 @@ const PASSED_ON: [&str; 5] = [
     "openai-project",
     "traceparent",
 ];
+
+/// Where official clients tell how long they wait for an answer, in seconds.
+const TOLD_TIMEOUTS: [&str; 2] = ["x-stainless-read-timeout", "x-stainless-timeout"];
 
 /// Answers one call in this wire format.
 pub(crate) async fn answer(
@@ -107,6 +110,13 @@ async fn answered(
     }
     let resolved = resolve(running, &model, per_call.as_ref(), front)
         .map_err(|error| models::with_nearest(error, &model, running, caller))?;
+    if let Some(why) = request
+        .only_verbatim()
+        .filter(|_| resolved.is_made_of_parts)
+    {
+        let message = format!("{why}; {model} is made of several");
+        return Err(Error::new(ErrorKind::BadRequest, message));
+    }
     let delivery = request.delivery;
     let wants_usage = asks_for_usage(&request);
     let mut request = put(request, front, &parts.headers, &resolved);
@@ -116,6 +126,7 @@ async fn answered(
         headers.retain(|(name, _)| *name != "traceparent");
         headers.push(("traceparent", traceparent));
     }
+    request.deadline = deadline(per_call.as_ref(), &parts.headers, &resolved, delivery)?;
     request.payer = caller.payer()?;
     if let Some(share) = caller.take(&request)? {
         request.sent = Some(share.sign());
@@ -138,7 +149,7 @@ async fn answered(
 /// The wire format whose provider a model name without one means.
 fn wire_of(front: &dyn Front) -> Wire {
     match front.name() {
-        "anthropic" => Wire::Anthropic,
+        name if name.starts_with("anthropic") => Wire::Anthropic,
         _ => Wire::OpenAi,
     }
 }
@@ -188,6 +199,26 @@ fn put(
     request.is_unjudged = !resolved.is_made_of_parts;
     resolved.lay_params(&mut request);
     request
+}
+
+/// The longest that the caller waits: what it says, else the time limit that official clients tell with each request. That
+/// one is of a silence, so it bounds whole answers only. An ensemble decides at its deadline with what it has.
+fn deadline(
+    per_call: Option<&PerCall>,
+    headers: &HeaderMap,
+    resolved: &Resolved,
+    delivery: Delivery,
+) -> Result<Option<Duration>, Error> {
+    if let Some(deadline) = per_call.map(PerCall::deadline).transpose()?.flatten() {
+        return Ok(Some(deadline).filter(|_| !resolved.is_made_of_parts));
+    }
+    if delivery == Delivery::Streamed {
+        return Ok(None);
+    }
+    let mut told = TOLD_TIMEOUTS.iter().filter_map(|name| headers.get(*name));
+    let told = told.find_map(|value| value.to_str().ok()?.parse::<f64>().ok());
+    let told = told.filter(|seconds| *seconds > 0.0);
+    Ok(told.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
 }
 
 /// Whether the caller of a stream wants usage at its end, in the words of OpenAI's chat completions.

@@ -19,6 +19,8 @@ impl Gateway {
             .route("/v1/chat/completions", post(chat_completions))
             .route("/v1/responses", post(responses))
             .route("/v1/messages", post(messages))
+            .route("/v1/messages/count_tokens", post(count_tokens))
+            .route("/v1/embeddings", post(embeddings))
             .route("/v1/models", get(models::list))
             .route("/v1/models/{*name}", get(models::one))
             .merge(dashboard::routes())
@@ -39,6 +41,14 @@ async fn chat_completions(State(gateway): State<Gateway>, request: Request) -> R
 
 async fn responses(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
     call::answer(gateway, "openai-responses", request).await
+}
+
+async fn embeddings(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
+    call::answer(gateway, "openai-embeddings", request).await
+}
+
+async fn count_tokens(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
+    call::answer(gateway, "anthropic-count-tokens", request).await
 }
 
 async fn messages(State(gateway): State<Gateway>, request: Request) -> Response<Body> {

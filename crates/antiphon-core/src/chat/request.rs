@@ -152,6 +152,22 @@ impl ChatRequest {
         Arc::ptr_eq(&body.messages, &self.messages).then_some((origin.wire, &body.fields))
     }
 
+    /// Notes the body as its caller wrote it in this wire format; `only` says why no other wire can put it, where that is so.
+    pub fn pass_verbatim(
+        &mut self,
+        wire: &'static str,
+        fields: Map<String, Value>,
+        only: Option<String>,
+    ) {
+        let messages = Arc::clone(&self.messages);
+        self.origin = Some(Arc::new(Origin {
+            wire,
+            headers: Vec::new(),
+            body: Some(Verbatim { fields, messages }),
+            only,
+        }));
+    }
+
     /// Why the request can be answered only as its caller wrote it, where that is so; see [`Origin::only`].
     pub fn only_verbatim(&self) -> Option<&str> {
         self.origin.as_deref()?.only.as_deref()

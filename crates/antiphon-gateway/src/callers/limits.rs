@@ -53,7 +53,7 @@ pub(super) fn tell(limits: &RateLimits, wire: &str, now: SystemTime, headers: &m
         else {
             continue;
         };
-        let is_anthropic = wire == "anthropic";
+        let is_anthropic = wire.starts_with("anthropic");
         let reset = match is_anthropic {
             // the whole second after it: at the moment that is named the limit is full
             true => rfc3339(now + reset + Duration::from_millis(999)),

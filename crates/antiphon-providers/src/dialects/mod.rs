@@ -12,6 +12,7 @@ pub(crate) mod anthropic;
 mod errors;
 mod lenient;
 pub(crate) mod openai;
+pub(crate) mod passed;
 pub(crate) mod responses;
 mod schema;
 mod wire;
@@ -109,6 +110,19 @@ pub trait Dialect: Send + Sync + fmt::Debug {
     /// Whether the target goes on with a begun answer where the conversation of such a request ends with one.
     fn continues(&self, _request: &ChatRequest, _target: &EncodeTarget<'_>) -> bool {
         false
+    }
+
+    /// What is passed through to its providers beside chats.
+    fn passes(&self) -> &'static [&'static dyn Dialect] {
+        &[]
+    }
+
+    /// Headers that belong to the format.
+    ///
+    /// # Errors
+    /// [`antiphon_core::ErrorKind::BadRequest`]: a wire version that no header can hold.
+    fn headers(&self, _target: &EncodeTarget<'_>) -> Result<HeaderMap, Error> {
+        Ok(wire::json_headers())
     }
 
     /// How a key travels.

@@ -51,7 +51,7 @@ pub(super) fn add(
 fn is_for(name: &str, dialect: &str) -> bool {
     match name.split('-').next() {
         _ if name == VERSION => false,
-        Some("anthropic") => dialect == "anthropic",
+        Some("anthropic") => dialect.starts_with("anthropic"),
         Some("openai") => dialect.starts_with("openai"),
         _ => true,
     }

@@ -132,7 +132,8 @@ impl Endpoint {
 
     /// What to speak for this request: a caller's own words, where the provider understands them, else its dialect.
     fn dialect_for(&self, request: &ChatRequest) -> &'static dyn Dialect {
-        let others = self.speaks.iter().copied();
+        let passed = self.config.dialect.passes();
+        let others = self.speaks.iter().chain(passed).copied();
         let mut understood = others.filter(|other| request.verbatim(other.name()).is_some());
         understood.next().unwrap_or(self.config.dialect)
     }

@@ -13,6 +13,7 @@ mod errors;
 mod frame;
 mod members;
 mod openai;
+mod passed;
 mod responses;
 mod sequence;
 
@@ -29,10 +30,12 @@ use crate::dialects::Identity;
 pub use crate::dialects::ParsedRequest;
 
 /// Every front.
-pub static FRONTS: [&dyn Front; 3] = [
+pub static FRONTS: [&dyn Front; 5] = [
     &openai::ChatCompletions,
     &anthropic::Messages,
     &responses::Responses,
+    &passed::EMBEDDINGS,
+    &passed::COUNT_TOKENS,
 ];
 
 /// The front of this name.

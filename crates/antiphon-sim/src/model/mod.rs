@@ -65,6 +65,10 @@ impl SimModel {
                 Outage::Unavailable => self.error(Rejection::injected(503)),
             });
         }
+        // in this process there is no wire for words that only one wire has
+        if let Some(why) = request.only_verbatim() {
+            return Err(Error::new(ErrorKind::BadRequest, why).not_sent());
+        }
         let bare = self.name.strip_prefix("sim/").unwrap_or(&self.name);
         let ask = Ask::of_request(bare, &request).map_err(|rejection| {
             simulator.ledger().rejected();

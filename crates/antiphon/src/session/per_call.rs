@@ -1,6 +1,6 @@
 //! Several answers and one decision for a single call: what a caller says beside the name of a model.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use antiphon_core::{Error, ErrorKind};
 use serde_json::{Map, Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Resolved, Session, Wire, limits::CallLimits, names::StandsFor};
 use crate::{
     config::{Combination, DeciderSettings, EnsembleSettings, Made, ModelConfig},
-    nearest,
+    nearest, parse_duration,
 };
 
 /// What a caller may say, in the words of a program's ensembles and of the configuration's.
@@ -65,6 +65,31 @@ impl PerCall {
         self.0.is_empty()
     }
 
+    /// The longest that the caller waits, where an answer is to be had whole.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadRequest`]: it is no duration.
+    pub fn deadline(&self) -> Result<Option<Duration>, Error> {
+        let Some(deadline) = self.0.get("deadline") else {
+            return Ok(None);
+        };
+        let text = deadline
+            .as_str()
+            .map_or_else(|| format!("{deadline}s"), str::to_owned);
+        let deadline = parse_duration(&text).map_err(|why| refuse(format!("deadline: {why}")))?;
+        match deadline.is_zero() {
+            true => Err(refuse(
+                "`deadline` is 0; no call can end in no time".to_owned(),
+            )),
+            false => Ok(Some(deadline)),
+        }
+    }
+
+    /// Whether nothing but its end is said.
+    fn is_only_deadline(&self) -> bool {
+        self.0.keys().all(|key| key == "deadline")
+    }
+
     /// The models that it names.
     pub fn models(&self) -> impl Iterator<Item = &str> {
         let named = DECIDERS.iter().filter_map(|key| self.0.get(*key));
@@ -91,6 +116,8 @@ impl Session {
         let followed = self.follow(name, wire, CallLimits::default(), &mut path)?;
         let configured = match followed.stands_for {
             StandsFor::Combination(Combination::Ensemble(settings)) => Some(settings),
+            // every call may have an end
+            _ if per_call.is_only_deadline() => return self.resolve(name, wire),
             _ => None,
         };
         // a name that is no ensemble is itself a member: its path begins anew
@@ -274,5 +301,6 @@ mod tests {
             assert!(error.message().contains(expected), "{said}: {error}");
         }
         assert_eq!(asked("sim/x", json!({})).unwrap().width, 1);
+        assert_eq!(asked("sim/x", json!({"deadline": 5})).unwrap().width, 1);
     }
 }

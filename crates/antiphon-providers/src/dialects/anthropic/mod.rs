@@ -22,7 +22,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
-use super::{Auth, Dialect, EncodeTarget, Encoded, ParsedRequest, ResponseHead, StreamDecoder};
+use super::{
+    Auth, Dialect, EncodeTarget, Encoded, ParsedRequest, ResponseHead, StreamDecoder, passed,
+};
 use crate::limits;
 
 /// Its name, in configurations and as the wire format of answers.
@@ -43,6 +45,14 @@ impl Dialect for Anthropic {
 
     fn continues(&self, request: &ChatRequest, target: &EncodeTarget<'_>) -> bool {
         begun::continues(request, target.model)
+    }
+
+    fn passes(&self) -> &'static [&'static dyn Dialect] {
+        &[&passed::COUNT_TOKENS]
+    }
+
+    fn headers(&self, target: &EncodeTarget<'_>) -> Result<HeaderMap, Error> {
+        request::headers(target)
     }
 
     fn auth(&self) -> Auth {

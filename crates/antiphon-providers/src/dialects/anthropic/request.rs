@@ -7,7 +7,7 @@ use antiphon_core::{
     chat::{Delivery, Role},
 };
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use serde::{Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
@@ -28,6 +28,15 @@ pub(super) const DEFAULT_MAX_TOKENS: u64 = 4096;
 
 /// Above this an answer may take more than ten minutes (3600 s · max_tokens / 128 000 > 600 s), and must be streamed.
 const MOST_UNSTREAMED_TOKENS: u64 = 21_333;
+
+/// Headers of every request: its form and the version of the wire.
+pub(super) fn headers(target: &EncodeTarget<'_>) -> Result<HeaderMap, Error> {
+    let mut headers = json_headers();
+    let version = HeaderValue::from_str(target.version.unwrap_or(DEFAULT_VERSION))
+        .map_err(|_| bad_request("the wire version is not a header value"))?;
+    headers.insert("anthropic-version", version);
+    Ok(headers)
+}
 
 /// Writes a request.
 pub(super) fn encode(request: &ChatRequest, target: &EncodeTarget<'_>) -> Result<Encoded, Error> {
@@ -71,13 +80,9 @@ pub(super) fn encode(request: &ChatRequest, target: &EncodeTarget<'_>) -> Result
         fields.end()
     };
     write().map_err(not_json)?;
-    let mut headers = json_headers();
-    let version = HeaderValue::from_str(version)
-        .map_err(|_| bad_request("the wire version is not a header value"))?;
-    headers.insert("anthropic-version", version);
     Ok(Encoded {
         path: "/v1/messages",
-        headers,
+        headers: headers(target)?,
         body: Bytes::from(body),
         dropped: dropped.into_names(),
         streamed,

@@ -20,7 +20,7 @@ use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use super::{
-    Auth, Dialect, EncodeTarget, Encoded, ParsedRequest, ResponseHead, StreamDecoder,
+    Auth, Dialect, EncodeTarget, Encoded, ParsedRequest, ResponseHead, StreamDecoder, passed,
     wire::Identity,
 };
 use crate::limits;
@@ -44,6 +44,10 @@ pub(super) fn refuses(target: &EncodeTarget<'_>, param: &str, value: &Value) -> 
 impl Dialect for OpenAi {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn passes(&self) -> &'static [&'static dyn Dialect] {
+        &[&passed::EMBEDDINGS]
     }
 
     fn auth(&self) -> Auth {

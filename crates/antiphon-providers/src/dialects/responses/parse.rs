@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use antiphon_core::{
     ChatRequest, Error, Message,
-    chat::{Delivery, Origin, Role, Verbatim},
+    chat::{Delivery, Role},
 };
 use serde_json::{Map, Value};
 
@@ -70,15 +70,7 @@ pub(super) fn parse(mut wire: Map<String, Value>) -> Result<ParsedRequest, Error
         request.delivery = Delivery::Streamed;
     }
     request.params = Arc::new(params);
-    request.origin = Some(Arc::new(Origin {
-        wire: NAME,
-        headers: Vec::new(),
-        body: Some(Verbatim {
-            fields,
-            messages: Arc::clone(&request.messages),
-        }),
-        only: only.0,
-    }));
+    request.pass_verbatim(NAME, fields, only.0);
     Ok(ParsedRequest { model, request })
 }
 
