@@ -10,6 +10,7 @@ use antiphon::{
 };
 use axum::{body::Body, extract::Request};
 use http::{HeaderMap, Response, request::Parts};
+use serde_json::Value;
 
 use crate::{
     Gateway, Running, answer, callers::Caller, incoming, models, observe::Watch, refusal::refusal,
@@ -110,13 +111,7 @@ async fn answered(
     }
     let resolved = resolve(running, &model, per_call.as_ref(), front)
         .map_err(|error| models::with_nearest(error, &model, running, caller))?;
-    if let Some(why) = request
-        .only_verbatim()
-        .filter(|_| resolved.is_made_of_parts)
-    {
-        let message = format!("{why}; {model} is made of several");
-        return Err(Error::new(ErrorKind::BadRequest, message));
-    }
+    check_fits(&request, &resolved, &model)?;
     let delivery = request.delivery;
     let wants_usage = asks_for_usage(&request);
     let mut request = put(request, front, &parts.headers, &resolved);
@@ -175,6 +170,23 @@ fn resolve(
             _ => error,
         }
     })
+}
+
+/// Refuses what a model made of several cannot be asked: words that are for one provider alone, and several answers where it
+/// decides on one.
+fn check_fits(request: &ChatRequest, resolved: &Resolved, model: &str) -> Result<(), Error> {
+    if !resolved.is_made_of_parts {
+        return Ok(());
+    }
+    let number = request.params.get("n").and_then(Value::as_u64);
+    let message = match (request.only_verbatim(), number) {
+        (Some(why), _) => format!("{why}; {model} is made of several models"),
+        (None, Some(2..)) => format!(
+            "{model} decides on one answer: leave out `n` (`antiphon.num_processors` is how many it decides on)"
+        ),
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::BadRequest, message))
 }
 
 /// The request as it is put to the model.

@@ -261,6 +261,22 @@ async fn the_pause_of_an_account_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_comes_into_a_long_pause_is_told_at_once_how_long_it_still_lasts() {
+    let leaf = Scripted::new(|_, _| async {
+        Err(error(ErrorKind::RateLimited).with_retry_after(Some(3600 * SECOND)))
+    });
+    let clock = SystemClock::shared();
+    let only = link(leaf.clone(), false, &clock);
+    let begun = clock.now();
+    for _ in 0..3 {
+        let error = only.model.ask(ChatRequest::prompt("x")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RateLimited);
+        assert!(error.retry_after().unwrap() >= 300 * SECOND, "{error}");
+    }
+    assert_eq!((leaf.calls(), clock.now()), (1, begun));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_gate_is_waited_for_for_five_seconds_and_costs_nothing() {
     let leaf = Scripted::new(|_, _| async {
         tokio::time::sleep(50 * SECOND).await;

@@ -29,7 +29,7 @@ pub(super) struct Grant {
 /// The state of an account's admission; `T` stands for a waiting call.
 #[derive(Debug)]
 pub(super) struct Admission<T> {
-    max_wait: Duration,
+    longest_pause: Duration,
     quota_only: bool,
     gives_up: bool,
     when_down: WhenDown,
@@ -42,13 +42,20 @@ pub(super) struct Admission<T> {
     next_number: u64,
 }
 
+/// Callers are told to come back and do not wait, so what a provider says may hold for longer than they would; not for
+/// ever, since its mind may change.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
 /// Those who need not wait any longer, each with a grant or the error for which the account was given up.
 pub(super) type Decided<T> = Vec<(T, Result<Grant, Error>)>;
 
 impl<T> Admission<T> {
     pub(super) fn new(config: &AccountConfig) -> Self {
         Self {
-            max_wait: config.max_wait,
+            longest_pause: match config.for_callers {
+                true => config.max_wait.max(LONGEST_PAUSE),
+                false => config.max_wait,
+            },
             quota_only: config.quota_only,
             gives_up: config.give_up_after.is_some(),
             when_down: config.outage.when_down,
@@ -260,7 +267,7 @@ impl<T> Admission<T> {
     fn rate_limited(&mut self, number: u64, delay: Option<Duration>, now: Moment) {
         let new_burst = self.gate.rate_limited(number, self.next_number);
         match delay.filter(|delay| !delay.is_zero()) {
-            Some(delay) => self.pause.told(delay.min(self.max_wait), now),
+            Some(delay) => self.pause.told(delay.min(self.longest_pause), now),
             None if new_burst => self.pause.burst(now),
             None => {}
         }
