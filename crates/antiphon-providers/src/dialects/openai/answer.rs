@@ -83,7 +83,7 @@ pub(super) struct WireUsage {
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-struct InputDetails {
+pub(crate) struct InputDetails {
     #[serde(default)]
     cached_tokens: Count,
     #[serde(default)]
@@ -91,28 +91,43 @@ struct InputDetails {
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-struct OutputDetails {
+pub(crate) struct OutputDetails {
     #[serde(default)]
     reasoning_tokens: Count,
+}
+
+/// What either of OpenAI's wires tells of tokens beside the totals.
+pub(crate) struct Details {
+    pub(crate) read: InputDetails,
+    pub(crate) written: OutputDetails,
+}
+
+impl Details {
+    /// `None` where neither total is told: unknown is not zero.
+    pub(crate) fn usage(&self, input: Count, output: Count) -> Option<Usage> {
+        if input.0.is_none() && output.0.is_none() {
+            return None;
+        }
+        let count = |count: Count| count.0.unwrap_or_default();
+        Some(Usage {
+            input_tokens: count(input),
+            output_tokens: count(output),
+            cached_input_tokens: count(self.read.cached_tokens),
+            reasoning_tokens: count(self.written.reasoning_tokens),
+            cache_write_tokens: count(self.read.cache_write_tokens),
+            cache_write_1h_tokens: 0,
+        })
+    }
 }
 
 impl WireUsage {
     /// `None` where neither total is told: unknown is not zero.
     pub(super) fn usage(self) -> Option<Usage> {
-        let (input, output) = (self.prompt_tokens.0, self.completion_tokens.0);
-        if input.is_none() && output.is_none() {
-            return None;
-        }
-        let read = self.prompt_tokens_details.unwrap_or_default();
-        let written = self.completion_tokens_details.unwrap_or_default();
-        Some(Usage {
-            input_tokens: input.unwrap_or_default(),
-            output_tokens: output.unwrap_or_default(),
-            cached_input_tokens: read.cached_tokens.0.unwrap_or_default(),
-            reasoning_tokens: written.reasoning_tokens.0.unwrap_or_default(),
-            cache_write_tokens: read.cache_write_tokens.0.unwrap_or_default(),
-            cache_write_1h_tokens: 0,
-        })
+        let details = Details {
+            read: self.prompt_tokens_details.unwrap_or_default(),
+            written: self.completion_tokens_details.unwrap_or_default(),
+        };
+        details.usage(self.prompt_tokens, self.completion_tokens)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Source: wire-formats.md, sections 1 and 7.
 
-mod answer;
+pub(super) mod answer;
 mod capability;
 mod messages;
 mod request;

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::dialects::{
     ResponseHead, errors,
     lenient::{Count, JsonText, List, Text},
+    openai::answer::{Details, InputDetails, OutputDetails},
 };
 
 /// Between the parts of one item's thoughts, which are paragraphs of their own.
@@ -84,37 +85,14 @@ pub(super) struct WireUsage {
     output_tokens_details: Option<OutputDetails>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-struct InputDetails {
-    #[serde(default)]
-    cached_tokens: Count,
-    #[serde(default)]
-    cache_write_tokens: Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-struct OutputDetails {
-    #[serde(default)]
-    reasoning_tokens: Count,
-}
-
 impl WireUsage {
     /// `None` where neither total is told: unknown is not zero.
     pub(super) fn usage(self) -> Option<Usage> {
-        let (input, output) = (self.input_tokens.0, self.output_tokens.0);
-        if input.is_none() && output.is_none() {
-            return None;
-        }
-        let read = self.input_tokens_details.unwrap_or_default();
-        let written = self.output_tokens_details.unwrap_or_default();
-        Some(Usage {
-            input_tokens: input.unwrap_or_default(),
-            output_tokens: output.unwrap_or_default(),
-            cached_input_tokens: read.cached_tokens.0.unwrap_or_default(),
-            reasoning_tokens: written.reasoning_tokens.0.unwrap_or_default(),
-            cache_write_tokens: read.cache_write_tokens.0.unwrap_or_default(),
-            cache_write_1h_tokens: 0,
-        })
+        let details = Details {
+            read: self.input_tokens_details.unwrap_or_default(),
+            written: self.output_tokens_details.unwrap_or_default(),
+        };
+        details.usage(self.input_tokens, self.output_tokens)
     }
 }
 
