@@ -46,6 +46,9 @@ pub struct EndpointConfig {
     pub connect_timeout: Option<Duration>,
     /// Longest silence within a body; `None` is the transport's own limit.
     pub idle_timeout: Option<Duration>,
+    /// An answer under another content type than its own is none. Servers are careless with that header, so this is for where
+    /// somebody else can answer.
+    pub minds_content_type: bool,
 }
 
 impl fmt::Debug for EndpointConfig {
@@ -201,12 +204,18 @@ impl Endpoint {
             ..Head::default()
         };
         let body = match (encoded.streamed, content_type(&response.headers)) {
+            (_, ContentType::Foreign(claimed)) if self.config.minds_content_type => {
+                let message = format!("the server says that its answer is {claimed:?}");
+                return Err(origin
+                    .head()
+                    .stamp(Error::new(ErrorKind::BadResponse, message)));
+            }
             (_, ContentType::Html) => return Err(self.page(&origin.head(), response).await),
             // a server that does not stream answers in one piece all the same
             (false, _) | (true, ContentType::Json) => {
                 Body::Whole(Box::pin(origin.whole(response.body)))
             }
-            (true, ContentType::Other) => {
+            (true, ContentType::Events | ContentType::Foreign(_)) => {
                 let clock = Arc::clone(&self.clock);
                 let reading = Reading::new(origin, response.body, request.delivery, clock);
                 match request.delivery {
@@ -254,7 +263,10 @@ impl Model for Endpoint {
 enum ContentType {
     Json,
     Html,
-    Other,
+    /// Server-sent events, or nothing is claimed.
+    Events,
+    /// What no answer is.
+    Foreign(String),
 }
 
 fn content_type(headers: &HeaderMap) -> ContentType {
@@ -263,9 +275,12 @@ fn content_type(headers: &HeaderMap) -> ContentType {
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let media = claimed.split(';').next().unwrap_or_default().trim();
-    match media.to_ascii_lowercase().as_str() {
+    let media = media.to_ascii_lowercase();
+    match media.as_str() {
         "application/json" => ContentType::Json,
+        json if json.ends_with("+json") => ContentType::Json,
         "text/html" => ContentType::Html,
-        _ => ContentType::Other,
+        "" | "text/event-stream" => ContentType::Events,
+        _ => ContentType::Foreign(media),
     }
 }

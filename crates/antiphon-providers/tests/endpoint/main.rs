@@ -49,6 +49,7 @@ fn config(name: &str) -> EndpointConfig {
         key: Some(KEY.into()),
         headers: HeaderMap::new(),
         version: None,
+        minds_content_type: false,
         connect_timeout: None,
         idle_timeout: None,
     }

@@ -99,8 +99,9 @@ impl CallLimits {
         }
     }
 
-    /// The limits that the transport keeps.
+    /// What the endpoint keeps: the limits of the transport, and how strictly it reads.
     pub(super) fn lay_on(&self, endpoint: &mut EndpointConfig, failover: bool) {
+        endpoint.minds_content_type = failover && self.another_remains;
         endpoint.connect_timeout = self.connect_timeout;
         endpoint.idle_timeout = self.idle_timeout.or(failover.then_some(IDLE));
     }

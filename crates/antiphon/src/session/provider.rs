@@ -104,6 +104,7 @@ impl Session {
             key: key.map(SecretString::from),
             headers,
             version: settings.version,
+            minds_content_type: false,
             connect_timeout: None,
             idle_timeout: None,
         })

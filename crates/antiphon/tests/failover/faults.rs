@@ -43,6 +43,7 @@ fn table() -> Vec<(&'static str, Ends)> {
         ("504", Second(4)),
         ("529", Second(4)),
         ("html-502", Second(4)),
+        ("wrong-type", Second(4)),
         ("no-retry", Second(1)),
         ("no-retry-after", Second(4)),
         ("retry-after-ms", Second(4)),
@@ -58,8 +59,6 @@ fn table() -> Vec<(&'static str, Ends)> {
         ("refusal", First),
         ("content-filter", First),
         ("length", First),
-        // readable all the same
-        ("wrong-type", First),
     ]
 }
 
