@@ -84,12 +84,13 @@ async fn bodies_that_are_no_json_by_their_type_are_refused() {
     };
     for fine in [
         "",
-        "content-type: text/plain\r\n",
+        "content-type: text/json\r\n",
         "content-type: application/x.y+json; a=b\r\n",
     ] {
         assert_eq!(of_type(fine).await.status(), 200, "{fine}");
     }
     for wrong in [
+        "content-type: text/plain;charset=UTF-8\r\n",
         "content-type: multipart/form-data; boundary=x\r\n",
         "content-type: application/x-www-form-urlencoded\r\n",
         "content-type: application/json\r\ncontent-encoding: gzip\r\n",
@@ -120,7 +121,7 @@ async fn media_that_the_target_cannot_take_is_refused_by_name() {
 async fn paths_and_methods_that_lead_nowhere_are_typed_errors() {
     let rig = Rig::new(ServerConfig::default()).await;
     let ask = async |line: &str| {
-        let bytes = format!("{line} HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\n");
+        let bytes = format!("{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         exchange(rig.address, bytes.as_bytes()).await
     };
     for path in [OPENAI, ANTHROPIC] {

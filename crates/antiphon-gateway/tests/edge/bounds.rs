@@ -56,7 +56,7 @@ async fn bodies_that_are_too_large_are_refused_before_they_are_read() {
     })
     .await;
     for path in [OPENAI, ANTHROPIC] {
-        let head = format!("POST {path} HTTP/1.1\r\nhost: g\r\ncontent-length: 1048577\r\n\r\n");
+        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1048577\r\n\r\n");
         let seen = exchange(rig.address, head.as_bytes()).await;
         assert_eq!(seen.status(), 413, "{}", seen.text);
         assert_eq!(seen.message(), "the body is larger than 1 MiB");
@@ -65,7 +65,7 @@ async fn bodies_that_are_too_large_are_refused_before_they_are_read() {
     let seen = exchange(rig.address, &request(OPENAI, "", &vec![b'x'; 8 << 20])).await;
     assert_eq!(seen.status(), 413);
     let chunk = format!("80000\r\n{}\r\n", "x".repeat(0x80000));
-    let head = format!("POST {OPENAI} HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\n\r\n");
+    let head = format!("POST {OPENAI} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n");
     let seen = exchange(
         rig.address,
         format!("{head}{chunk}{chunk}{chunk}").as_bytes(),
@@ -85,7 +85,7 @@ async fn large_bodies_have_a_bound_for_all_of_them() {
         ..ServerConfig::default()
     };
     let rig = Rig::new(config).await;
-    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ncontent-length: 900000\r\n\r\n";
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 900000\r\n\r\n";
     let mut first = TcpStream::connect(rig.address).await.unwrap();
     first.write_all(head.as_bytes()).await.unwrap();
     until("the first body", || rig.gateway.calls_under_way() == 1).await;
@@ -101,7 +101,7 @@ async fn large_bodies_have_a_bound_for_all_of_them() {
     );
     let chunk = format!("40000\r\n{}\r\n", "x".repeat(0x40000));
     let chunked =
-        format!("POST {OPENAI} HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\n\r\n{chunk}");
+        format!("POST {OPENAI} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n{chunk}");
     assert_eq!(
         exchange(rig.address, chunked.as_bytes()).await.status(),
         503
@@ -140,7 +140,7 @@ async fn calls_beyond_the_bound_are_refused_at_once_and_nothing_else_is() {
                 .contains("as many calls under way as it takes")
         );
     }
-    let models = b"GET /v1/models HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\n";
+    let models = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     assert_eq!(exchange(rig.address, models).await.status(), 200);
     assert_eq!((rig.asked(), rig.gateway.calls_under_way()), (1, 1));
     drop(tcp);
