@@ -50,6 +50,17 @@ async fn what_cannot_be_asked_says_why() {
             "GET /v1/models lists",
         ),
         (question("nobody/x").to_string(), 404, "nobody"),
+        (question(&"x".repeat(256)).to_string(), 404, "no model"),
+        (
+            question(&"x".repeat(257)).to_string(),
+            400,
+            "`model` is a name of 257 bytes",
+        ),
+        (
+            question(&"x".repeat(8 << 20)).to_string(),
+            400,
+            "names of models have 256 at most",
+        ),
         (json!({"model": "small"}).to_string(), 400, "messages"),
     ];
     for path in [OPENAI, ANTHROPIC] {
