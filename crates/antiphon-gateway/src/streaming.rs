@@ -58,7 +58,7 @@ pub(crate) async fn response(
     headers.insert(header::CONTENT_TYPE, events);
     let no_cache = HeaderValue::from_static("no-cache");
     headers.insert(header::CACHE_CONTROL, no_cache);
-    answer::describe(headers, &head, watch.id());
+    answer::describe(headers, &head, front, watch.id());
     let receipt = head.receipt.take();
     let streamed = Streamed {
         deltas: Some(deltas),
