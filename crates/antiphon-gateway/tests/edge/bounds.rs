@@ -119,6 +119,61 @@ async fn large_bodies_have_a_bound_for_all_of_them() {
 }
 
 #[tokio::test]
+async fn announced_bodies_take_no_room_before_they_come() {
+    let config = ServerConfig {
+        body: BodyLimits {
+            all: 8 << 20,
+            ..BodyLimits::default()
+        },
+        ..ServerConfig::default()
+    };
+    let rig = Rig::new(config).await;
+    let head =
+        format!("POST {OPENAI} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 33000000\r\n\r\n");
+    let mut announced = Vec::new();
+    for count in 1..=5 {
+        let mut tcp = TcpStream::connect(rig.address).await.unwrap();
+        tcp.write_all(head.as_bytes()).await.unwrap();
+        until("a body", || rig.gateway.calls_under_way() == count).await;
+        announced.push(tcp);
+    }
+    let mut large = question("small");
+    large["padding"] = "x".repeat(1 << 20).into();
+    assert_eq!(rig.post(OPENAI, &large).await.status(), 200);
+}
+
+#[tokio::test]
+async fn values_that_fill_memory_are_refused_before_they_are_read() {
+    let rig = Rig::new(ServerConfig::default()).await;
+    let numbers = |count: usize| {
+        let mut body = question("small");
+        body["padding"] = vec![0; count].into();
+        body
+    };
+    for path in [OPENAI, ANTHROPIC] {
+        let seen = rig.post(path, &numbers(1_000_001)).await;
+        assert_eq!(seen.status(), 413, "{}", seen.text);
+        assert!(seen.message().contains("more than 1000000 values"));
+    }
+    assert_eq!(rig.asked(), 0);
+    assert_eq!(rig.post(OPENAI, &numbers(900_000)).await.status(), 200);
+    // prose is one value, whatever its commas
+    let mut prose = question("small");
+    prose["padding"] = ",:[{\"".repeat(400_000).into();
+    assert_eq!(rig.post(OPENAI, &prose).await.status(), 200);
+    let config = ServerConfig {
+        body: BodyLimits {
+            all: 4 << 20,
+            ..BodyLimits::default()
+        },
+        ..ServerConfig::default()
+    };
+    let narrow = Rig::new(config).await;
+    assert_eq!(narrow.post(OPENAI, &numbers(100_000)).await.status(), 503);
+    assert_eq!(narrow.post(OPENAI, &numbers(20_000)).await.status(), 200);
+}
+
+#[tokio::test]
 async fn calls_beyond_the_bound_are_refused_at_once_and_nothing_else_is() {
     let config = ServerConfig {
         max_calls: 1,
