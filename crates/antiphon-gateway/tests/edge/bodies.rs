@@ -232,6 +232,9 @@ async fn paths_and_methods_that_lead_nowhere_are_typed_errors() {
         let seen = ask(&format!("GET {path}")).await;
         assert_eq!(seen.status(), 404, "{path}");
         assert!(seen.message().contains("nothing is at "), "{}", seen.text);
+        for route in ["/v1/messages/count_tokens", "/v1/embeddings", "/metrics"] {
+            assert!(seen.message().contains(route), "{}", seen.text);
+        }
     }
 }
 
