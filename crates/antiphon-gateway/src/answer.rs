@@ -10,6 +10,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 
 use crate::observe::Watch;
 
+/// Tells how often providers were asked for a call.
+pub(crate) const ATTEMPTS: &str = "x-antiphon-attempts";
+
 /// The response for a whole answer.
 pub(crate) fn whole(reply: &Reply, front: &dyn Front, told: &Told, watch: Watch) -> Response<Body> {
     let mut response = Response::new(Body::from(front.body(reply, told)));
@@ -18,17 +21,25 @@ pub(crate) fn whole(reply: &Reply, front: &dyn Front, told: &Told, watch: Watch)
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
-    describe(headers, &reply.head, watch.id());
+    describe(headers, &reply.head, front, watch.id());
     cost(headers, &reply.spent());
     watch.answered(reply, response.status());
     response
 }
 
-/// What the head of an answer tells in headers.
-pub(crate) fn describe(headers: &mut HeaderMap, head: &Head, id: &str) {
+/// The gateway's id of the request, under the names where clients look for one: Anthropic's read `request-id`.
+pub(crate) fn identify(headers: &mut HeaderMap, front: &dyn Front, id: &str) {
     put(headers, "x-request-id", id);
+    if front.name().starts_with("anthropic") {
+        put(headers, "request-id", id);
+    }
+}
+
+/// What the head of an answer tells in headers.
+pub(crate) fn describe(headers: &mut HeaderMap, head: &Head, front: &dyn Front, id: &str) {
+    identify(headers, front, id);
     put(headers, "x-antiphon-model", &head.model);
-    put(headers, "x-antiphon-attempts", &head.attempts.to_string());
+    put(headers, ATTEMPTS, &head.attempts.to_string());
     let cached = if head.cached { "true" } else { "false" };
     put(headers, "x-antiphon-cached", cached);
 }

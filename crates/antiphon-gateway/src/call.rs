@@ -6,7 +6,7 @@ use antiphon::{
     ChatRequest, Error, ErrorKind,
     core::chat::{ChatResponse, Delivery, Origin},
     fronts::{self, Front, ParsedRequest, Told},
-    session::{PerCall, Resolved, Wire},
+    session::{LONGEST_NAME, PerCall, Resolved, Wire},
 };
 use axum::{body::Body, extract::Request};
 use http::{HeaderMap, Response, request::Parts};
@@ -103,7 +103,9 @@ async fn answered(
         )
     })?;
     watch.asks(&request);
-    watch.begin(&model, request.delivery);
+    let begin = &model[..model.floor_char_boundary(LONGEST_NAME)];
+    watch.begin(begin, request.delivery);
+    check_length(&model)?;
     let named = per_call.iter().flat_map(PerCall::models);
     for name in named.chain([model.as_str()]) {
         let full = || running.session.full_name(name, wire_of(front));
@@ -139,6 +141,18 @@ async fn answered(
         told,
         delivery,
     })
+}
+
+/// Refuses names of models that nobody has: they would go into headers, logs and pages.
+fn check_length(model: &str) -> Result<(), Error> {
+    if model.len() <= LONGEST_NAME {
+        return Ok(());
+    }
+    let message = format!(
+        "`model` is a name of {} bytes; names of models have {LONGEST_NAME} at most: name one of /v1/models",
+        model.len()
+    );
+    Err(Error::new(ErrorKind::BadRequest, message))
 }
 
 /// The wire format whose provider a model name without one means.

@@ -22,6 +22,10 @@ const DEEPEST: usize = 128;
 const TRUSTED: u64 = 1 << 20;
 /// Bodies up to this are small: the bound of calls bounds them.
 const SMALL: u64 = 64 << 10;
+/// The most values that a body may have. Each takes many times the bytes that it is written in.
+const MOST_VALUES: usize = 1_000_000;
+/// Room of a value that was read, in bytes; a field of an object and the smallest of lists take as much.
+const VALUE: u64 = 100;
 
 /// Reads a body to its end, within the limits that the server laid beside the request.
 ///
@@ -41,7 +45,8 @@ pub(crate) async fn read(parts: &Parts, mut body: Body) -> Result<Bytes, Error> 
         true => Ok(()),
         false => Err(no_room()),
     };
-    make_room(hint.lower())?;
+    // the rest of what is announced has room as it comes: announcing takes nothing away from others
+    make_room(hint.lower().min(TRUSTED))?;
     let begun = Instant::now();
     let mut read = BytesMut::with_capacity(hint.lower().min(TRUSTED) as usize);
     loop {
@@ -62,11 +67,19 @@ pub(crate) async fn read(parts: &Parts, mut body: Body) -> Result<Bytes, Error> 
                 return Err(too_large(&limits));
             }
             make_room(length)?;
-            if read.is_empty() && body.is_end_stream() {
+            if read.is_empty() && body.is_end_stream() && length <= SMALL {
                 return Ok(data);
             }
             read.extend_from_slice(&data);
         }
+    }
+    let length = read.len() as u64;
+    if length > SMALL {
+        let values = values_in(&read);
+        if values > MOST_VALUES {
+            return Err(too_many_values());
+        }
+        make_room(length + values as u64 * VALUE)?;
     }
     // the room is taken for as long as anybody has a part of the body
     Ok(Bytes::from_owner(Kept {
@@ -129,6 +142,41 @@ fn too_large(limits: &BodyLimits) -> Error {
     };
     let message = format!("the body is larger than {largest}");
     Error::new(ErrorKind::LineTooLong, message).with_status(413)
+}
+
+fn too_many_values() -> Error {
+    let message = format!(
+        "the body has more than {MOST_VALUES} values (numbers, texts, lists, objects): send less, or files by their address"
+    );
+    Error::new(ErrorKind::LineTooLong, message).with_status(413)
+}
+
+/// At least how many values are in a text of JSON, by the signs between them; what its texts say is none.
+fn values_in(json: &[u8]) -> usize {
+    let (mut values, mut rest) = (0, json);
+    loop {
+        let text = memchr::memchr(b'"', rest).unwrap_or(rest.len());
+        let (signs, from_text) = rest.split_at(text);
+        let is_sign = |byte: &&u8| matches!(byte, b',' | b':' | b'[' | b'{');
+        values += signs.iter().filter(is_sign).count();
+        match from_text.split_first() {
+            Some((_, text)) => rest = behind_text(text),
+            None => return values,
+        }
+    }
+}
+
+/// What follows a text of JSON that has just begun.
+fn behind_text(mut text: &[u8]) -> &[u8] {
+    while let Some(at) = memchr::memchr2(b'"', b'\\', text) {
+        // what is escaped ends nothing
+        let skipped = if text[at] == b'"' { 1 } else { 2 };
+        text = text.get(at + skipped..).unwrap_or_default();
+        if skipped == 1 {
+            return text;
+        }
+    }
+    &[]
 }
 
 fn too_slow(limits: &BodyLimits, read: usize) -> Error {
@@ -196,6 +244,21 @@ mod tests {
             assert!(
                 refused(&deep(levels)).starts_with("the body is nested deeper than 128 levels")
             );
+        }
+    }
+
+    #[test]
+    fn values_are_counted_and_what_texts_say_is_none() {
+        for (json, values) in [
+            ("", 0),
+            ("[0,0,0]", 3),
+            ("{\"a\": 1, \"b\": [true]}", 5),
+            (r#"["a,b:[{", "\",\",", "\\"]"#, 3),
+            (r#"["no end, \", ,"#, 1),
+            (r#"["no end\"#, 1),
+            ("[{},{},{}]", 6),
+        ] {
+            assert_eq!(values_in(json.as_bytes()), values, "{json}");
         }
     }
 

@@ -6,6 +6,8 @@ use antiphon::{Error, ErrorKind, fronts::Front};
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 
+use crate::answer;
+
 /// The status that a caller gets for an error: the provider's own, else that of the kind.
 pub(crate) fn status_of(error: &Error) -> StatusCode {
     let own = error.status().filter(|status| *status >= 400);
@@ -29,7 +31,7 @@ pub(crate) fn status_of(error: &Error) -> StatusCode {
     StatusCode::from_u16(own.unwrap_or_else(by_kind)).unwrap_or(StatusCode::BAD_GATEWAY)
 }
 
-/// The response for an error.
+/// The response for an error. Where a provider was asked, it says how often: the error is then the provider's.
 pub(crate) fn refusal(error: &Error, front: &dyn Front, id: &str) -> Response<Body> {
     let status = status_of(error);
     let body = front.error(error, status.as_u16(), id);
@@ -40,6 +42,11 @@ pub(crate) fn refusal(error: &Error, front: &dyn Front, id: &str) -> Response<Bo
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
+    answer::identify(headers, front, id);
+    if error.attempts() > 0 {
+        let attempts = HeaderValue::from(error.attempts());
+        headers.insert(answer::ATTEMPTS, attempts);
+    }
     if let Some(delay) = error.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(delay)));
     }

@@ -12,6 +12,19 @@ use http::{HeaderMap, Response};
 
 use crate::{Gateway, call, callers, dashboard, models, observe, refusal::refusal};
 
+/// What is told to those who ask for something else.
+const ROUTES: [&str; 9] = [
+    "/v1/chat/completions",
+    "/v1/responses",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/v1/embeddings",
+    "/v1/models",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+];
+
 impl Gateway {
     /// All routes.
     pub fn router(&self) -> Router {
@@ -58,7 +71,8 @@ async fn messages(State(gateway): State<Gateway>, request: Request) -> Response<
 async fn nothing_there(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
     let path = request.uri().path();
     let message = format!(
-        "nothing is at {path}: the gateway answers /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings and /v1/models"
+        "nothing is at {path}: the gateway answers {}, and its page is at /",
+        ROUTES.join(", ")
     );
     let error = Error::new(ErrorKind::BadRequest, message).with_status(404);
     refusal(&error, front_of(&request), &gateway.request_id())

@@ -58,13 +58,14 @@ pub(crate) async fn response(
     headers.insert(header::CONTENT_TYPE, events);
     let no_cache = HeaderValue::from_static("no-cache");
     headers.insert(header::CACHE_CONTROL, no_cache);
-    answer::describe(headers, &head, watch.id());
+    answer::describe(headers, &head, front, watch.id());
     let receipt = head.receipt.take();
     let streamed = Streamed {
         deltas: Some(deltas),
         writer: front.writer(&head, told),
         watch: Some(watch),
         waiting: BytesMut::new(),
+        is_at_work: false,
         _receipt: receipt,
     };
     *response.body_mut() = Body::new(streamed);
@@ -77,6 +78,8 @@ struct Streamed {
     writer: Box<dyn StreamWriter>,
     watch: Option<Watch>,
     waiting: BytesMut,
+    /// A piece is being made. Where that is so at the end, making it has panicked.
+    is_at_work: bool,
     _receipt: Option<Receipt>,
 }
 
@@ -112,22 +115,44 @@ impl http_body::Body for Streamed {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
-        while this.waiting.len() < FULL {
-            let Some(deltas) = &mut this.deltas else {
+        this.is_at_work = true;
+        let piece = this.poll_piece(cx);
+        this.is_at_work = false;
+        piece
+    }
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        if self.is_at_work
+            && let Some(watch) = self.watch.take()
+        {
+            watch.broke();
+        }
+    }
+}
+
+impl Streamed {
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        while self.waiting.len() < FULL {
+            let Some(deltas) = &mut self.deltas else {
                 break;
             };
             let next = match deltas.as_mut().poll_next(cx) {
-                Poll::Pending if this.waiting.is_empty() => return Poll::Pending,
+                Poll::Pending if self.waiting.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
                 Poll::Ready(next) => next,
             };
             match next {
-                Some(Ok(delta)) => this.take(delta),
-                Some(Err(error)) => this.end(Some(&error)),
-                None => this.end(None),
+                Some(Ok(delta)) => self.take(delta),
+                Some(Err(error)) => self.end(Some(&error)),
+                None => self.end(None),
             }
         }
-        let ready = this.waiting.split().freeze();
+        let ready = self.waiting.split().freeze();
         Poll::Ready((!ready.is_empty()).then(|| Ok(Frame::data(ready))))
     }
 }

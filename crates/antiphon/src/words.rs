@@ -45,12 +45,24 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
 }
 
-/// The candidate that is spelt most like `name`, if any is close.
+/// The longest word that is compared, in bytes. Comparing takes the product of both lengths, in time and in memory, and
+/// callers of a gateway write words of any length.
+const LONGEST_WORD: usize = 200;
+
+/// The candidate that is spelt most like `name`, if any is close. Nothing is close to words of more than 200 bytes.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST_WORD {
+        return None;
+    }
+    let length = name.chars().count();
+    let farthest = |candidate: &str| 1 + candidate.len() / 3;
     candidates
         .into_iter()
+        .filter(|candidate| candidate.len() <= LONGEST_WORD)
+        // so many letters are missing or too many, at least
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= farthest(candidate))
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 3)
+        .filter(|(distance, candidate)| *distance <= farthest(candidate))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -75,5 +87,18 @@ mod tests {
     fn a_slip_of_the_finger_finds_its_word() {
         assert_eq!(nearest("opnai", ["openai", "anthropic"]), Some("openai"));
         assert_eq!(nearest("zzz", ["openai", "anthropic"]), None);
+        assert_eq!(nearest("größee", ["größe"]), Some("größe"));
+    }
+
+    #[test]
+    fn words_without_end_are_compared_with_nothing() {
+        let long = "a".repeat(LONGEST_WORD);
+        assert_eq!(nearest(&long[1..], [long.as_str()]), Some(long.as_str()));
+        let longer = format!("{long}a");
+        assert_eq!(nearest(&longer, [long.as_str()]), None);
+        assert_eq!(nearest(&long, [longer.as_str()]), None);
+        // their table alone would take more memory than there is
+        let endless = "b".repeat(4 << 20);
+        assert_eq!(nearest(&endless, [endless.as_str()]), None);
     }
 }

@@ -43,7 +43,7 @@ impl Gateway {
         let body = body.to_string();
         let mut tcp = TcpStream::connect(self.address).unwrap();
         let head = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         tcp.write_all((head + &body).as_bytes()).unwrap();

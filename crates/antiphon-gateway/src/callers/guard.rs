@@ -1,4 +1,5 @@
-//! Pages about the gateway itself: with keys in use only an admin's key opens them.
+//! What is asked before a route is: without keys, whether this machine asks; with keys, for an admin's where it is about
+//! the gateway itself.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use axum::{
 };
 use http::{HeaderValue, Response, StatusCode, header::WWW_AUTHENTICATE};
 
-use super::Callers;
+use super::{Callers, local};
 use crate::{Gateway, refusal::refusal, routes::front_of};
 
 /// Beginnings of paths behind which each route asks for keys itself, and those that anybody may see.
@@ -19,18 +20,26 @@ const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 /// Where a browser is asked for the key.
 const CHALLENGED: [&str; 2] = ["/", "/metrics"];
 
-/// Lets everything through that is no page of the gateway, and pages for admins. What is added to the router is guarded
-/// unless it is named here.
+/// Lets everything through that is no page of the gateway, and pages for admins; where no keys are used, only what comes
+/// from this machine. What is added to the router is guarded unless it is named here.
 pub(crate) async fn guard(
     State(gateway): State<Gateway>,
     request: Request,
     next: Next,
 ) -> Response<Body> {
     let path = request.uri().path();
-    if OPEN.iter().any(|open| path.starts_with(open)) || HEALTH.contains(&path) {
+    if HEALTH.contains(&path) {
         return next.run(request).await;
     }
     let running = gateway.running();
+    if !running.needs_keys()
+        && let Err(error) = local::check(&request)
+    {
+        return refusal(&error, front_of(&request), &gateway.request_id());
+    }
+    if OPEN.iter().any(|open| path.starts_with(open)) {
+        return next.run(request).await;
+    }
     if let Err(error) = admin(&running.callers, &request) {
         let front = front_of(&request);
         let mut response = refusal(&error, front, &gateway.request_id());

@@ -12,6 +12,7 @@ mod day;
 mod guard;
 mod key;
 mod limits;
+mod local;
 mod presented;
 mod state;
 
@@ -34,6 +35,7 @@ use http::{HeaderMap, StatusCode};
 pub use books::CallerBooks;
 pub(crate) use guard::guard;
 pub use key::NewKey;
+pub(crate) use local::names_loopback;
 pub(crate) use state::CallerBudget;
 pub use state::CallerState;
 

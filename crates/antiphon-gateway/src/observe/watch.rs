@@ -7,7 +7,7 @@ use std::{
 };
 
 use antiphon::{
-    ChatRequest, Error, Reply, Spent,
+    ChatRequest, Error, ErrorKind, Reply, Spent,
     core::{
         chat::{ChatDelta, Delivery, Head},
         layers::admit::Share,
@@ -23,7 +23,7 @@ use crate::Gateway;
 pub(crate) struct Remote(pub(crate) IpAddr);
 
 /// Follows a call. Whatever becomes of it, the observers are told of its end exactly once: at the latest when this is
-/// dropped, which means that the caller hung up.
+/// dropped, which means that the caller hung up, or that the call panicked.
 pub(crate) struct Watch {
     gateway: Gateway,
     arrived: Instant,
@@ -194,6 +194,16 @@ impl Watch {
         self.tell_failure(error);
     }
 
+    /// Its stream was cut by a panic, which is nobody's hanging up.
+    pub(crate) fn broke(mut self) {
+        self.tell_panic();
+    }
+
+    fn tell_panic(&mut self) {
+        self.end.error = Some("the gateway failed".into());
+        self.tell_end(Outcome::Failed(ErrorKind::ServerError));
+    }
+
     fn tell_failure(&mut self, error: &Error) {
         if let Some(share) = self.share.take() {
             share.failed(error);
@@ -228,7 +238,13 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if !self.is_told {
+        if self.is_told {
+            return;
+        }
+        if std::thread::panicking() {
+            self.end.status = 500;
+            self.tell_panic();
+        } else {
             // nginx's status for a client that closed its request
             self.end.status = 499;
             self.tell_end(Outcome::HungUp);

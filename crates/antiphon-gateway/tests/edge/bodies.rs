@@ -1,6 +1,7 @@
 //! Bodies that are none, and requests that lead nowhere: each gets a typed error in its dialect.
 
 use antiphon_gateway::ServerConfig;
+use antiphon_sim::SimConfig;
 use axum::body::Body;
 use http::Request;
 use http_body_util::BodyExt;
@@ -50,6 +51,17 @@ async fn what_cannot_be_asked_says_why() {
             "GET /v1/models lists",
         ),
         (question("nobody/x").to_string(), 404, "nobody"),
+        (question(&"x".repeat(256)).to_string(), 404, "no model"),
+        (
+            question(&"x".repeat(257)).to_string(),
+            400,
+            "`model` is a name of 257 bytes",
+        ),
+        (
+            question(&"x".repeat(8 << 20)).to_string(),
+            400,
+            "names of models have 256 at most",
+        ),
         (json!({"model": "small"}).to_string(), 400, "messages"),
     ];
     for path in [OPENAI, ANTHROPIC] {
@@ -84,12 +96,13 @@ async fn bodies_that_are_no_json_by_their_type_are_refused() {
     };
     for fine in [
         "",
-        "content-type: text/plain\r\n",
+        "content-type: text/json\r\n",
         "content-type: application/x.y+json; a=b\r\n",
     ] {
         assert_eq!(of_type(fine).await.status(), 200, "{fine}");
     }
     for wrong in [
+        "content-type: text/plain;charset=UTF-8\r\n",
         "content-type: multipart/form-data; boundary=x\r\n",
         "content-type: application/x-www-form-urlencoded\r\n",
         "content-type: application/json\r\ncontent-encoding: gzip\r\n",
@@ -100,6 +113,77 @@ async fn bodies_that_are_no_json_by_their_type_are_refused() {
         assert!(seen.message().contains("JSON"), "{}", seen.text);
     }
     assert_eq!(rig.asked(), 3);
+}
+
+#[tokio::test]
+async fn every_refusal_has_an_id_where_its_client_looks_for_it() {
+    let rig = Rig::new(ServerConfig::default()).await;
+    let body = question("small").to_string();
+    for (path, wire) in [
+        (OPENAI, "openai"),
+        ("/v1/responses", "openai"),
+        (ANTHROPIC, "anthropic"),
+        ("/v1/messages/count_tokens", "anthropic"),
+    ] {
+        let large = "content-length: 99999999\r\n";
+        let cases = [
+            (request(path, "", b"{}"), 400),
+            (
+                request(path, "origin: https://evil.example\r\n", body.as_bytes()),
+                403,
+            ),
+            (
+                request(path, "content-encoding: br\r\n", body.as_bytes()),
+                415,
+            ),
+            (
+                request(path, "", question("nobody/x").to_string().as_bytes()),
+                if path == "/v1/responses" { 400 } else { 404 },
+            ),
+            (
+                format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+                    .into(),
+                405,
+            ),
+            (
+                format!(
+                    "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{large}\r\n"
+                )
+                .into(),
+                413,
+            ),
+            (
+                format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{large}{large}\r\n").into(),
+                400,
+            ),
+        ];
+        for (bytes, status) in cases {
+            let seen = exchange(rig.address, &bytes).await;
+            assert_eq!(seen.status(), status, "{path}: {}", seen.text);
+            let id = seen.header("x-request-id");
+            assert!(id.is_some_and(|id| id.starts_with("req_")), "{}", seen.text);
+            let own = seen.header("request-id");
+            assert_eq!(own, id.filter(|_| wire == "anthropic"), "{}", seen.text);
+            assert_eq!(seen.header("x-antiphon-attempts"), None, "{}", seen.text);
+        }
+    }
+    assert_eq!(rig.asked(), 0);
+    // a provider's refusal says that one was asked
+    let refusing = SimConfig {
+        fail: vec!["400=1".parse().unwrap()],
+        ..SimConfig::default()
+    };
+    let refusing = Rig::with(ServerConfig::default(), refusing).await;
+    let refused = refusing.post(OPENAI, &question("small")).await;
+    assert_eq!(refused.status(), 400, "{}", refused.text);
+    assert_eq!(refused.header("x-antiphon-attempts"), Some("1"));
+    let answered = rig.post(ANTHROPIC, &question("claude")).await;
+    assert_eq!(answered.status(), 200, "{}", answered.text);
+    assert!(answered.header("request-id").is_some());
+    assert_eq!(
+        answered.header("request-id"),
+        answered.header("x-request-id")
+    );
 }
 
 #[tokio::test]
@@ -120,7 +204,7 @@ async fn media_that_the_target_cannot_take_is_refused_by_name() {
 async fn paths_and_methods_that_lead_nowhere_are_typed_errors() {
     let rig = Rig::new(ServerConfig::default()).await;
     let ask = async |line: &str| {
-        let bytes = format!("{line} HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\n");
+        let bytes = format!("{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         exchange(rig.address, bytes.as_bytes()).await
     };
     for path in [OPENAI, ANTHROPIC] {
@@ -148,6 +232,9 @@ async fn paths_and_methods_that_lead_nowhere_are_typed_errors() {
         let seen = ask(&format!("GET {path}")).await;
         assert_eq!(seen.status(), 404, "{path}");
         assert!(seen.message().contains("nothing is at "), "{}", seen.text);
+        for route in ["/v1/messages/count_tokens", "/v1/embeddings", "/metrics"] {
+            assert!(seen.message().contains(route), "{}", seen.text);
+        }
     }
 }
 

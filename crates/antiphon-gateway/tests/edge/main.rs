@@ -2,6 +2,7 @@
 
 mod bodies;
 mod bounds;
+mod panics;
 mod rig;
 mod slow;
 mod smuggling;

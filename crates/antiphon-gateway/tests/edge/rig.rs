@@ -118,7 +118,7 @@ pub(crate) fn streamed(model: &str) -> Value {
 /// A whole request; extra header lines are ended by CRLF.
 pub(crate) fn request(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n{headers}connection: close\r\n\r\n",
         body.len()
     );

@@ -99,7 +99,7 @@ async fn connections_that_say_nothing_are_closed() {
     let rig = Rig::new(impatient()).await;
     let silent = TcpStream::connect(rig.address).await.unwrap();
     let mut idle = TcpStream::connect(rig.address).await.unwrap();
-    idle.write_all(b"GET /v1/models HTTP/1.1\r\nhost: g\r\n\r\n")
+    idle.write_all(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await
         .unwrap();
     let frames = TcpStream::connect(rig.address).await.unwrap();

@@ -135,7 +135,7 @@ async fn both_versions_of_http_are_served_and_a_new_certificate_is_taken() {
     let silent = TcpStream::connect(address).await.unwrap();
     let mut secured = connect(address, &one.der, b"http/1.1").await.unwrap();
     secured
-        .write_all(b"GET /v1/models HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\n")
+        .write_all(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         .await
         .unwrap();
     let mut text = String::new();
@@ -146,7 +146,7 @@ async fn both_versions_of_http_are_served_and_a_new_certificate_is_taken() {
     let status = over_http_2(connect(address, &one.der, b"h2").await.unwrap(), 101).await;
     assert_eq!(status, 431);
     // plain HTTP is no handshake
-    let plain = crate::rig::exchange(address, b"GET / HTTP/1.1\r\nhost: g\r\n\r\n").await;
+    let plain = crate::rig::exchange(address, b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert_eq!(plain.status(), 0);
     assert_eq!(
         read_to_end(silent).await.text,

@@ -73,7 +73,7 @@ async fn a_call_is_a_line_without_prompt_answer_or_key() {
         (&bad["outcome"], &bad["error"]),
         (&"failed".into(), &"bad_request".into())
     );
-    assert_eq!(evil["status"], 404);
+    assert_eq!(evil["status"], 400);
     assert!(
         evil["asked"]
             .as_str()

@@ -147,6 +147,39 @@ fn a_block_that_nobody_can_go_on_with_is_ended() {
 }
 
 #[test]
+fn numbers_that_have_no_next_one_break_no_stream() {
+    let most = u64::MAX.to_string();
+    let last = |stream: &str, name: &str, number: &str| {
+        let at = stream.rfind(name).unwrap() + name.len();
+        let length = stream[at..].find([',', '}']).unwrap();
+        format!("{}{number}{}", &stream[..at], &stream[at + length..])
+    };
+    let anthropic = ANTHROPIC.replace("\"index\":1", &format!("\"index\":{most}"));
+    let number = last(&responses(), "\"sequence_number\":", &most);
+    let place = responses().replace("\"output_index\":1", &format!("\"output_index\":{most}"));
+    for (wire, stream) in [
+        ("anthropic", anthropic),
+        ("openai-responses", number),
+        ("openai-responses", place),
+    ] {
+        assert!(stream.contains(&most), "{wire}: {stream}");
+        let mut deltas = pieces(wire, stream.as_bytes());
+        let call = antiphon_core::chat::ToolCallDelta {
+            name: Some("look".to_owned()),
+            ..Default::default()
+        };
+        deltas.push(ChatDelta {
+            tool_calls: vec![call],
+            ..ChatDelta::default()
+        });
+        deltas.extend(rest());
+        let whole = written(writer(wire, &head(Some(wire))), deltas);
+        assert!(whole.starts_with(&stream), "{wire}");
+        assert!(whole[stream.len()..].contains("there"), "{wire}: {whole}");
+    }
+}
+
+#[test]
 fn a_stream_that_breaks_ends_with_an_error_and_nothing_else() {
     let error = Error::new(ErrorKind::Overloaded, "busy").with_status(529);
     let ends = [

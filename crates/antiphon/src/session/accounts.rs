@@ -7,6 +7,10 @@ use antiphon_providers::tokens::Counter;
 
 use super::{Session, lock};
 
+/// Accounts that are kept though no model has them: what was learned of them is of use when they are asked again. Callers
+/// of a gateway can make up names of models without end, also in what they say for one call.
+const MOST_ACCOUNTS: usize = 1024;
+
 /// An account and whose it is. The key is not told.
 #[derive(Clone, Debug)]
 pub struct NamedAccount {
@@ -43,9 +47,13 @@ impl Accounts {
 
     /// Drops those that no model has any more.
     pub(super) fn forget_unused(&mut self) {
+        self.forget_unheld();
+        self.inherited.clear();
+    }
+
+    fn forget_unheld(&mut self) {
         self.used
             .retain(|_, known| Arc::strong_count(&known.account) > 1);
-        self.inherited.clear();
     }
 
     /// None is in use, and all go on as soon as they are.
@@ -90,6 +98,9 @@ impl Session {
         if let Some(known) = accounts.used.get(&key) {
             return known.account.clone();
         }
+        if accounts.used.len() >= MOST_ACCOUNTS {
+            accounts.forget_unheld();
+        }
         // with other limits it is another account, of which nothing is known
         let inherited = accounts.inherited.remove(&key);
         let known = inherited.filter(|known| known.config == config);
@@ -122,5 +133,29 @@ impl Session {
         };
         config.concurrency = options.concurrency.or(settings.concurrency);
         config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::session::{PerCall, Wire};
+
+    #[test]
+    fn accounts_of_made_up_deciders_are_not_kept_without_end() {
+        let session = Session::from_toml("[models.fast]\nuse = \"sim/fast\"").unwrap();
+        let held = session.resolve("fast", Wire::OpenAi).unwrap();
+        for number in 0..MOST_ACCOUNTS + 100 {
+            let said = json!({"num_processors": 2, "judge": format!("sim/{number}")});
+            let per_call = PerCall::read(said).unwrap();
+            let resolved = session.resolve_for("fast", Wire::OpenAi, &per_call);
+            assert!(resolved.is_ok());
+        }
+        let kept = session.named_accounts();
+        assert!(kept.len() <= MOST_ACCOUNTS, "{}", kept.len());
+        assert!(kept.iter().any(|named| named.model == "fast"));
+        drop(held);
     }
 }

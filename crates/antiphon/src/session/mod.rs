@@ -65,6 +65,10 @@ const SIM: &str = "sim";
 /// not configured are made anew when they are asked.
 const MOST_MODELS: usize = 1024;
 
+/// The longest name of a model that callers of a gateway may say, in bytes. Names are kept, and go into headers, logs and
+/// pages.
+pub const LONGEST_NAME: usize = 256;
+
 /// The wire format a request came in, which decides the provider of a model name without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wire {

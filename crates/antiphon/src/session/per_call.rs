@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use antiphon_core::{Error, ErrorKind};
 use serde_json::{Map, Value, json};
 
-use super::{Resolved, Session, Wire, limits::CallLimits, names::StandsFor};
+use super::{LONGEST_NAME, Resolved, Session, Wire, limits::CallLimits, names::StandsFor};
 use crate::{
     config::{Combination, DeciderSettings, EnsembleSettings, Made, ModelConfig},
     nearest, parse_duration,
@@ -39,7 +39,8 @@ impl PerCall {
     /// Reads what stands under `antiphon` in a request.
     ///
     /// # Errors
-    /// [`ErrorKind::BadRequest`]: it is no object, or has a key that does not exist, with the nearest that does.
+    /// [`ErrorKind::BadRequest`]: it is no object, names a model at too great length, or has a key that does not exist, with
+    /// the nearest that does.
     pub fn read(value: Value) -> Result<Self, Error> {
         let Value::Object(mut fields) = value else {
             return Err(refuse("it is no object".to_owned()));
@@ -51,7 +52,17 @@ impl PerCall {
                     Some(near) => format!("did you mean {near:?}?"),
                     None => format!("there are {}", KEYS.join(", ")),
                 };
+                let key = &key[..key.floor_char_boundary(LONGEST_NAME)];
                 return Err(refuse(format!("there is no {key:?}; {hint}")));
+            }
+        }
+        for key in DECIDERS {
+            let name = fields.get(key).and_then(Value::as_str).unwrap_or_default();
+            if name.len() > LONGEST_NAME {
+                return Err(refuse(format!(
+                    "`{key}` is a name of {} bytes; names of models have {LONGEST_NAME} at most",
+                    name.len()
+                )));
             }
         }
         if let Some(model) = fields.shift_remove("decision_maker_model") {
@@ -294,12 +305,20 @@ mod tests {
                 "one way",
             ),
             (json!({"num_processors": 2, "deadline": -1}), "no duration"),
+            (json!({"judge": "j".repeat(257)}), "257 bytes"),
+            (
+                json!({"decision_maker_model": "j".repeat(257)}),
+                "257 bytes",
+            ),
         ];
         for (said, expected) in cases {
             let error = asked("sim/x", said.clone()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BadRequest);
             assert!(error.message().contains(expected), "{said}: {error}");
         }
+        let longest = format!("sim/{}", "j".repeat(252));
+        let judged = asked("sim/x", json!({"num_processors": 2, "judge": longest}));
+        assert_eq!(judged.unwrap().width, 2);
         assert_eq!(asked("sim/x", json!({})).unwrap().width, 1);
         assert_eq!(asked("sim/x", json!({"deadline": 5})).unwrap().width, 1);
     }

@@ -257,7 +257,9 @@ impl Share {
             Settled::AsReserved => return,
             Settled::Unsent => (0, 0),
             Settled::Refused => (1, 0),
-            Settled::Real(Tokens { input, output }) => (1, (input + output).min(MOST_TOKENS)),
+            Settled::Real(Tokens { input, output }) => {
+                (1, input.saturating_add(output).min(MOST_TOKENS))
+            }
         };
         let [request_slot, token_slot] = self.slots;
         state.requests.settle(request_slot, 1, requests, now);

@@ -109,7 +109,7 @@ impl Writer {
                     }
                     _ => None,
                 };
-                self.next = event.index + 1;
+                self.next = event.index.saturating_add(1);
                 self.open = Some((event.index, kind));
             }
             "content_block_stop" => self.open = None,
@@ -190,7 +190,7 @@ impl Writer {
             }),
         };
         let index = self.next;
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
         self.open = Some((index, Some(kind)));
         let data = json!({"index": index, "content_block": block});
         Some(written_event("content_block_start", data))

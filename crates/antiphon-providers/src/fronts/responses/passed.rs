@@ -67,7 +67,7 @@ impl Passed {
             return;
         };
         self.first.get_or_insert_with(|| delta.raw.clone());
-        self.next_number = self.next_number.max(seen.sequence_number + 1);
+        self.next_number = self.next_number.max(seen.sequence_number.saturating_add(1));
         match seen.r#type.as_str() {
             "response.output_item.added" => self.start(seen.output_index, seen.item),
             "response.output_item.done" => {
@@ -96,7 +96,7 @@ impl Passed {
             }
             _ => None,
         };
-        self.next_index = index + 1;
+        self.next_index = index.saturating_add(1);
         self.open = kind.map(|kind| Block {
             kind,
             id: item.id,

@@ -154,7 +154,7 @@ impl Written {
         if let (Value::Object(data), Value::Object(fields)) = (&mut data, fields) {
             data.extend(fields);
         }
-        self.number += 1;
+        self.number = self.number.saturating_add(1);
         out.push_str(&named_event(name, &data.to_string()));
     }
 
@@ -163,7 +163,7 @@ impl Written {
             let events = match step {
                 Step::Open(kind) => {
                     let block = Block::new(kind, id, self.next);
-                    self.next += 1;
+                    self.next = self.next.saturating_add(1);
                     self.open.insert(block).open(id)
                 }
                 Step::Grow(text) => {
