@@ -241,7 +241,9 @@ impl<T> Admission<T> {
                     self.gate.start_over();
                 }
             }
-            None if error.kind() == ErrorKind::Stopped => self.health.abandoned(grant.number),
+            None if error.kind() == ErrorKind::Stopped || error.is_callers_limit() => {
+                self.health.abandoned(grant.number);
+            }
             None => self.health.answered(grant.number),
         }
         if error.stops_the_run() && !self.quota_only && self.gives_up {

@@ -1,0 +1,87 @@
+//! Callers who wait for long or only shortly: what that does to each other.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+
+use antiphon_core::{
+    ChatRequest, ErrorKind, Model,
+    chat::Delivery,
+    layers::{admit::EndpointState, deadline::Deadline},
+};
+
+use crate::{
+    failover::{SECOND, chain},
+    scripted::{Scripted, error, ready, streamed},
+};
+
+#[tokio::test(start_paused = true)]
+async fn short_deadlines_of_one_caller_do_not_close_the_door_to_others() {
+    for delivery in [Delivery::Whole, Delivery::Streamed] {
+        let leaf = Scripted::new(move |_, request| async move {
+            let is_head_late = request.delivery == Delivery::Whole;
+            if is_head_late {
+                tokio::time::sleep(8 * SECOND).await;
+                return ready("first");
+            }
+            // no first event in the time of the hasty one
+            streamed(futures_util::stream::once(async {
+                tokio::time::sleep(8 * SECOND).await;
+                Err(error(ErrorKind::BadRequest))
+            }))
+        });
+        let chain = chain(leaf.clone());
+        let hasty = Deadline::of_requests(chain.model.clone(), None, Arc::clone(&chain.clock));
+        for _ in 0..20 {
+            let request = ChatRequest {
+                delivery,
+                deadline: Some(SECOND),
+                ..ChatRequest::prompt("x")
+            };
+            let reply = hasty.call(request).await.unwrap().whole().await.unwrap();
+            assert_eq!(reply.text(), "second");
+        }
+        assert_eq!(leaf.calls(), 20, "each has asked it");
+        assert_eq!(chain.first.account.snapshot().endpoint, EndpointState::Up);
+        if delivery == Delivery::Whole {
+            let patient = chain.ask(delivery).await.unwrap();
+            assert_eq!(patient.answer.text, "first");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_a_short_deadline_ends_leaves_its_place_to_the_next() {
+    let hangs = Arc::new(AtomicBool::new(false));
+    let leaf = Scripted::new({
+        let hangs = Arc::clone(&hangs);
+        move |_, _| {
+            let hangs = hangs.load(SeqCst);
+            async move {
+                if hangs {
+                    return std::future::pending().await;
+                }
+                Err(error(ErrorKind::ServerError))
+            }
+        }
+    });
+    let chain = chain(leaf.clone());
+    for _ in 0..3 {
+        chain.ask(Delivery::Whole).await.unwrap();
+    }
+    hangs.store(true, SeqCst);
+    tokio::time::sleep(12 * SECOND).await;
+    let (asked, hasty) = (
+        leaf.calls(),
+        Deadline::of_requests(chain.model.clone(), None, Arc::clone(&chain.clock)),
+    );
+    for _ in 0..2 {
+        let request = ChatRequest {
+            deadline: Some(SECOND),
+            ..ChatRequest::prompt("x")
+        };
+        hasty.call(request).await.unwrap().whole().await.unwrap();
+    }
+    assert_eq!(leaf.calls() - asked, 2, "neither has proved anything");
+}
