@@ -6,13 +6,13 @@ use std::sync::{
 };
 
 use antiphon_core::{
-    ChatRequest, ErrorKind, Model,
+    ChatRequest, ErrorKind, Model, SystemClock,
     chat::Delivery,
     layers::{admit::EndpointState, deadline::Deadline},
 };
 
 use crate::{
-    failover::{SECOND, chain},
+    failover::{SECOND, chain, link},
     scripted::{Scripted, error, ready, streamed},
 };
 
@@ -84,4 +84,29 @@ async fn a_probe_that_a_short_deadline_ends_leaves_its_place_to_the_next() {
         hasty.call(request).await.unwrap().whole().await.unwrap();
     }
     assert_eq!(leaf.calls() - asked, 2, "neither has proved anything");
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_requests_without_a_delay_cost_callers_seconds_and_tell_when_to_come_again() {
+    let leaf = Scripted::new(|_, _| async {
+        Err(error(ErrorKind::RateLimited)
+            .with_status(429)
+            .with_body("slow down".into()))
+    });
+    let clock = SystemClock::shared();
+    let only = link(leaf.clone(), false, &clock);
+    for _ in 0..12 {
+        let (tried, begun) = (leaf.calls(), clock.now());
+        let error = only.model.ask(ChatRequest::prompt("x")).await.unwrap_err();
+        let took = clock.now().since(begun);
+        assert!(took <= 7 * SECOND, "{took:?}");
+        assert!(leaf.calls() > tried);
+        assert_eq!(
+            (error.status(), error.kind()),
+            (Some(429), ErrorKind::RateLimited)
+        );
+        assert_eq!(error.body().unwrap(), &b"slow down"[..]);
+        let again = error.retry_after().unwrap();
+        assert!(!again.is_zero() && again <= 2 * SECOND, "{again:?}");
+    }
 }
