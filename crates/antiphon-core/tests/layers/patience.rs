@@ -6,13 +6,18 @@ use std::sync::{
 };
 
 use antiphon_core::{
-    ChatRequest, ErrorKind, Model, SystemClock,
+    ChatRequest, Clock, ErrorKind, Model, SystemClock,
     chat::Delivery,
     layers::{admit::EndpointState, deadline::Deadline},
+    patterns::{
+        Fallback, MovesOn,
+        ensemble::{Decider, Ensemble, EnsembleConfig},
+        vote::VoteOnFields,
+    },
 };
 
 use crate::{
-    failover::{SECOND, chain, link},
+    failover::{Link, SECOND, chain, link},
     scripted::{Scripted, error, ready, streamed},
 };
 
@@ -109,4 +114,54 @@ async fn too_many_requests_without_a_delay_cost_callers_seconds_and_tell_when_to
         let again = error.retry_after().unwrap();
         assert!(!again.is_zero() && again <= 2 * SECOND, "{again:?}");
     }
+}
+
+/// A model whose provider has asked for a pause of so many seconds.
+async fn paused(seconds: u32, clock: &Arc<dyn Clock>) -> Link {
+    let leaf = Scripted::new(move |_, _| async move {
+        Err(error(ErrorKind::RateLimited).with_retry_after(Some(seconds * SECOND)))
+    });
+    let link = link(leaf, false, clock);
+    link.model.ask(ChatRequest::prompt("x")).await.unwrap_err();
+    link
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_member_of_an_ensemble_keeps_nobody_waiting() {
+    let clock = SystemClock::shared();
+    let paused = paused(3600, &clock).await;
+    let well = || Scripted::new(|_, _| async { ready("42") });
+    let members = vec![
+        link(well(), false, &clock).model,
+        paused.model.clone(),
+        link(well(), false, &clock).model,
+    ];
+    let vote = Decider::Vote(Arc::new(VoteOnFields::all()));
+    let ensemble = Ensemble::new(members, vote, EnsembleConfig::default()).unwrap();
+    let ensemble = ensemble.with_clock(Arc::clone(&clock));
+    let begun = clock.now();
+    for _ in 0..3 {
+        let reply = ensemble.call(ChatRequest::prompt("x")).await.unwrap();
+        assert_eq!(reply.whole().await.unwrap().text(), "42");
+    }
+    assert_eq!((paused.leaf.calls(), clock.now()), (1, begun));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_whose_models_all_pause_tells_the_shortest_rest_at_once() {
+    let clock = SystemClock::shared();
+    let links = [paused(200, &clock).await, paused(120, &clock).await];
+    tokio::time::sleep(10 * SECOND).await;
+    let models = links.iter().map(|link| link.model.clone()).collect();
+    let chain = Fallback::new("safe", models).unwrap();
+    let begun = clock.now();
+    let ended = chain
+        .with_rule(MovesOn::Faults)
+        .call(ChatRequest::prompt("x"))
+        .await;
+    let error = ended.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RateLimited);
+    let left = error.retry_after().unwrap().as_secs_f64();
+    assert!((109.9..=110.0).contains(&left), "{left}");
+    assert_eq!(clock.now(), begun);
 }
