@@ -347,6 +347,7 @@ impl Session {
             params: Map::new(),
             is_made_of_parts: false,
             width: 1,
+            decides_by_deadline: false,
             target: target.to_vec(),
             known_by: Map::new(),
             made_of,
