@@ -118,8 +118,12 @@ impl Session {
     }
 
     /// A model that is no chain, with a text that it gives where it fails.
-    pub(super) fn rescued(&self, model: SharedModel, text: &str) -> Result<SharedModel, Error> {
-        let name = model.name().to_owned();
+    pub(super) fn rescued(
+        &self,
+        name: &str,
+        model: SharedModel,
+        text: &str,
+    ) -> Result<SharedModel, Error> {
         let rescued = Fallback::new(name, vec![model])?.with_rescue(text);
         Ok(Arc::new(rescued.with_rule(self.moves_on())))
     }

@@ -285,7 +285,7 @@ impl Session {
             let mode = followed.rescue_mode.or(usual).unwrap_or_default();
             resolved.model = compose::with_streams_rescued(resolved.model, mode);
             if let Some(text) = followed.rescue {
-                resolved.model = self.rescued(resolved.model, text)?;
+                resolved.model = self.rescued(name, resolved.model, text)?;
             }
         }
         resolved.model = self.within(resolved.model, followed.deadline);
