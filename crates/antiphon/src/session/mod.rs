@@ -17,6 +17,7 @@ mod per_call;
 mod prices;
 mod provider;
 mod resolved;
+mod slips;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
