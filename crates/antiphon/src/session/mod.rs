@@ -16,6 +16,7 @@ mod names;
 mod per_call;
 mod prices;
 mod provider;
+mod reach;
 mod resolved;
 mod slips;
 
@@ -306,6 +307,7 @@ impl Session {
             return Err(Error::new(ErrorKind::ModelNotFound, message));
         }
         let (leaf, base_url, key, made_of): (SharedModel, _, _, _) = if plain.provider == SIM {
+            self.check_sim(&plain.model)?;
             let leaf = Arc::new(self.sim(&plain.model)?);
             (leaf, String::new(), String::new(), MadeOf::Sim)
         } else {
