@@ -349,7 +349,6 @@ fn a_text_that_is_no_mode_stays_a_text() {
         ("verfiy", "did you mean \"verify\"?"),
         ("buffre", "did you mean \"buffer\"?"),
         ("OFF", "did you mean \"off\"?"),
-        ("of", "did you mean \"off\"?"),
         (" ", "`rescue` is empty"),
     ] {
         let why = RescueSettings::try_from(written.to_owned()).unwrap_err();
