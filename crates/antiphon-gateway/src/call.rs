@@ -236,7 +236,7 @@ fn deadline(
     delivery: Delivery,
 ) -> Result<Option<Duration>, Error> {
     if let Some(deadline) = per_call.map(PerCall::deadline).transpose()?.flatten() {
-        return Ok(Some(deadline).filter(|_| !resolved.is_made_of_parts));
+        return Ok(Some(deadline).filter(|_| !resolved.decides_by_deadline));
     }
     if delivery == Delivery::Streamed {
         return Ok(None);

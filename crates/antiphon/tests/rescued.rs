@@ -340,13 +340,42 @@ fn a_text_that_is_no_mode_stays_a_text() {
         ("buffer", Streams(RescueMode::Buffer)),
         ("verify", Streams(RescueMode::Verify)),
         ("off", Streams(RescueMode::Off)),
-        ("Off", Text("Off".to_owned())),
         ("off, sorry", Text("off, sorry".to_owned())),
     ] {
-        assert_eq!(RescueSettings::from(written.to_owned()), expected);
+        assert_eq!(RescueSettings::try_from(written.to_owned()), Ok(expected));
+    }
+    for (written, meant) in [
+        ("Verify", "did you mean \"verify\"?"),
+        ("verfiy", "did you mean \"verify\"?"),
+        ("buffre", "did you mean \"buffer\"?"),
+        ("OFF", "did you mean \"off\"?"),
+        (" ", "`rescue` is empty"),
+    ] {
+        let why = RescueSettings::try_from(written.to_owned()).unwrap_err();
+        assert!(why.contains(meant), "{why}");
+        let toml = format!("[models.a]\nuse = \"sim/demo\"\nrescue = {written:?}\n");
+        assert!(antiphon::Config::from_toml(&toml).is_err());
     }
     let session = session(HALF, RescueMode::Verify);
     assert!(session.resolve("worded", Wire::OpenAi).is_ok());
+}
+
+#[tokio::test]
+async fn a_rescue_text_bears_the_configured_name_and_none_of_a_model_that_did_not_answer() {
+    let toml = "[providers.sim]\nfail = [\"500=100%\"]\n\
+                [models.a]\nuse = \"sim/demo\"\nmax_retries = 0\nrescue = \"Sorry, later.\"\n\
+                [models.b]\nfallback = [\"sim/demo\"]\nmax_retries = 0\nrescue = \"Sorry, later.\"\n";
+    let session = Session::from_toml(toml).unwrap();
+    for name in ["a", "b"] {
+        let model = session.model(name).unwrap();
+        let reply = model.ask(antiphon::ChatRequest::prompt("x")).await.unwrap();
+        let told = (
+            &*reply.head.model,
+            reply.answer.model.as_deref(),
+            &*reply.answer.text,
+        );
+        assert_eq!(told, (name, Some(name), "Sorry, later."));
+    }
 }
 
 #[tokio::test]

@@ -115,6 +115,11 @@ async fn serve(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
     // before anybody is told where it is: a signal that comes at once must not kill it
     let signals = Signals::new()?;
     tell(&server, args, printer)?;
+    if gateway.running().session.lacks_providers() {
+        printer.say(
+            "no provider has a key: set OPENAI_API_KEY or ANTHROPIC_API_KEY, or configure [providers.…]; sim/… answers meanwhile",
+        );
+    }
     if has_budgets {
         let folder = books.folder().display();
         printer.say(&format!("what keys spend is kept in {folder}"));

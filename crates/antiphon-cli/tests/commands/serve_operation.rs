@@ -202,3 +202,27 @@ fn certificates_are_flags_that_go_together() {
     gateway.process.signal(Signal::Terminate);
     gateway.process.wait().exits(0);
 }
+
+#[test]
+fn a_start_without_any_provider_says_what_is_missing() {
+    let sandbox = sandbox();
+    let mut gateway = Gateway::start(&sandbox, &[]);
+    gateway.says("no provider has a key: set OPENAI_API_KEY or ANTHROPIC_API_KEY");
+    assert_eq!(gateway.status("sim/demo"), "200");
+}
+
+#[test]
+fn beside_real_providers_neither_slips_nor_simulated_models_are_answered() {
+    let sandbox = sandbox();
+    let sim = Sim::start(&sandbox, ["--latency", "0ms"]);
+    let key = "[providers.openai]\nbase_url = \"http://127.0.0.1:1/v1\"\n";
+    sandbox.write("antiphon.toml", config(&sim, SMALL) + key);
+    let gateway = Gateway::start(&sandbox, &[]);
+    assert_eq!(gateway.status("small"), "200");
+    let slip = read(gateway.send("smal", false));
+    assert!(slip.starts_with("HTTP/1.1 404 "), "{slip}");
+    let told = r#"(write \"openai/smal\" for a model of the provider); did you mean \"small\""#;
+    assert!(slip.contains(told), "{slip}");
+    assert_eq!(gateway.status("sim/demo"), "404");
+    assert!(!gateway.process.stderr().contains("no provider has a key"));
+}

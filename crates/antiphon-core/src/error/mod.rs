@@ -63,6 +63,7 @@ struct Inner {
     limits: RateLimits,
     stops_the_run: bool,
     not_sent: bool,
+    is_callers_limit: bool,
     source: Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -83,6 +84,7 @@ impl Error {
             limits: RateLimits::default(),
             stops_the_run: false,
             not_sent: false,
+            is_callers_limit: false,
             source: None,
         }))
     }
@@ -170,6 +172,17 @@ impl Error {
     pub fn not_sent(mut self) -> Self {
         self.0.not_sent = true;
         self
+    }
+
+    /// Marked as a time limit that the caller's own deadline set: shorter than the model's, it says nothing about the model.
+    pub(crate) fn of_callers_limit(mut self) -> Self {
+        self.0.is_callers_limit = true;
+        self
+    }
+
+    /// Whether it is such an error.
+    pub(crate) fn is_callers_limit(&self) -> bool {
+        self.0.is_callers_limit
     }
 
     /// A call that this side did not send, because it would have had to wait in front of the account for longer than its

@@ -120,19 +120,22 @@ impl Model for Timeout {
         Box::pin(async move {
             let begun = self.clock.now();
             let left = request.ends.map(|ends| ends.since(begun));
-            let config = self.config.with_left(left);
+            let (own, config) = (self.config, self.config.with_left(left));
+            let usual = own.total(request.delivery);
             let total = config.total(request.delivery);
-            let total = End::new(begun, total, Phase::Total);
+            let total = End::new(begun, total, Phase::Total).instead_of(usual);
             let head = match request.delivery {
                 Delivery::Whole => total,
                 Delivery::Streamed => {
-                    total.sooner(End::new(begun, config.first_byte, Phase::FirstByte))
+                    let first_byte = End::new(begun, config.first_byte, Phase::FirstByte);
+                    total.sooner(first_byte.instead_of(own.first_byte))
                 }
             };
             let ChatResponse { head, body } =
                 head.before(&self.clock, self.inner.call(request)).await??;
             let silence = Silence {
                 first: config.first_token,
+                usual_first: own.first_token,
                 idle: config.idle,
             };
             let body = limited(body, total, Some(silence), &self.clock);
@@ -146,13 +149,16 @@ impl Model for Timeout {
 pub(super) struct Silence {
     /// Before its first piece, where that is another time.
     first: Option<Duration>,
+    /// The same where the caller has no deadline.
+    usual_first: Option<Duration>,
     idle: Duration,
 }
 
 impl Silence {
     fn end(self, heard: Moment, is_first: bool) -> End {
         match self.first.filter(|_| is_first) {
-            Some(first) => End::new(heard, first, Phase::FirstToken),
+            Some(first) => End::new(heard, first, Phase::FirstToken)
+                .instead_of(self.usual_first.unwrap_or(first)),
             None => End::new(heard, self.idle, Phase::Idle),
         }
     }
@@ -164,6 +170,8 @@ pub(super) struct End {
     at: Moment,
     limit: Duration,
     phase: Phase,
+    /// The caller's deadline has made it shorter than the model's own limit.
+    is_callers: bool,
 }
 
 impl End {
@@ -172,7 +180,14 @@ impl End {
             at: begun + limit,
             limit,
             phase,
+            is_callers: false,
         }
+    }
+
+    /// The same, where the model's own limit is this.
+    fn instead_of(self, usual: Duration) -> Self {
+        let is_callers = self.limit < usual;
+        Self { is_callers, ..self }
     }
 
     pub(super) fn at(self) -> Moment {
@@ -184,7 +199,11 @@ impl End {
     }
 
     fn error(self) -> Error {
-        Error::timeout(self.phase, self.limit)
+        let error = Error::timeout(self.phase, self.limit);
+        match self.is_callers {
+            true => error.of_callers_limit(),
+            false => error,
+        }
     }
 
     /// The future's output, if it comes before the end.

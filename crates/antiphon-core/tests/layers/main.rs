@@ -11,6 +11,7 @@ mod continues;
 mod failover;
 mod meter;
 mod outage;
+mod patience;
 mod retry;
 mod scripted;
 mod spend;

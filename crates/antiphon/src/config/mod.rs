@@ -5,6 +5,7 @@ mod file;
 mod keys;
 mod model;
 mod prices;
+mod rescue;
 mod sim;
 
 use std::{
@@ -18,10 +19,9 @@ use crate::env::{self, Lookup};
 
 pub use callers::{KeyHash, KeySettings};
 pub use file::{ConfigError, ProviderConfig, Settings};
-pub use model::{
-    Combination, DeciderSettings, EnsembleSettings, Made, ModelConfig, RescueSettings,
-};
+pub use model::{Combination, DeciderSettings, EnsembleSettings, Made, ModelConfig};
 pub use prices::PriceSettings;
+pub use rescue::RescueSettings;
 pub use sim::SimSettings;
 
 /// The merged configuration and where each value came from.

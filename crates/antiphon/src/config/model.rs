@@ -2,11 +2,11 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use antiphon_core::patterns::{RescueMode, ensemble::MOST_MEMBERS};
+use antiphon_core::patterns::ensemble::MOST_MEMBERS;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::file::duration;
+use super::{RescueSettings, file::duration};
 
 /// A model under a name of the user's.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,21 +32,6 @@ pub struct ModelConfig {
     pub deadline: Option<Duration>,
     /// What is done where the model fails.
     pub rescue: Option<RescueSettings>,
-}
-
-/// `rescue`: one word for what becomes of streams that break, or a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RescueSettings {
-    /// `buffer`, `verify` or `off`.
-    Streams(RescueMode),
-    /// The text that is given where the model fails.
-    Text(String),
-}
-
-impl From<String> for RescueSettings {
-    fn from(written: String) -> Self {
-        RescueMode::named(&written).map_or(Self::Text(written), Self::Streams)
-    }
 }
 
 /// What a configured name stands for.
@@ -247,7 +232,7 @@ impl TryFrom<ModelTable> for ModelConfig {
             idle_timeout: table.idle_timeout,
             max_retries: table.max_retries,
             deadline: table.deadline.filter(|_| !is_ensemble),
-            rescue: table.rescue.map(RescueSettings::from),
+            rescue: table.rescue.map(RescueSettings::try_from).transpose()?,
         })
     }
 }

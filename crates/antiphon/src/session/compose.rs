@@ -118,8 +118,12 @@ impl Session {
     }
 
     /// A model that is no chain, with a text that it gives where it fails.
-    pub(super) fn rescued(&self, model: SharedModel, text: &str) -> Result<SharedModel, Error> {
-        let name = model.name().to_owned();
+    pub(super) fn rescued(
+        &self,
+        name: &str,
+        model: SharedModel,
+        text: &str,
+    ) -> Result<SharedModel, Error> {
         let rescued = Fallback::new(name, vec![model])?.with_rescue(text);
         Ok(Arc::new(rescued.with_rule(self.moves_on())))
     }
@@ -229,6 +233,7 @@ impl Session {
             params: Map::new(),
             is_made_of_parts: true,
             width,
+            decides_by_deadline: false,
             target,
             known_by: Map::new(),
             made_of,
@@ -267,6 +272,7 @@ fn made_of(model: SharedModel, target: Vec<String>, parts: Vec<Arc<Resolved>>) -
         params: Map::new(),
         is_made_of_parts: parts.iter().any(|part| part.is_made_of_parts),
         width: parts.iter().map(|part| part.width).max().unwrap_or(1),
+        decides_by_deadline: false,
         target,
         known_by: Map::new(),
         asked: parts.iter().flat_map(|part| part.asked_as_part()).collect(),

@@ -53,8 +53,9 @@ impl Session {
     /// One cannot; the message names it.
     pub fn check(&self) -> Result<(), Error> {
         self.catalog()?;
-        for name in self.config.settings.models.keys() {
-            match self.resolve(name, Wire::OpenAi) {
+        for (name, model) in &self.config.settings.models {
+            let parts = self.check_parts(model);
+            match parts.and_then(|()| self.resolve(name, Wire::OpenAi)) {
                 Err(error) if error.kind() != ErrorKind::Auth => {
                     let message = format!("models.{name}: {}", error.message());
                     return Err(Error::new(error.kind(), message));

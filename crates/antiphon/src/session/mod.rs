@@ -16,7 +16,9 @@ mod names;
 mod per_call;
 mod prices;
 mod provider;
+mod reach;
 mod resolved;
+mod slips;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -289,7 +291,7 @@ impl Session {
             let mode = followed.rescue_mode.or(usual).unwrap_or_default();
             resolved.model = compose::with_streams_rescued(resolved.model, mode);
             if let Some(text) = followed.rescue {
-                resolved.model = self.rescued(resolved.model, text)?;
+                resolved.model = self.rescued(name, resolved.model, text)?;
             }
         }
         resolved.model = self.within(resolved.model, followed.deadline);
@@ -309,6 +311,7 @@ impl Session {
             return Err(Error::new(ErrorKind::ModelNotFound, message));
         }
         let (leaf, base_url, key, made_of): (SharedModel, _, _, _) = if plain.provider == SIM {
+            self.check_sim(&plain.model)?;
             let leaf = Arc::new(self.sim(&plain.model)?);
             (leaf, String::new(), String::new(), MadeOf::Sim)
         } else {
@@ -351,6 +354,7 @@ impl Session {
             params: Map::new(),
             is_made_of_parts: false,
             width: 1,
+            decides_by_deadline: false,
             target: target.to_vec(),
             known_by: Map::new(),
             made_of,

@@ -45,7 +45,7 @@ impl Session {
     /// Follows a name through the configuration. `path` holds the names on the way to it, and takes those on the way on.
     ///
     /// # Errors
-    /// [`ErrorKind::BadRequest`]: names that stand for each other.
+    /// [`ErrorKind::BadRequest`]: names that stand for each other. [`ErrorKind::ModelNotFound`]: a slip of a caller's.
     pub(super) fn follow(
         &self,
         name: &str,
@@ -59,6 +59,9 @@ impl Session {
         let mut name = name.to_owned();
         let is_configured = |name: &str| self.config.settings.models.contains_key(name);
         let from_user = path.is_empty() && !is_configured(&name);
+        if from_user && self.options.failover {
+            self.refuse_slip(&name, wire)?;
+        }
         let combination = loop {
             let Some(model) = self.config.settings.models.get(&name) else {
                 break None;
@@ -153,7 +156,7 @@ impl Session {
 
     /// A name that is not configured, split into provider and model. Flags pin the provider of names `from_user`; what a
     /// configured name stands for is always provider/model.
-    fn plain(&self, name: &str, wire: Wire, from_user: bool) -> Plain {
+    pub(super) fn plain(&self, name: &str, wire: Wire, from_user: bool) -> Plain {
         let pinned = self.options.provider.is_some() || self.options.base_url.is_some();
         let (provider, model) = match name.split_once('/') {
             _ if pinned && from_user => {

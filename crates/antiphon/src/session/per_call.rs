@@ -146,6 +146,7 @@ impl Session {
         // a member that is the name itself has its deadline and parameters
         let deadline = followed.deadline.filter(|_| configured.is_some());
         resolved.model = self.within(resolved.model, deadline);
+        resolved.decides_by_deadline = per_call.0.contains_key("deadline");
         if configured.is_some() {
             resolved.params = followed.params;
         }
@@ -261,6 +262,10 @@ mod tests {
         params = { temperature = 0.5 }
         [models.fast]
         use = "sim/fast"
+        [models.safe]
+        fallback = ["panel", "fast"]
+        [models.quick]
+        race = ["panel", "fast"]
     "#;
 
     fn asked(name: &str, said: Value) -> Result<Arc<Resolved>, Error> {
@@ -286,6 +291,17 @@ mod tests {
         let judged = asked("panel", json!({"num_processors": 5, "judge": "fast"})).unwrap();
         assert_eq!(judged.width, 5);
         assert!(judged.target[1].contains("Judge"), "{:?}", judged.target);
+    }
+
+    #[test]
+    fn only_an_ensemble_itself_decides_by_the_deadline_of_a_call() {
+        let decides = |name, said| asked(name, said).unwrap().decides_by_deadline;
+        assert!(decides("panel", json!({"deadline": 5})));
+        assert!(decides("fast", json!({"deadline": 5, "num_processors": 2})));
+        assert!(!decides("panel", json!({"num_processors": 2})));
+        for name in ["fast", "safe", "quick"] {
+            assert!(!decides(name, json!({"deadline": 5})), "{name}");
+        }
     }
 
     #[test]

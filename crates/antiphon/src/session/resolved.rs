@@ -21,6 +21,8 @@ pub struct Resolved {
     pub is_made_of_parts: bool,
     /// Plain calls that a request takes side by side.
     pub width: u32,
+    /// Whether it decides by the deadline that its call names, which then does not end the call.
+    pub decides_by_deadline: bool,
     pub(super) target: Vec<String>,
     /// Parameters that belong to its identity, but not to every model it is made of: those of the first of a chain.
     pub(super) known_by: Map<String, Value>,

@@ -144,6 +144,13 @@ impl Account {
         self.lock().admission.excuses(error)
     }
 
+    /// How long nobody is admitted from now on, because the provider asked for a pause.
+    pub(in crate::layers) fn pause(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        let until = self.lock().admission.paused_until(now)?;
+        Some(until.since(now))
+    }
+
     pub(super) fn most_calls(&self) -> u32 {
         self.snapshot().most
     }

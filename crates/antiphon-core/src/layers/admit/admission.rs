@@ -63,7 +63,7 @@ impl<T> Admission<T> {
             gate: Gate::new(config.concurrency, config.for_callers),
             quota: Quota::new(config.quota),
             estimate: Estimate::default(),
-            pause: Pause::default(),
+            pause: Pause::new(config.for_callers),
             health: Health::new(config.outage, config.give_up_after),
             next_number: 0,
         }
@@ -241,7 +241,9 @@ impl<T> Admission<T> {
                     self.gate.start_over();
                 }
             }
-            None if error.kind() == ErrorKind::Stopped => self.health.abandoned(grant.number),
+            None if error.kind() == ErrorKind::Stopped || error.is_callers_limit() => {
+                self.health.abandoned(grant.number);
+            }
             None => self.health.answered(grant.number),
         }
         if error.stops_the_run() && !self.quota_only && self.gives_up {
@@ -276,6 +278,11 @@ impl<T> Admission<T> {
     /// Whether a failure says nothing about its request, because the endpoint is down or was never there.
     pub(super) fn excuses(&self, error: &Error) -> bool {
         self.health.down_since().is_some() && Trouble::of(error).is_some()
+    }
+
+    /// The end of the pause that the provider asked for.
+    pub(super) fn paused_until(&self, now: Moment) -> Option<Moment> {
+        self.pause.until(now)
     }
 
     pub(super) fn revive(&mut self) {

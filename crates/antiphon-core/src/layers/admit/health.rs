@@ -34,6 +34,7 @@ impl Trouble {
     /// `None` for an error that shows a living endpoint, or nothing about it.
     pub(super) fn of(error: &Error) -> Option<Self> {
         match error.kind() {
+            _ if error.is_callers_limit() => None,
             ErrorKind::Connection => Some(Self::Connection),
             ErrorKind::Timeout if error.phase() == Some(Phase::Connect) => Some(Self::Connection),
             ErrorKind::Timeout

@@ -22,6 +22,9 @@ use crate::{
 };
 pub(crate) use policy::Verdict;
 
+/// When a caller is to come again where neither the provider nor a pause says it.
+const COME_AGAIN: Duration = Duration::from_secs(1);
+
 /// The layer; see the [module](self).
 ///
 /// An error whose [`Error::attempts`] is 0 never reached the wire (the account was given up, the run drains): it is
@@ -92,17 +95,18 @@ impl Retry {
             let delay = match verdict {
                 Verdict::Again(delay) if self.account.given_up().is_none() => delay,
                 Verdict::TooLong if self.config.patience.is_some() => {
-                    return Err(error.with_attempts(attempts));
+                    return Err(self.last_word(error).with_attempts(attempts));
                 }
                 // the account's own error names the outage; this one names what this call has seen
                 Verdict::Again(_) | Verdict::TooLong => {
                     return Err(error.with_attempts(attempts).stopping_the_run());
                 }
-                Verdict::Final => return Err(error.with_attempts(attempts)),
+                Verdict::Final => return Err(self.last_word(error).with_attempts(attempts)),
             };
+            let delay = self.to_the_end_of_the_pause(delay);
             waited = waited.saturating_add(delay);
             if !self.may_wait(waited, &error) {
-                return Err(error.with_attempts(attempts));
+                return Err(self.last_word(error).with_attempts(attempts));
             }
             failures += u32::from(!excused);
             self.back_off(delay, excused).await.map_err(|stopped| {
@@ -121,6 +125,26 @@ impl Retry {
             return true;
         };
         waited <= patience && !self.account.excuses(error) && self.account.budget().try_take()
+    }
+
+    /// A caller who waits waits for the pause of the account, too, and his patience is with both together.
+    fn to_the_end_of_the_pause(&self, delay: Duration) -> Duration {
+        let pause = self.account.pause().unwrap_or_default();
+        match self.config.patience {
+            Some(_) => delay.max(pause),
+            None => delay,
+        }
+    }
+
+    /// A failure as its caller is told: one that was refused for asking too often hears when to come again, as the provider
+    /// said it or as the account waits.
+    fn last_word(&self, error: Error) -> Error {
+        let is_untold = error.kind() == ErrorKind::RateLimited && error.retry_after().is_none();
+        if self.config.patience.is_none() || !is_untold {
+            return error;
+        }
+        let pause = self.account.pause().unwrap_or(COME_AGAIN);
+        error.with_retry_after(Some(pause))
     }
 
     fn judge(&self, error: &Error, failures: u32, excused: bool) -> Verdict {
