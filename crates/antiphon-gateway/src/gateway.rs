@@ -137,6 +137,7 @@ impl Gateway {
     pub fn new(running: Running, mut observers: Vec<Arc<dyn Observer>>) -> Self {
         let dashboard = Arc::new(Dashboard::new(SystemClock::shared()));
         observers.push(Arc::clone(&dashboard) as _);
+        running.callers.take_effect();
         let metrics = Arc::new(GatewayMetrics::new());
         observers.push(metrics.clone());
         observers
@@ -160,6 +161,7 @@ impl Gateway {
 
     /// Puts another configuration in place. Calls under way end with the one they began with.
     pub fn replace(&self, running: Running) {
+        running.callers.take_effect();
         for observer in self.observers() {
             observer.runs(&running);
         }

@@ -128,6 +128,7 @@ async fn serve(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
         args,
         printer,
         gateway: gateway.clone(),
+        address: server.address(),
         tls,
         observers: &observers,
         books: &books,

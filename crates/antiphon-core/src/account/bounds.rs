@@ -90,6 +90,65 @@ pub fn choices(request: &ChatRequest) -> u64 {
     most.unwrap_or(1).max(1)
 }
 
+/// The same of a request to OpenAI's Responses in its caller's own words.
+pub fn most_verbatim_tokens(fields: &Map<String, Value>) -> Option<u64> {
+    let mut each = fields
+        .iter()
+        .map(|(name, value)| match (name.as_str(), value) {
+            ("input", Value::Array(items)) => of_items(items),
+            _ => of_param(name, value),
+        });
+    each.try_fold(PER_REQUEST + PER_MESSAGE, |sum, field| {
+        Some(sum.saturating_add(field?))
+    })
+}
+
+/// The same of a request for embeddings, over all its inputs; `None` where one is neither text nor tokens.
+pub fn most_embedded_tokens(fields: &Map<String, Value>) -> Option<u64> {
+    let is_plain = |value: &Value| value.is_string() || value.is_u64();
+    let input = fields.get("input")?;
+    let is_counted = match input {
+        Value::Array(inputs) => inputs.iter().all(|one| match one {
+            Value::Array(tokens) => tokens.iter().all(is_plain),
+            one => is_plain(one),
+        }),
+        one => is_plain(one),
+    };
+    let each = match input {
+        Value::Array(inputs) => PER_MESSAGE.saturating_mul(inputs.len() as u64),
+        _ => PER_MESSAGE,
+    };
+    // other fields are few, and some are words for the model (instructions, what the text is for)
+    is_counted.then(|| of_fields(fields).saturating_add(each + PER_REQUEST))
+}
+
+/// Items of a conversation. Of some the provider has more than is said here: those that are only named, and thoughts.
+fn of_items(items: &[Value]) -> Option<u64> {
+    let mut each = items.iter().map(of_item);
+    each.try_fold(PER_VALUE, |sum, item| {
+        Some(sum.saturating_add(item?).saturating_add(PER_MESSAGE))
+    })
+}
+
+fn of_item(item: &Value) -> Option<u64> {
+    let fields = item.as_object()?;
+    let said = match fields.get("type").and_then(Value::as_str) {
+        None | Some("message") => "content",
+        Some("function_call_output" | "custom_tool_call_output") => "output",
+        Some("function_call" | "custom_tool_call") => return Some(of_json(item)),
+        Some(_) => return None,
+    };
+    let parts = match fields.get(said) {
+        Some(Value::Array(parts)) => of_parts(parts)?,
+        Some(text) if text.is_string() => of_json(text),
+        // an item that only names another
+        _ => return None,
+    };
+    let others = fields.iter().filter(|(name, _)| *name != said);
+    let others = others.map(|(name, value)| of_field(name, value));
+    Some(others.fold(parts, u64::saturating_add))
+}
+
 fn of_message(message: &Message) -> Option<u64> {
     let content = match &message.content {
         None => 0,
@@ -153,7 +212,7 @@ fn of_param(name: &str, value: &Value) -> Option<u64> {
             let mut each = fields.iter().map(|(name, value)| of_param(name, value));
             each.try_fold(PER_VALUE, |sum, field| Some(sum.saturating_add(field?)))?
         }
-        ("response_format" | "output_config", format) => {
+        ("response_format" | "output_config" | "text", format) => {
             // its schema may be rewritten on the way, as a request's own is
             let schemas = ["/json_schema/schema", "/format/schema"];
             let schema = schemas.iter().find_map(|path| format.pointer(path));
@@ -304,6 +363,62 @@ mod tests {
         for request in more {
             assert!(most_input_tokens(&request).unwrap() >= least + 500);
         }
+    }
+
+    #[test]
+    fn own_words_are_bounded_by_what_they_say() {
+        let most = |fields: Value| most_verbatim_tokens(fields.as_object().unwrap());
+        let text = "y".repeat(500);
+        let call = json!({"type": "function_call", "call_id": "c", "name": "f", "arguments": text});
+        let output = json!({"type": "function_call_output", "call_id": "c", "output": text});
+        let message = json!({"role": "user", "content": [{"type": "input_text", "text": text}]});
+        let tool = json!({"type": "function", "name": "f", "description": text});
+        let schema = json!({"type": "object", "description": text});
+        let format = json!({"format": {"type": "json_schema", "name": "a", "schema": schema}});
+        let least = most(json!({"input": "hi"})).unwrap();
+        assert!(least < 1000, "{least}");
+        for seen in [
+            json!({"input": text}),
+            json!({"input": "hi", "instructions": text}),
+            json!({"input": [{"role": "user", "content": text}]}),
+            json!({"input": [message]}),
+            json!({"input": [call]}),
+            json!({"input": [output]}),
+            json!({"input": "hi", "tools": [tool]}),
+            json!({"input": "hi", "text": format}),
+        ] {
+            let most = most(seen.clone()).unwrap();
+            assert!((500..5000).contains(&most), "{seen}: {most}");
+        }
+        let image = json!({"type": "input_image", "image_url": "https://x/y.png"});
+        for unseen in [
+            json!({"input": "hi", "previous_response_id": "r"}),
+            json!({"input": "hi", "conversation": "c"}),
+            json!({"prompt": {"id": "p"}}),
+            json!({"input": "hi", "tools": [{"type": "web_search"}]}),
+            json!({"input": [{"type": "item_reference", "id": "i"}]}),
+            json!({"input": [{"id": "i"}]}),
+            json!({"input": [{"type": "reasoning", "id": "i", "summary": []}]}),
+            json!({"input": [{"role": "user", "content": [image]}]}),
+            json!({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}),
+        ] {
+            assert_eq!(most(unseen.clone()), None, "{unseen}");
+        }
+    }
+
+    #[test]
+    fn all_inputs_of_embeddings_are_counted() {
+        let most = |input: Value| {
+            let fields = json!({"model": "e", "input": input});
+            most_embedded_tokens(fields.as_object().unwrap())
+        };
+        let text = "y".repeat(500);
+        let one = most(json!(text)).unwrap();
+        assert!((500..1000).contains(&one), "{one}");
+        assert!(most(json!(vec![text; 100])).unwrap() >= 100 * 500);
+        assert!(most(json!([[1, 2, 3], [4]])).unwrap() >= 4);
+        assert_eq!(most(json!([{"image": "https://x/y.png"}])), None);
+        assert_eq!(most(json!({"file": "f"})), None);
     }
 
     proptest! {

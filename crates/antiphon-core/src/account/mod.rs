@@ -10,7 +10,9 @@ mod spent;
 mod usage;
 mod usd;
 
-pub use bounds::{choices, most_input_tokens, most_output_tokens};
+pub use bounds::{
+    choices, most_embedded_tokens, most_input_tokens, most_output_tokens, most_verbatim_tokens,
+};
 pub use impacts::{Impacts, Range};
 pub use rates::{Billed, Rates, Worst, is_standard_tier};
 pub use spent::Spent;

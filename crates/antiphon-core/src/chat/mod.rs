@@ -14,5 +14,5 @@ pub use delta::{ChatDelta, Fold, ToolCallDelta, deltas_of};
 pub use members::{Decision, Gathered, Member, MemberError};
 pub use object::Object;
 pub use reply::Reply;
-pub use request::{ChatRequest, Content, Delivery, Message, Origin, Role, Verbatim};
+pub use request::{Charge, ChatRequest, Content, Delivery, Message, Origin, Role, Verbatim};
 pub use response::{Body, ChatResponse, DeltaStream, Head, LimitWindow, RateLimits, Receipt};

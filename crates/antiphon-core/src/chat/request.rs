@@ -127,6 +127,20 @@ pub struct Origin {
     /// Why only a provider of the caller's own wire format can answer, where the request asks for what no other has:
     /// endpoints of other wires refuse it with these words.
     pub only: Option<String>,
+    /// What providers charge for it.
+    pub charge: Charge,
+}
+
+/// What a provider charges for a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Charge {
+    /// What is read and what is written.
+    #[default]
+    Chat,
+    /// What is read: nothing is written. One request may be many inputs, each as long as the context window.
+    Input,
+    /// Nothing.
+    Nothing,
 }
 
 /// A body as its caller wrote it.
@@ -152,12 +166,21 @@ impl ChatRequest {
         Arc::ptr_eq(&body.messages, &self.messages).then_some((origin.wire, &body.fields))
     }
 
+    /// What a provider charges for it.
+    pub fn charge(&self) -> Charge {
+        self.origin
+            .as_deref()
+            .map(|it| it.charge)
+            .unwrap_or_default()
+    }
+
     /// Notes the body as its caller wrote it in this wire format; `only` says why no other wire can put it, where that is so.
     pub fn pass_verbatim(
         &mut self,
         wire: &'static str,
         fields: Map<String, Value>,
         only: Option<String>,
+        charge: Charge,
     ) {
         let messages = Arc::clone(&self.messages);
         self.origin = Some(Arc::new(Origin {
@@ -165,6 +188,7 @@ impl ChatRequest {
             headers: Vec::new(),
             body: Some(Verbatim { fields, messages }),
             only,
+            charge,
         }));
     }
 

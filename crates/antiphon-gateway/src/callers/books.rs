@@ -4,6 +4,9 @@
 //! nothing is counted twice. A file for each key and day holds the ceiling of what may have been spent: nothing is granted
 //! beyond what is written there, and whoever begins with it as spent never exceeds the budget.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::HashMap,
     fmt, fs, io,
@@ -32,6 +35,9 @@ const FOLDER: &str = "budgets";
 const KEPT: u64 = 35;
 /// Days after which a budget that nothing is open on is forgotten.
 const OPEN: u64 = 2;
+/// What a caller is told of a file that only the operator can mend.
+const UNREADABLE: &str =
+    "what was spent today cannot be read or written; the operator's log says more";
 
 /// The books; see the [module](self).
 pub struct CallerBooks {
@@ -45,6 +51,8 @@ struct State {
     store: Option<Store>,
     budgets: Arc<Budgets>,
     days: HashMap<(Arc<str>, Day), Budget>,
+    /// Budgets of a day by the configuration in force: calls that began under an earlier one open the day with these.
+    caps: HashMap<Arc<str>, Usd>,
     allowances: HashMap<Arc<str>, Arc<Allowance>>,
     /// The latest day for which files were looked through.
     tidied: Option<Day>,
@@ -87,21 +95,29 @@ impl CallerBooks {
         self.lock().open(&self.data).map(drop)
     }
 
-    /// The budget of a key today; the first call of the day opens it.
+    /// The budget of a key today; the first call of the day opens it, with `cap` where the configuration in force has none.
     ///
     /// # Errors
-    /// [`ErrorKind::Ledger`]: what was spent today cannot be read.
+    /// [`ErrorKind::Ledger`]: what was spent today cannot be read. Callers read these words, so that they name no file; the
+    /// log does.
     pub(super) fn budget(&self, name: &Arc<str>, cap: Usd) -> Result<Budget, Error> {
+        self.budget_of_today(name, cap).map_err(|error| {
+            let (key, error) = (&**name, error.message());
+            tracing::error!(key, error, "the budget of a key cannot be read");
+            Error::new(ErrorKind::Ledger, UNREADABLE)
+        })
+    }
+
+    /// As [`Self::budget`], with an error for whoever runs the server.
+    fn budget_of_today(&self, name: &Arc<str>, cap: Usd) -> Result<Budget, Error> {
         let day = Day::of(self.clock.wall());
         let mut state = self.lock();
         if let Some(budget) = state.days.get(&(Arc::clone(name), day)) {
             return Ok(budget.clone());
         }
-        let unusable = |error: StateDirError| Error::new(ErrorKind::Ledger, error.to_string());
-        let folder = state.open(&self.data).map_err(unusable)?.folder.clone();
-        let file = BudgetFile::at(folder.join(day.file_of(name)));
+        let (folder, file) = state.file(&self.data, name, day)?;
         let config = BudgetConfig {
-            cap: Some(cap),
+            cap: Some(state.caps.get(name).copied().unwrap_or(cap)),
             spent: file.most_spent()?,
             vault: Some(Arc::new(file)),
             words: Some(Arc::new(DayWords {
@@ -115,19 +131,48 @@ impl CallerBooks {
         Ok(budget)
     }
 
-    /// Opens today's budget with this cap, or gives it this cap where it is open already.
+    /// Looks whether today's budget of a key can be read, and changes nothing.
     ///
     /// # Errors
-    /// As [`Self::budget`].
-    pub(super) fn set_cap(&self, name: &Arc<str>, cap: Usd) -> Result<(), Error> {
-        let budget = self.budget(name, cap)?;
-        if budget.snapshot().cap != Some(cap) {
-            budget.set_cap(cap);
+    /// [`ErrorKind::Ledger`]: it cannot, with the file.
+    pub(super) fn check(&self, name: &Arc<str>) -> Result<(), Error> {
+        let day = Day::of(self.clock.wall());
+        let mut state = self.lock();
+        if state.days.contains_key(&(Arc::clone(name), day)) {
+            return Ok(());
         }
-        Ok(())
+        let (_, file) = state.file(&self.data, name, day)?;
+        file.most_spent().map(drop)
     }
 
-    /// What a key may ask per minute, where it has limits.
+    /// Gives a key this cap from now on, today's budget too.
+    pub(super) fn set_cap(&self, name: &Arc<str>, cap: Usd) {
+        self.lock().caps.insert(Arc::clone(name), cap);
+        // one that cannot be read is told to whoever calls
+        if let Ok(budget) = self.budget(name, cap)
+            && budget.snapshot().cap != Some(cap)
+        {
+            budget.set_cap(cap);
+        }
+    }
+
+    /// Today's budget of a key as far as it is known: it is neither opened nor read. Before the first call of a day nothing
+    /// is spent.
+    pub(super) fn look(&self, name: &Arc<str>, cap: Usd) -> BudgetSnapshot {
+        let day = Day::of(self.clock.wall());
+        let state = self.lock();
+        let budget = state.days.get(&(Arc::clone(name), day));
+        budget.map_or_else(
+            || BudgetSnapshot {
+                cap: Some(cap),
+                ..BudgetSnapshot::default()
+            },
+            Budget::snapshot,
+        )
+    }
+
+    /// What a key may ask per minute, where it has limits: what is known of it, with the limits that hold for it now, or
+    /// something new that nobody else knows before [`Self::set_limits`].
     pub(super) fn allowance(
         &self,
         name: &Arc<str>,
@@ -136,15 +181,20 @@ impl CallerBooks {
         if limits == AllowanceConfig::default() {
             return None;
         }
-        let mut state = self.lock();
-        let known = state.allowances.get(name).cloned();
-        let allowance = known.unwrap_or_else(|| {
-            let allowance = Allowance::new(limits, Arc::clone(&self.clock));
-            state.allowances.insert(Arc::clone(name), allowance.clone());
-            allowance
-        });
+        let known = self.lock().allowances.get(name).cloned();
+        Some(known.unwrap_or_else(|| Allowance::new(limits, Arc::clone(&self.clock))))
+    }
+
+    /// Lets a key ask this much per minute from now on.
+    pub(super) fn set_limits(
+        &self,
+        name: &Arc<str>,
+        allowance: &Arc<Allowance>,
+        limits: AllowanceConfig,
+    ) {
+        let (name, kept) = (Arc::clone(name), Arc::clone(allowance));
+        self.lock().allowances.insert(name, kept);
         allowance.set_limits(limits);
-        Some(allowance)
     }
 
     /// The time of day that budgets go by.
@@ -189,6 +239,14 @@ impl State {
             }
         };
         Ok(self.store.insert(opened))
+    }
+
+    /// The folder of budgets, and in it the file of a key and day.
+    fn file(&mut self, data: &Path, name: &str, day: Day) -> Result<(PathBuf, BudgetFile), Error> {
+        let unusable = |error: StateDirError| Error::new(ErrorKind::Ledger, error.to_string());
+        let folder = self.open(data).map_err(unusable)?.folder.clone();
+        let file = BudgetFile::at(folder.join(day.file_of(name)));
+        Ok((folder, file))
     }
 
     /// Once a day, forgets what is long past.
@@ -238,106 +296,5 @@ impl Explain for DayWords {
         format!(
             "this request may cost up to ${worst}, and of the ${cap} that the key {name:?} has for this day ${left} is left; {what_to_do}"
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{sync::atomic::AtomicU64, time::Duration};
-
-    use antiphon::core::{BoxFuture, Moment};
-
-    use super::*;
-
-    /// A wall clock that is set by hand.
-    #[derive(Debug, Default)]
-    struct Wall(AtomicU64);
-
-    impl Wall {
-        fn set(&self, day: u64) {
-            let seconds = day * 24 * 3600 + 60;
-            self.0.store(seconds, std::sync::atomic::Ordering::Relaxed);
-        }
-    }
-
-    impl Clock for Wall {
-        fn now(&self) -> Moment {
-            Moment::ZERO
-        }
-        fn wall(&self) -> SystemTime {
-            let seconds = self.0.load(std::sync::atomic::Ordering::Relaxed);
-            SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
-        }
-        fn sleep_until(&self, _: Moment) -> BoxFuture<'static, ()> {
-            Box::pin(std::future::pending())
-        }
-    }
-
-    fn usd(text: &str) -> Usd {
-        text.parse().unwrap()
-    }
-
-    #[tokio::test]
-    async fn every_day_has_a_budget_and_a_file_of_its_own() {
-        let data = tempfile::tempdir().unwrap();
-        let wall = Arc::new(Wall::default());
-        wall.set(20_000);
-        let name: Arc<str> = "a".into();
-        let books = CallerBooks::new(data.path().join("serve"), wall.clone());
-        let budget = |books: &CallerBooks| books.budget(&name, usd("5")).unwrap().snapshot();
-        assert_eq!(budget(&books).left(), Some(usd("5")));
-        assert!(matches!(
-            CallerBooks::new(data.path().join("serve"), wall.clone()).open(),
-            Err(StateDirError::Busy(_))
-        ));
-        drop(books);
-
-        // what a process that was killed has left
-        let folder = data.path().join("serve").join(FOLDER);
-        let today = Day::of(wall.wall());
-        let write = |day: Day, text: &str| fs::write(folder.join(day.file_of("a")), text).unwrap();
-        write(today, "2000000000000\n");
-        write(today.before(KEPT), "1\n");
-        write(today.before(KEPT + 1), "1\n");
-        let books = CallerBooks::new(data.path().join("serve"), wall.clone());
-        assert_eq!(budget(&books).left(), Some(usd("3")));
-        assert!(folder.join(today.before(KEPT).file_of("a")).exists());
-        assert!(!folder.join(today.before(KEPT + 1).file_of("a")).exists());
-        wall.set(20_001);
-        assert_eq!(budget(&books).left(), Some(usd("5")));
-        // a wall clock that was set back finds the day as it was
-        wall.set(20_000);
-        assert_eq!(budget(&books).left(), Some(usd("3")));
-        books.set_cap(&name, usd("2.5")).unwrap();
-        assert_eq!(budget(&books).left(), Some(usd("0.5")));
-        // damage is told, and nothing is granted
-        wall.set(20_002);
-        write(Day::of(wall.wall()), "two dollars");
-        let error = books.budget(&name, usd("5")).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Ledger);
-    }
-
-    #[test]
-    fn a_refusal_says_what_is_left_and_what_to_do() {
-        let words = DayWords {
-            name: "a".into(),
-            day: Day::of(SystemTime::UNIX_EPOCH),
-        };
-        let told = |spent: &str, worst: &str| {
-            let budget = BudgetSnapshot {
-                cap: Some(usd("2")),
-                spent: usd(spent),
-                ..BudgetSnapshot::default()
-            };
-            words.explain(&budget, usd(worst))
-        };
-        assert_eq!(
-            told("2", "0.1"),
-            "the key \"a\" has used up its $2 of this day; the next day begins at 1970-01-02T00:00:00Z"
-        );
-        let some_left = told("1.95", "0.1");
-        assert!(some_left.contains("$0.05 is left"), "{some_left}");
-        assert!(some_left.contains("(max_tokens), send less, or come again at 1970-01-02"));
-        assert!(told("0", "3").contains("no day has more"));
     }
 }

@@ -25,7 +25,7 @@ use antiphon::{
         chat::RateLimits,
         layers::{
             admit::{Allowance, AllowanceConfig, Share},
-            spend::Budget,
+            spend::{Budget, BudgetSnapshot},
         },
     },
     env::Lookup,
@@ -56,7 +56,8 @@ impl Callers {
         }
     }
 
-    /// Those of a configuration. What they have used so far is in the books.
+    /// Those of a configuration. What they have used so far is in the books, of which nothing changes before
+    /// [`Self::take_effect`].
     ///
     /// # Errors
     /// A variable is not set or holds no usable key, two keys are equal, a model that a key may use is not known, or what was
@@ -80,6 +81,11 @@ impl Callers {
             callers.known.push(Arc::new(caller));
         }
         Ok(callers)
+    }
+
+    /// Gives each the limits and the budget of its configuration, which is in force from now on.
+    pub(crate) fn take_effect(&self) {
+        self.known.iter().for_each(|caller| caller.take_effect());
     }
 
     /// Whether keys are used. Without any, everybody who reaches the server is let in.
@@ -143,6 +149,7 @@ pub(crate) struct Caller {
     models: Option<Vec<String>>,
     is_admin: bool,
     allowance: Option<Arc<Allowance>>,
+    limits: AllowanceConfig,
     /// The most for a day.
     budget: Option<Usd>,
     /// `None` for everybody.
@@ -167,6 +174,7 @@ impl Caller {
             models: None,
             is_admin: true,
             allowance: None,
+            limits: AllowanceConfig::default(),
             budget: None,
             books: None,
         }
@@ -195,18 +203,31 @@ impl Caller {
             rpm: settings.rpm,
             tpm: settings.tpm,
         };
-        if let Some(cap) = settings.budget_usd_per_day {
-            books.set_cap(&name, cap).map_err(refuse)?;
+        if settings.budget_usd_per_day.is_some() {
+            books.check(&name).map_err(refuse)?;
         }
         Ok(Self {
             hash,
             models: settings.models.clone(),
             is_admin: settings.admin,
             allowance: books.allowance(&name, limits),
+            limits,
             budget: settings.budget_usd_per_day,
             books: Some(Arc::clone(books)),
             name: Some(name),
         })
+    }
+
+    fn take_effect(&self) {
+        let (Some(name), Some(books)) = (&self.name, &self.books) else {
+            return;
+        };
+        if let Some(allowance) = &self.allowance {
+            books.set_limits(name, allowance, self.limits);
+        }
+        if let Some(cap) = self.budget {
+            books.set_cap(name, cap);
+        }
     }
 
     /// The name of its key; `None` where no keys are used.
@@ -256,14 +277,18 @@ impl Caller {
         }
     }
 
+    fn budget_now(&self) -> Option<BudgetSnapshot> {
+        let (name, books) = (self.name.as_ref()?, self.books.as_ref()?);
+        Some(books.look(name, self.budget?))
+    }
+
     fn state(&self) -> CallerState {
         CallerState {
             name: self.name.clone().unwrap_or_default(),
             is_admin: self.is_admin,
             models: self.models.clone(),
             limits: self.limits().unwrap_or_default(),
-            // what cannot be read is told to whoever calls
-            budget: self.payer().ok().flatten().map(|budget| budget.snapshot()),
+            budget: self.budget_now(),
         }
     }
 

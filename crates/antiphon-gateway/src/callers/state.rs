@@ -36,7 +36,7 @@ impl CallerBudget {
         Some(Self {
             name: caller.name.to_string(),
             budget_usd: budget.cap?.as_f64(),
-            spent_usd: (budget.spent + budget.lost + budget.open).as_f64(),
+            spent_usd: budget.used().as_f64(),
         })
     }
 }

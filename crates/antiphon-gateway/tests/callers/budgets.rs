@@ -134,3 +134,25 @@ async fn a_restart_and_another_configuration_go_on_from_what_is_known() {
     let file = std::fs::read_to_string(folder.join("2026-09-21.b")).unwrap();
     assert_eq!(file.trim(), used.picos().to_string());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_configuration_that_is_refused_changes_no_budget() {
+    let rig = Rig::new(KEYS);
+    rig.ask("b", "fast").await;
+    let before = rig.caller("b").budget;
+    let other = KEYS.replace("budget_usd_per_day = 1.0", "budget_usd_per_day = 0.000001");
+    // the last key is the first one once more
+    let twice = other.replace("KEY_OF_FREE", "KEY_OF_A");
+    let error = running(&twice, &rig.books).unwrap_err();
+    assert!(error.0.contains("the same key"), "{error}");
+    // one that was read and is not put in place changes as little
+    let read = running(&other, &rig.books).unwrap();
+    assert_eq!(rig.caller("b").budget, before);
+    for _ in 0..2 {
+        let told = rig.ask("b", "fast").await;
+        assert_eq!(told.status, StatusCode::OK, "{}", told.body);
+    }
+    rig.gateway.replace(read);
+    let told = rig.ask("b", "fast").await;
+    assert_eq!(told.status, StatusCode::PAYMENT_REQUIRED, "{}", told.body);
+}

@@ -114,3 +114,15 @@ async fn another_configuration_knows_what_the_last_minute_has_used() {
     assert_eq!(rig.ask("a", "fast").await.status, StatusCode::OK);
     assert_eq!(rig.ask("a", "fast").await.status.as_u16(), 429);
 }
+
+#[tokio::test(start_paused = true)]
+async fn limits_hold_from_the_moment_that_their_configuration_is_in_force() {
+    let rig = Rig::new(RPM);
+    rig.ask("a", "fast").await;
+    let less = RPM.replace("rpm = 2", "rpm = 1");
+    let read = running(&less, &rig.books).unwrap();
+    assert_eq!(rig.caller("a").limits.requests.limit, Some(2.0));
+    assert_eq!(rig.ask("a", "fast").await.status, StatusCode::OK);
+    rig.gateway.replace(read);
+    assert_eq!(rig.caller("a").limits.requests.limit, Some(1.0));
+}

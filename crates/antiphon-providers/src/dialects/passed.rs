@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use antiphon_core::{
     Answer, ChatRequest, Error, FinishReason, Spent, Usage,
-    chat::{Delivery, RateLimits},
+    chat::{Charge, Delivery, RateLimits},
 };
 use bytes::Bytes;
 use http::HeaderMap;
@@ -26,6 +26,7 @@ pub(crate) const EMBEDDINGS: Passed = Passed {
     path: "/embeddings",
     of: &openai::OpenAi,
     only: "embeddings need a model behind OpenAI's wire format",
+    charge: Charge::Input,
 };
 
 /// Anthropic's counting of tokens.
@@ -34,6 +35,7 @@ pub(crate) const COUNT_TOKENS: Passed = Passed {
     path: "/v1/messages/count_tokens",
     of: &anthropic::Anthropic,
     only: "counting tokens needs a model behind Anthropic's wire format",
+    charge: Charge::Nothing,
 };
 
 /// A call that is passed through.
@@ -45,6 +47,7 @@ pub(crate) struct Passed {
     of: &'static dyn Dialect,
     /// Why no other provider will do.
     only: &'static str,
+    charge: Charge,
 }
 
 #[derive(Deserialize)]
@@ -128,7 +131,8 @@ impl Dialect for Passed {
         let fields = wire.clone();
         let model = take_model(&mut wire)?;
         let mut request = ChatRequest::prompt(asked(&wire));
-        request.pass_verbatim(self.name, fields, Some(self.only.to_owned()));
+        let only = Some(self.only.to_owned());
+        request.pass_verbatim(self.name, fields, only, self.charge);
         Ok(ParsedRequest { model, request })
     }
 }
@@ -138,4 +142,30 @@ fn asked(fields: &Map<String, Value>) -> String {
     let texts = ["input", "messages", "system", "tools"];
     let asked = texts.iter().filter_map(|name| fields.get(*name));
     asked.map(Value::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn embeddings_cost_what_they_read_and_counting_costs_nothing() {
+        for (passed, fields, charge) in [
+            (
+                &EMBEDDINGS,
+                json!({"model": "a", "input": "x"}),
+                Charge::Input,
+            ),
+            (
+                &COUNT_TOKENS,
+                json!({"model": "a", "messages": []}),
+                Charge::Nothing,
+            ),
+        ] {
+            let fields = fields.as_object().unwrap().clone();
+            let parsed = passed.parse_request(fields.clone()).unwrap();
+            assert_eq!(parsed.request.charge(), charge);
+            assert_eq!(parsed.request.verbatim(passed.name), Some(&fields));
+        }
+    }
 }

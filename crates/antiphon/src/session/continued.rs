@@ -5,7 +5,7 @@ use std::{fmt::Debug, sync::Mutex};
 use antiphon_core::{Error, ErrorKind};
 
 use super::{Session, SessionOptions, Wire, lock};
-use crate::{Config, env::Lookup};
+use crate::{Config, config::KeySettings, env::Lookup};
 
 impl Session {
     /// This session under another configuration. What has been measured goes on, so do the connections, the cache, the
@@ -72,13 +72,14 @@ impl Session {
         let kinds = [
             changes("model", entries(&new.models), entries(&old.models)),
             changes("provider", entries(&new.providers), entries(&old.providers)),
+            changes("key", keys(&new.keys), keys(&old.keys)),
         ];
         let mut told: Vec<String> = kinds.into_iter().flatten().collect();
         if new.default_model != old.default_model {
             told.push("default_model changed".to_owned());
         }
         match told.is_empty() {
-            true => "no model or provider changed".to_owned(),
+            true => "no model, provider or key changed".to_owned(),
             false => told.join("; "),
         }
     }
@@ -91,6 +92,18 @@ fn entries<'a, V: Debug + 'a>(
     let entries = map.into_iter();
     entries
         .map(|(name, value)| (name.as_str(), format!("{value:?}")))
+        .collect()
+}
+
+/// Keys by their names, and all that is said of them but where: another line changes nothing.
+fn keys(keys: &[KeySettings]) -> Vec<(&str, String)> {
+    let said = |key: &KeySettings| {
+        let hash = key.key_sha256.as_ref().map(|hash| hash.0);
+        let may = (&key.models, key.admin, key.rpm, key.tpm);
+        format!("{:?}", (&key.key_env, hash, may, key.budget_usd_per_day))
+    };
+    keys.iter()
+        .map(|key| (key.name.as_str(), said(key)))
         .collect()
 }
 
@@ -204,7 +217,7 @@ mod tests {
         let first = session(TWO);
         assert_eq!(
             session(TWO).changes_since(&first),
-            "no model or provider changed"
+            "no model, provider or key changed"
         );
         let toml = "default_model = \"b\"\n[providers.local]\nbase_url = \"http://127.0.0.1:2/v1\"\n\
                     [models.b]\nuse = \"local/x\"\n[models.c]\nuse = \"b\"\n";
@@ -212,6 +225,17 @@ mod tests {
         assert_eq!(
             told,
             "models added: b, c; models removed: a; providers changed: local; default_model changed"
+        );
+        let keys = |toml: &str| session(&format!("{TWO}{toml}"));
+        let one =
+            "[[keys]]\nname = \"a\"\nkey_env = \"A\"\n[[keys]]\nname = \"b\"\nkey_env = \"B\"\n";
+        let two = "[[keys]]\nname = \"c\"\nkey_env = \"C\"\n[[keys]]\nname = \"b\"\nkey_env = \"B\"\nrpm = 5\n";
+        let told = keys(two).changes_since(&keys(one));
+        assert_eq!(told, "keys added: c; keys removed: a; keys changed: b");
+        let lower = format!("\n\n{one}");
+        assert_eq!(
+            keys(&lower).changes_since(&keys(one)),
+            "no model, provider or key changed"
         );
     }
 }

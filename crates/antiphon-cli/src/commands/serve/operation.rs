@@ -1,6 +1,7 @@
 //! What an operator asks of a server that runs: another configuration, an end.
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,6 +23,8 @@ pub(super) struct Operation<'a> {
     pub(super) args: &'a ServeArgs,
     pub(super) printer: &'a Printer,
     pub(super) gateway: Gateway,
+    /// Where the server listens: the flag may have said port 0.
+    pub(super) address: SocketAddr,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) observers: &'a Observers,
     pub(super) books: &'a Arc<CallerBooks>,
@@ -98,10 +101,10 @@ impl Operation<'_> {
         let config: Config = config(self.args.config.as_deref())?;
         let running = self.gateway.running();
         let next = running.continued(config, super::options(), &env::process, self.books)?;
-        if running.needs_keys() && !next.needs_keys() && !self.args.listen.ip().is_loopback() {
+        if running.needs_keys() && !next.needs_keys() && !self.address.ip().is_loopback() {
             bail!(
-                "it has no [[keys]], and {} is not this machine alone",
-                self.args.listen
+                "the configuration has no [[keys]], and everybody who can reach {} could spend your money",
+                self.address
             );
         }
         let changes = next.session.changes_since(&running.session);

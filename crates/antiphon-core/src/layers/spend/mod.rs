@@ -42,7 +42,7 @@ use self::{
 };
 use crate::{
     Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits, Makeup, Model,
-    SharedModel, account::Rates,
+    SharedModel, account::Rates, chat::Charge,
 };
 
 /// The layer; see the [module](self). Admission inside it says when a request is sent.
@@ -78,6 +78,9 @@ impl Spend {
 
     /// With the output cap that every attempt has which something pays for.
     fn capped(&self, request: ChatRequest, is_bounded: bool) -> ChatRequest {
+        if request.charge() != Charge::Chat {
+            return request;
+        }
         let usual = is_bounded.then_some(DEFAULT_MAX_OUTPUT_TOKENS);
         match self.max_output_tokens.or(usual) {
             Some(cap) if !names_cap(&request) => {
@@ -114,6 +117,9 @@ impl Spend {
     }
 
     async fn run(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
+        if request.charge() == Charge::Nothing {
+            return self.inner.call(request).await;
+        }
         let key = request.payer.clone();
         let payers = [key.as_ref(), self.budget.as_ref()];
         let is_bounded = payers.iter().flatten().any(|payer| payer.is_capped());

@@ -13,7 +13,11 @@ use serde_json::Value;
 use super::{budgets::Budget, purse::Settled};
 use crate::{
     ChatRequest, Clock, Error, ErrorKind, Usage, Usd,
-    account::{Billed, Rates, Worst, is_standard_tier, most_input_tokens, most_output_tokens},
+    account::{
+        Billed, Rates, Worst, is_standard_tier, most_embedded_tokens, most_input_tokens,
+        most_output_tokens, most_verbatim_tokens,
+    },
+    chat::Charge,
 };
 
 /// The output cap of requests that name none, where a budget must be kept.
@@ -24,7 +28,7 @@ const WAITING: Duration = Duration::from_secs(24 * 3600);
 /// Kinds of tools that run on this side, at no fee.
 const OWN_TOOLS: [&str; 2] = ["function", "custom"];
 /// Parameters by which a provider does more than answer, for which it has other prices.
-const OTHER_PRICES: [&str; 9] = [
+const OTHER_PRICES: [&str; 10] = [
     "audio",
     "connectors",
     "container",
@@ -33,6 +37,8 @@ const OTHER_PRICES: [&str; 9] = [
     // others that may answer in its place, at their prices
     "models",
     "plugins",
+    // one that is stored may bring tools of the provider
+    "prompt",
     "search_parameters",
     "web_search_options",
 ];
@@ -132,6 +138,32 @@ pub(in crate::layers) fn has_fees(request: &ChatRequest) -> bool {
         || tools.into_iter().flatten().any(has_fee)
 }
 
+/// The most tokens that are read and written; `None`: as many as the context window has.
+///
+/// A request in its caller's own words is sent in these or, where the provider speaks another wire, translated: the larger
+/// counts.
+fn most_tokens(request: &ChatRequest) -> Result<(Option<u64>, u64), Error> {
+    let own = request.own_words();
+    if request.charge() == Charge::Input {
+        let fields = own.map(|(_, fields)| fields);
+        // each of many inputs may be as long as the window, which bounds nothing then
+        let most = fields.and_then(most_embedded_tokens).ok_or_else(|| {
+            let message = "a budget cannot bound what this request costs: its `input` is neither text nor tokens; leave the budget out, or what is no text";
+            Error::new(ErrorKind::BadRequest, message)
+        })?;
+        return Ok((Some(most), 0));
+    }
+    let own = own.map(|(_, fields)| most_verbatim_tokens(fields));
+    let translated = most_input_tokens(request);
+    let input = match own {
+        Some(own) => own
+            .zip(translated)
+            .map(|(own, translated)| own.max(translated)),
+        None => translated,
+    };
+    Ok((input, most_output_tokens(request).unwrap_or(u64::MAX)))
+}
+
 fn is_usual(value: &Value) -> bool {
     value == "global" || value == "standard"
 }
@@ -221,15 +253,15 @@ impl Prices {
     pub(super) fn worst(&self, request: &ChatRequest) -> Result<Usd, Error> {
         check_bounded(request)?;
         // what only the caller's own words say is sent as well, and nobody here has read it
-        let verbatim = request.origin.as_deref().and_then(|it| it.body.as_ref());
-        if let Some(body) = verbatim {
+        if let Some((_, fields)) = request.own_words() {
             let mut told = ChatRequest::new(Vec::new());
-            told.params = Arc::new(body.fields.clone());
+            told.params = Arc::new(fields.clone());
             check_bounded(&told)?;
         }
+        let (input_tokens, output_tokens) = most_tokens(request)?;
         let worst = Worst {
-            input_tokens: most_input_tokens(request).filter(|_| verbatim.is_none()),
-            output_tokens: most_output_tokens(request).unwrap_or(u64::MAX),
+            input_tokens,
+            output_tokens,
             now: self.clock.wall(),
             within: self.within,
         };

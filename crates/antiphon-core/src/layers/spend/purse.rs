@@ -64,10 +64,14 @@ pub struct BudgetSnapshot {
 }
 
 impl BudgetSnapshot {
+    /// What counts against the cap: what is spent, may have been billed, and may yet be.
+    pub fn used(&self) -> Usd {
+        self.spent + self.lost + self.open
+    }
+
     /// What may still be held; `None` where nothing bounds it.
     pub fn left(&self) -> Option<Usd> {
-        let used = self.spent + self.lost + self.open;
-        self.cap.map(|cap| cap.less(used))
+        self.cap.map(|cap| cap.less(self.used()))
     }
 }
 

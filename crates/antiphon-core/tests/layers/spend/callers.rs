@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use antiphon_core::{
     ChatRequest, ErrorKind, Usd,
-    chat::{Origin, Verbatim},
+    chat::{Charge, Origin, Verbatim},
     layers::spend::{BudgetConfig, BudgetSnapshot, Budgets, Explain},
 };
 use serde_json::{Value, json};
@@ -90,4 +90,64 @@ async fn what_only_the_callers_own_words_say_is_bounded_too() {
     bench.model.ask(verbatim(json!({"a": 1}))).await.unwrap();
     let sent = leaf.requests();
     assert_eq!(sent[0].verbatim("openai-responses").unwrap().len(), 1);
+}
+
+/// Embeddings or counted tokens, as their caller put them.
+fn passed(charge: Charge, fields: Value) -> ChatRequest {
+    let mut request = verbatim(fields);
+    Arc::make_mut(request.origin.as_mut().unwrap()).charge = charge;
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn own_words_hold_what_their_bytes_may_cost() {
+    let budget = capped(20_000);
+    let leaf = Scripted::new(|_, _| async { ready("a") });
+    let bench = paid(leaf.clone(), &budget);
+    // no context window is known here: without a bound of its own it would be refused
+    let said = verbatim(json!({"input": "hi"}));
+    bench.model.ask(said).await.unwrap();
+    let stored = verbatim(json!({"prompt": {"id": "p"}}));
+    let error = bench.model.ask(stored).await.unwrap_err();
+    assert!(error.message().contains("`prompt`"), "{error}");
+    assert_eq!(leaf.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn embeddings_hold_what_all_their_inputs_may_cost_and_stay_as_they_are() {
+    let inputs = json!({"input": vec!["y".repeat(100); 50]});
+    let leaf = Scripted::new(|_, _| async { ready("a") });
+    // less than the least that the inputs may cost
+    let bench = paid(leaf.clone(), &capped(5000));
+    let asked = passed(Charge::Input, inputs.clone());
+    let error = bench.model.ask(asked).await.unwrap_err();
+    assert_eq!((error.kind(), leaf.calls()), (ErrorKind::Budget, 0));
+
+    let bench = paid(leaf.clone(), &capped(8000));
+    let asked = passed(Charge::Input, inputs.clone());
+    bench.model.ask(asked).await.unwrap();
+    let sent = &leaf.requests()[0];
+    let fields = sent.verbatim("openai-responses").unwrap();
+    assert_eq!(Value::Object(fields.clone()), inputs);
+    assert!(sent.params.is_empty(), "{:?}", sent.params);
+    let image = passed(Charge::Input, json!({"input": [{"image": "x"}]}));
+    let error = bench.model.ask(image).await.unwrap_err();
+    assert!(
+        error.message().contains("neither text nor tokens"),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_free_passes_a_budget_that_is_used_up() {
+    let budget = capped(1);
+    let leaf = Scripted::new(|_, _| async { ready("a") });
+    let bench = paid(leaf.clone(), &budget);
+    let fields = json!({"messages": [], "prompt": {"id": "p"}});
+    let free = passed(Charge::Nothing, fields.clone());
+    bench.model.ask(free).await.unwrap();
+    assert_eq!(books(&budget), (0, 0, 0));
+    let sent = &leaf.requests()[0];
+    let sent = sent.verbatim("openai-responses").unwrap();
+    assert_eq!(Value::Object(sent.clone()), fields);
 }

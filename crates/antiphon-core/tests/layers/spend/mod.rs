@@ -38,7 +38,9 @@ impl Rates for Price {
 
     fn most(&self, worst: &Worst) -> Option<Usd> {
         let input = worst.input_tokens?;
-        Some(picos(input + 2 * worst.output_tokens))
+        Some(picos(
+            input.checked_add(worst.output_tokens.checked_mul(2)?)?,
+        ))
     }
 }
 

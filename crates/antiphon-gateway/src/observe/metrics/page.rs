@@ -246,8 +246,8 @@ impl Page {
             ("antiphon_key_budget_usd", "Budget of a key", |now| now.cap),
             (
                 "antiphon_key_spent_usd",
-                "What is spent of the budget of a key",
-                |now| Some(now.spent),
+                "What counts against the budget of a key: spent, perhaps billed, or held for attempts under way",
+                |now| Some(now.used()),
             ),
             (
                 "antiphon_key_budget_left_usd",
@@ -352,7 +352,7 @@ mod tests {
         let text = open_metrics(page).unwrap();
         for line in [
             "antiphon_key_budget_usd{key=\"team-a\"} 20.0\n",
-            "antiphon_key_spent_usd{key=\"team-b\"} 5.0\n",
+            "antiphon_key_spent_usd{key=\"team-b\"} 6.5\n",
             "antiphon_key_budget_left_usd{key=\"team-a\"} 13.5\n",
         ] {
             assert!(text.contains(line), "{line} in {text}");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use antiphon_core::{
     ChatRequest, Error, Message,
-    chat::{Delivery, Role},
+    chat::{Charge, Delivery, Role},
 };
 use serde_json::{Map, Value};
 
@@ -70,7 +70,7 @@ pub(super) fn parse(mut wire: Map<String, Value>) -> Result<ParsedRequest, Error
         request.delivery = Delivery::Streamed;
     }
     request.params = Arc::new(params);
-    request.pass_verbatim(NAME, fields, only.0);
+    request.pass_verbatim(NAME, fields, only.0, Charge::Chat);
     Ok(ParsedRequest { model, request })
 }
 
