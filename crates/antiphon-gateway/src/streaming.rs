@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use antiphon::{
@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http::{HeaderValue, Response, header};
 use http_body::Frame;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::{answer, observe::Watch, refusal::refusal};
 
@@ -61,6 +62,7 @@ pub(crate) async fn response(
     answer::describe(headers, &head, watch.id());
     let receipt = head.receipt.take();
     let streamed = Streamed {
+        ending: Box::pin(watch.gateway().calls().ending()),
         deltas: Some(deltas),
         writer: front.writer(&head, told),
         watch: Some(watch),
@@ -73,6 +75,8 @@ pub(crate) async fn response(
 
 /// The body of a streamed answer. Dropped, it drops the call.
 struct Streamed {
+    /// The gateway waits for it no longer.
+    ending: Pin<Box<WaitForCancellationFutureOwned>>,
     deltas: Option<DeltaStream>,
     writer: Box<dyn StreamWriter>,
     watch: Option<Watch>,
@@ -87,6 +91,14 @@ impl Streamed {
         }
         let bytes = self.writer.push(delta);
         self.waiting.extend_from_slice(&bytes);
+    }
+
+    /// The gateway stops before the end of the stream.
+    fn stop(&mut self) {
+        if let Some(watch) = &self.watch {
+            let error = watch.stopping();
+            self.end(Some(&error));
+        }
     }
 
     /// The stream has ended, well or not.
@@ -113,11 +125,18 @@ impl http_body::Body for Streamed {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
         while this.waiting.len() < FULL {
+            if this.deltas.is_some() && this.watch.as_ref().is_some_and(Watch::must_end) {
+                this.stop();
+            }
             let Some(deltas) = &mut this.deltas else {
                 break;
             };
             let next = match deltas.as_mut().poll_next(cx) {
-                Poll::Pending if this.waiting.is_empty() => return Poll::Pending,
+                Poll::Pending if this.waiting.is_empty() => {
+                    // it is waited for where nothing else is
+                    ready!(this.ending.as_mut().poll(cx));
+                    continue;
+                }
                 Poll::Pending => break,
                 Poll::Ready(next) => next,
             };

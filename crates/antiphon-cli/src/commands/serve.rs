@@ -43,7 +43,8 @@ pub(crate) struct ServeArgs {
     /// Calls under way at once; more are refused with 503
     #[arg(long, value_name = "N", default_value = "4096")]
     pub(crate) max_calls: NonZeroUsize,
-    /// Time that calls under way have to end when the server is stopped
+    /// Time that calls under way have to end when the server is stopped; those that have not are ended with an error, and
+    /// the exit code is 3
     #[arg(long, value_name = "DURATION", value_parser = crate::args::duration, default_value = "30s")]
     pub(crate) drain: Duration,
     /// A line of JSON for each call: to a file, which is opened anew on SIGHUP, to stderr (-), or nowhere
@@ -135,7 +136,10 @@ async fn serve(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
     let exit = tokio::select! {
         cut_off = run => {
             operation.ended(cut_off);
-            Exit::Success
+            match cut_off {
+                0 => Exit::Success,
+                _ => Exit::StoppedEarly,
+            }
         }
         () = operation.follow(signals, stop) => Exit::Interrupted,
     };

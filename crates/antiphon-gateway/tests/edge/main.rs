@@ -2,6 +2,7 @@
 
 mod bodies;
 mod bounds;
+mod drain;
 mod rig;
 mod slow;
 mod smuggling;
