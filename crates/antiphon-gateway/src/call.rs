@@ -108,8 +108,13 @@ async fn answered(
 ) -> Result<Answered, Error> {
     let bytes = incoming::read(parts, body).await?;
     let mut fields = incoming::fields(&bytes)?;
+    if let Some(Value::String(model)) = fields.get("model") {
+        // also told of a request that cannot be read further
+        watch.asks_for(model);
+    }
     // ours, and never the provider's
-    let per_call = fields.shift_remove("antiphon").map(PerCall::read);
+    let per_call = fields.shift_remove("antiphon");
+    let per_call = per_call.filter(|value| !value.is_null()).map(PerCall::read);
     let per_call = per_call.transpose()?;
     let ParsedRequest { model, request } = front.parse(fields)?;
     let model = model.filter(|model| !model.is_empty()).ok_or_else(|| {

@@ -132,9 +132,16 @@ impl Watch {
         self.share = Some(share);
     }
 
+    /// It names this model.
+    pub(crate) fn asks_for(&mut self, model: &str) {
+        if *self.end.call.asked != *model {
+            self.end.call.asked = model.into();
+        }
+    }
+
     /// It was read, and goes to this model.
     pub(crate) fn begin(&mut self, asked: &str, delivery: Delivery) {
-        self.end.call.asked = asked.into();
+        self.asks_for(asked);
         self.end.call.is_streamed = delivery == Delivery::Streamed;
         self.tell_beginning();
     }
