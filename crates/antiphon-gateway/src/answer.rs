@@ -42,6 +42,9 @@ pub(crate) fn describe(headers: &mut HeaderMap, head: &Head, front: &dyn Front, 
     put(headers, ATTEMPTS, &head.attempts.to_string());
     let cached = if head.cached { "true" } else { "false" };
     put(headers, "x-antiphon-cached", cached);
+    if !head.dropped.is_empty() {
+        put(headers, "x-antiphon-dropped", &head.dropped.join(", "));
+    }
 }
 
 /// What the answer cost, where that is known.

@@ -46,10 +46,16 @@ pub(crate) async fn answer(
         Err(error) => return refused(&error, front, watch),
     };
     watch.identified(caller.name());
-    let answered = answered(&running, &caller, front, &parts, body, &mut watch).await;
+    let ending = gateway.calls().ending();
+    tokio::pin!(ending);
+    let answered = tokio::select! {
+        answered = answered(&running, &caller, front, &parts, body, &mut watch) => Some(answered),
+        () = &mut ending => None,
+    };
     let mut response = match answered {
-        Ok(answered) => answered.into_response(front, watch).await,
-        Err(error) => refused(&error, front, watch),
+        Some(Ok(answered)) => answered.into_response(front, watch, ending).await,
+        Some(Err(error)) => refused(&error, front, watch),
+        None => refused(&watch.stopping(), front, watch),
     };
     caller.tell_limits(wire, response.headers_mut());
     response
@@ -69,13 +75,23 @@ struct Answered {
 }
 
 impl Answered {
-    async fn into_response(self, front: &'static dyn Front, mut watch: Watch) -> Response<Body> {
+    /// `ending` is ready when the gateway waits no longer.
+    async fn into_response(
+        self,
+        front: &'static dyn Front,
+        mut watch: Watch,
+        ending: impl Future<Output = ()>,
+    ) -> Response<Body> {
         watch.head(&self.response.head);
         let streams = self.delivery == Delivery::Streamed;
         if streams {
             return streaming::response(self.response, front, self.told, watch).await;
         }
-        match self.response.whole().await {
+        let whole = tokio::select! {
+            whole = self.response.whole() => whole,
+            () = ending => Err(watch.stopping()),
+        };
+        match whole {
             Ok(reply) => answer::whole(&reply, front, &self.told, watch),
             Err(error) => refused(&error, front, watch),
         }
@@ -92,8 +108,13 @@ async fn answered(
 ) -> Result<Answered, Error> {
     let bytes = incoming::read(parts, body).await?;
     let mut fields = incoming::fields(&bytes)?;
+    if let Some(Value::String(model)) = fields.get("model") {
+        // also told of a request that cannot be read further
+        watch.asks_for(model);
+    }
     // ours, and never the provider's
-    let per_call = fields.shift_remove("antiphon").map(PerCall::read);
+    let per_call = fields.shift_remove("antiphon");
+    let per_call = per_call.filter(|value| !value.is_null()).map(PerCall::read);
     let per_call = per_call.transpose()?;
     let ParsedRequest { model, request } = front.parse(fields)?;
     let model = model.filter(|model| !model.is_empty()).ok_or_else(|| {
@@ -126,9 +147,9 @@ async fn answered(
     request.deadline = deadline(per_call.as_ref(), &parts.headers, &resolved, delivery)?;
     request.payer = caller.payer()?;
     if let Some(share) = caller.take(&request)? {
-        request.sent = Some(share.sign());
         watch.holds(share);
     }
+    request.sent = Some(watch.sign());
     let response = resolved.model.call(request).await?;
     let told = Told {
         id: watch.id().to_owned(),

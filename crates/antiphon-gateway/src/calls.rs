@@ -1,18 +1,31 @@
 //! How many calls are under way, and whether more are taken.
 
-use std::sync::{
-    Arc,
-    atomic::{
-        AtomicBool, AtomicU64, AtomicUsize,
-        Ordering::{AcqRel, Acquire, Relaxed, Release},
+use std::{
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
+        },
     },
+    time::Duration,
 };
+
+use antiphon::{Error, ErrorKind};
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Counts calls to models from their request to the end of their answer.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     under_way: AtomicUsize,
     is_draining: AtomicBool,
+    /// Wakes who waits for the last one.
+    none_left: Notify,
+    /// The time for calls under way is over.
+    ending: CancellationToken,
+    /// The same for those who look with every piece.
+    is_ending: AtomicBool,
     /// Bytes of bodies that calls hold.
     bytes: AtomicU64,
 }
@@ -37,6 +50,36 @@ impl Calls {
     pub(crate) fn is_draining(&self) -> bool {
         self.is_draining.load(Acquire)
     }
+
+    /// Ready once none is under way. One can wait at a time, after [`Self::drain`].
+    pub(crate) async fn ended(&self) {
+        while self.under_way() > 0 {
+            self.none_left.notified().await;
+        }
+    }
+
+    /// Ends all that are under way: their callers are told.
+    pub(crate) fn end(&self) {
+        self.is_ending.store(true, Release);
+        self.ending.cancel();
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ending.load(Acquire)
+    }
+
+    /// Ready once all are ended.
+    pub(crate) fn ending(&self) -> WaitForCancellationFutureOwned {
+        self.ending.clone().cancelled_owned()
+    }
+}
+
+/// What callers are told when the gateway stops before their answer, or does not take their call any more.
+pub(crate) fn stopping() -> Error {
+    let message = "the gateway is stopping: ask again, and another one may answer";
+    Error::new(ErrorKind::Stopped, message)
+        .with_status(503)
+        .with_retry_after(Some(Duration::from_secs(1)))
 }
 
 /// A call that is under way.
@@ -45,7 +88,9 @@ pub(crate) struct Permit(Arc<Calls>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, AcqRel);
+        if self.0.under_way.fetch_sub(1, AcqRel) == 1 && self.0.is_draining() {
+            self.0.none_left.notify_one();
+        }
     }
 }
 
@@ -103,6 +148,28 @@ mod tests {
         drop(second);
         assert_eq!(calls.under_way(), 0);
         assert!(calls.enter(0).is_none());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_last_call_is_woken_by_it() {
+        let calls = Arc::new(Calls::default());
+        let (first, second) = (calls.enter(2).unwrap(), calls.enter(2).unwrap());
+        calls.drain();
+        let waits = tokio::spawn({
+            let calls = Arc::clone(&calls);
+            async move { calls.ended().await }
+        });
+        tokio::task::yield_now().await;
+        drop(first);
+        tokio::task::yield_now().await;
+        assert!(!waits.is_finished());
+        drop(second);
+        waits.await.unwrap();
+        calls.ended().await;
+        assert!(!calls.is_ending());
+        calls.end();
+        calls.ending().await;
+        assert!(calls.is_ending());
     }
 
     #[test]

@@ -129,7 +129,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), Error> {
     match is_json || kind.ends_with("+json") {
         true => Ok(()),
         false => refuse(format!(
-            "the body is {kind:?}: send JSON, as application/json"
+            "the body is {kind:?}: send JSON, as application/json (curl: add -H 'content-type: application/json')"
         )),
     }
 }

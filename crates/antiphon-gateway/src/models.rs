@@ -70,6 +70,10 @@ pub(crate) fn with_nearest(error: Error, name: &str, running: &Running, caller: 
     if error.kind() != ErrorKind::ModelNotFound || message.contains("did you mean") {
         return error;
     }
+    // what follows is about flags, which callers of a gateway do not have
+    let message = message
+        .split_once("; known are")
+        .map_or(message, |(what, _)| what);
     let names = running.session.model_names();
     let allowed = names.iter().filter(|name| may_use(caller, name));
     let mut candidates: Vec<&str> = allowed.map(String::as_str).collect();

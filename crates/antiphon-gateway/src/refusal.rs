@@ -54,6 +54,6 @@ pub(crate) fn refusal(error: &Error, front: &dyn Front, id: &str) -> Response<Bo
 }
 
 /// Rounded up: whoever comes back too early is refused again.
-fn whole_seconds(delay: Duration) -> u64 {
+pub(crate) fn whole_seconds(delay: Duration) -> u64 {
     delay.as_secs() + u64::from(delay.subsec_nanos() > 0)
 }

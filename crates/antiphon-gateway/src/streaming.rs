@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use antiphon::{
@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http::{HeaderValue, Response, header};
 use http_body::Frame;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::{answer, observe::Watch, refusal::refusal};
 
@@ -61,6 +62,7 @@ pub(crate) async fn response(
     answer::describe(headers, &head, front, watch.id());
     let receipt = head.receipt.take();
     let streamed = Streamed {
+        ending: Box::pin(watch.gateway().calls().ending()),
         deltas: Some(deltas),
         writer: front.writer(&head, told),
         watch: Some(watch),
@@ -74,6 +76,8 @@ pub(crate) async fn response(
 
 /// The body of a streamed answer. Dropped, it drops the call.
 struct Streamed {
+    /// The gateway waits for it no longer.
+    ending: Pin<Box<WaitForCancellationFutureOwned>>,
     deltas: Option<DeltaStream>,
     writer: Box<dyn StreamWriter>,
     watch: Option<Watch>,
@@ -90,6 +94,14 @@ impl Streamed {
         }
         let bytes = self.writer.push(delta);
         self.waiting.extend_from_slice(&bytes);
+    }
+
+    /// The gateway stops before the end of the stream.
+    fn stop(&mut self) {
+        if let Some(watch) = &self.watch {
+            let error = watch.stopping();
+            self.end(Some(&error));
+        }
     }
 
     /// The stream has ended, well or not.
@@ -138,11 +150,18 @@ impl Streamed {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         while self.waiting.len() < FULL {
+            if self.deltas.is_some() && self.watch.as_ref().is_some_and(Watch::must_end) {
+                self.stop();
+            }
             let Some(deltas) = &mut self.deltas else {
                 break;
             };
             let next = match deltas.as_mut().poll_next(cx) {
-                Poll::Pending if self.waiting.is_empty() => return Poll::Pending,
+                Poll::Pending if self.waiting.is_empty() => {
+                    // it is waited for where nothing else is
+                    ready!(self.ending.as_mut().poll(cx));
+                    continue;
+                }
                 Poll::Pending => break,
                 Poll::Ready(next) => next,
             };

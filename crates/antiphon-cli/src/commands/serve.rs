@@ -1,5 +1,6 @@
 //! `antiphon serve`: the gateway.
 
+mod listen;
 mod observers;
 mod operation;
 mod size;
@@ -22,7 +23,7 @@ use crate::{Exit, printer::Printer, signals::Signals};
 #[derive(Args, Debug)]
 pub(crate) struct ServeArgs {
     /// Address to listen on; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = listen::address, default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
     /// Folder of what must outlive a crash: what keys with a budget have spent
     /// [default: $XDG_STATE_HOME/antiphon/serve, else ~/.local/state/antiphon/serve]
@@ -41,9 +42,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "SIZE", value_parser = size::parse_size, default_value = "32MiB")]
     pub(crate) max_body: u64,
     /// Calls under way at once; more are refused with 503
-    #[arg(long, value_name = "N", default_value = "4096")]
+    #[arg(long, value_name = "N", value_parser = crate::args::at_least_one::<NonZeroUsize>, default_value = "4096")]
     pub(crate) max_calls: NonZeroUsize,
-    /// Time that calls under way have to end when the server is stopped
+    /// Time that calls under way have to end when the server is stopped; those that have not are ended with an error, and
+    /// the exit code is 3
     #[arg(long, value_name = "DURATION", value_parser = crate::args::duration, default_value = "30s")]
     pub(crate) drain: Duration,
     /// A line of JSON for each call: to a file, which is opened anew on SIGHUP, to stderr (-), or nowhere
@@ -141,7 +143,10 @@ async fn serve(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
     let exit = tokio::select! {
         cut_off = run => {
             operation.ended(cut_off);
-            Exit::Success
+            match cut_off {
+                0 => Exit::Success,
+                _ => Exit::StoppedEarly,
+            }
         }
         () = operation.follow(signals, stop) => Exit::Interrupted,
     };

@@ -128,10 +128,7 @@ fn a_gateway_that_is_stopped_lets_its_streams_end() {
         gateway.until(|| sim.books().asked() > 0);
         gateway.process.signal(signal);
         gateway.says("waiting up to 30 s for 1 call (again to stop at once)");
-        let refused = gateway
-            .process
-            .until(|_| TcpStream::connect(gateway.address).is_err());
-        assert!(refused, "it ended before its stream");
+        assert_eq!(gateway.status("small"), "503");
         let text = read(under_way);
         assert!(text.contains("data: [DONE]"), "{text}");
         gateway.process.wait().exits(code);
@@ -154,13 +151,28 @@ fn a_second_signal_ends_at_once_and_so_does_the_end_of_patience() {
     assert_eq!(read(under_way), "");
     sim.settled();
 
-    let mut gateway = Gateway::start(&sandbox, &["--drain", "100ms"]);
+    let mut gateway = Gateway::start(
+        &sandbox,
+        &["--drain", "100ms", "--access-log", "access.log"],
+    );
     let under_way = gateway.send("small", false);
     gateway.until(|| sim.books().in_flight() > 0);
     gateway.process.signal(Signal::Terminate);
-    let ended = gateway.process.wait().exits(0);
-    ended.says("1 call did not end in 0.1 s and were cut off");
-    assert_eq!(read(under_way), "");
+    let ended = gateway.process.wait().exits(3);
+    ended.says("1 call did not end in 0.1 s and was cut off");
+    let told = read(under_way);
+    assert!(told.starts_with("HTTP/1.1 503 "), "{told}");
+    assert!(told.contains("the gateway is stopping"), "{told}");
+    let log = fs::read_to_string(sandbox.path("access.log")).unwrap();
+    let line: Value = serde_json::from_str(&log).unwrap();
+    assert_eq!(
+        (&line["status"], &line["error"]),
+        (&json!(503), &json!("stopped"))
+    );
+    assert_eq!(
+        (&line["attempts"], &line["cost_usd"]),
+        (&json!(1), &Value::Null)
+    );
     sim.settled();
 }
 

@@ -167,7 +167,8 @@ impl Spent {
     }
 
     /// What is in it beside a part that was told before; all of it, where it does not hold that part.
-    pub(crate) fn beyond(self, told: Self) -> Self {
+    #[must_use]
+    pub fn beyond(self, told: Self) -> Self {
         let counts = |spent: &Self| {
             let tokens = spent.tokens;
             [

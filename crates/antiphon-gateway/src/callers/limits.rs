@@ -12,6 +12,7 @@ use antiphon::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::day::rfc3339;
+use crate::refusal::whole_seconds;
 
 /// The refusal of a request for which the minute has no room.
 pub(super) fn refused(key: &str, exceeded: Exceeded) -> Error {
@@ -34,7 +35,7 @@ pub(super) fn refused(key: &str, exceeded: Exceeded) -> Error {
         }
     };
     let message = match after {
-        Some(after) => format!("{message}: come again in {}", duration(after)),
+        Some(after) => format!("{message}: come again in {} s", whole_seconds(after)),
         None => message,
     };
     Error::new(ErrorKind::RateLimited, message)

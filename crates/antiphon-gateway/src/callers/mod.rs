@@ -129,6 +129,12 @@ impl Callers {
         }
     }
 
+    /// Whether whoever sends this may see pages about the gateway itself: an admin, or everybody where no keys are used.
+    pub(crate) fn may_see_pages(&self, headers: &HeaderMap) -> bool {
+        self.identify_reader(headers)
+            .is_ok_and(|reader| reader.is_admin())
+    }
+
     fn find(&self, key: &[u8]) -> Option<Arc<Caller>> {
         let hash = key::hash_of(key);
         // all are compared, so that the time tells nothing of which one it was

@@ -1,8 +1,11 @@
-//! `GET /healthz` and `/readyz`: for whoever starts gateways and spreads calls over them. Both need no key, and say
-//! nothing that a caller could not find out by asking.
+//! `GET /healthz` and `/readyz`: for whoever starts gateways and spreads calls over them. Both need no key; which models
+//! are down is named to those who may see the gateway's pages, and counted for all others.
 
 use antiphon::{core::layers::admit::EndpointState, session::NamedAccount};
-use axum::{body::Body, extract::State};
+use axum::{
+    body::Body,
+    extract::{Request, State},
+};
 use http::{Response, StatusCode};
 use serde_json::json;
 
@@ -15,7 +18,7 @@ pub(crate) async fn healthy() -> Response<Body> {
 
 /// Whether calls should be sent here. A model whose endpoint does not answer is told of and does not make the gateway
 /// unready: others may answer in its place, and one provider's outage must not take all gateways out of service.
-pub(crate) async fn ready(State(gateway): State<Gateway>) -> Response<Body> {
+pub(crate) async fn ready(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
     let running = gateway.running();
     let down: Vec<String> = running
         .session
@@ -31,6 +34,10 @@ pub(crate) async fn ready(State(gateway): State<Gateway>) -> Response<Body> {
     let (status, code) = match gateway.is_draining() {
         true => ("draining", StatusCode::SERVICE_UNAVAILABLE),
         false => ("ready", StatusCode::OK),
+    };
+    let down = match running.callers.may_see_pages(request.headers()) {
+        true => json!(down),
+        false => json!(down.len()),
     };
     let mut response = json_response(&json!({"status": status, "models_down": down}));
     *response.status_mut() = code;

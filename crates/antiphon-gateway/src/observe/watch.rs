@@ -10,13 +10,13 @@ use antiphon::{
     ChatRequest, Error, ErrorKind, Reply, Spent,
     core::{
         chat::{ChatDelta, Delivery, Head},
-        layers::admit::Share,
+        layers::admit::{SentSign, Share},
     },
 };
 use http::{Extensions, HeaderMap, StatusCode};
 
 use super::{CallBegan, CallEnded, CallSpan, Content, Outcome};
-use crate::Gateway;
+use crate::{Gateway, calls::stopping};
 
 /// Where a connection comes from: the server puts it into the extensions of each of its requests.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,10 @@ pub(crate) struct Watch {
     arrived: Instant,
     has_begun: bool,
     is_told: bool,
+    /// Whether anything was sent for it.
+    sent: SentSign,
+    /// What its answer costs is not known yet.
+    is_open: bool,
     content: Option<Content>,
     /// What it has of its caller's minute; settled at its end.
     share: Option<Share>,
@@ -45,6 +49,8 @@ impl Watch {
             arrived: Instant::now(),
             has_begun: false,
             is_told: false,
+            sent: SentSign::default(),
+            is_open: true,
             content: None,
             share: None,
             end: CallEnded {
@@ -73,6 +79,15 @@ impl Watch {
                 content: None,
             },
         }
+    }
+
+    pub(crate) fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// Whether the gateway waits for it no longer.
+    pub(crate) fn must_end(&self) -> bool {
+        self.gateway.calls().is_ending()
     }
 
     /// The connection that it came on.
@@ -106,14 +121,27 @@ impl Watch {
         self.end.call.span.as_ref().map(CallSpan::traceparent)
     }
 
+    /// Goes with what is put to its model: what is sent may cost something, also when nobody waits for the answer.
+    pub(crate) fn sign(&self) -> SentSign {
+        self.sent.clone()
+    }
+
     /// It has this share of its caller's minute.
     pub(crate) fn holds(&mut self, share: Share) {
+        self.sent = share.sign();
         self.share = Some(share);
+    }
+
+    /// It names this model.
+    pub(crate) fn asks_for(&mut self, model: &str) {
+        if *self.end.call.asked != *model {
+            self.end.call.asked = model.into();
+        }
     }
 
     /// It was read, and goes to this model.
     pub(crate) fn begin(&mut self, asked: &str, delivery: Delivery) {
-        self.end.call.asked = asked.into();
+        self.asks_for(asked);
         self.end.call.is_streamed = delivery == Delivery::Streamed;
         self.tell_beginning();
     }
@@ -131,6 +159,7 @@ impl Watch {
 
     /// The head of an answer is here.
     pub(crate) fn head(&mut self, head: &Head) {
+        self.is_open = !head.cached;
         self.end.model = Some(head.model.as_str().into());
         self.end.attempts = head.attempts;
         self.end.spent = head.earlier;
@@ -150,6 +179,7 @@ impl Watch {
             self.end.finish_reason = Some(reason.as_str().into());
         }
         if let Some(spent) = delta.spent {
+            self.is_open = false;
             self.end.spent += spent;
         }
     }
@@ -165,6 +195,7 @@ impl Watch {
     /// A whole answer, which may still be told in pieces.
     pub(crate) fn whole(&mut self, reply: &Reply) {
         self.head(&reply.head);
+        self.is_open = false;
         self.end.spent = reply.spent();
         if let Some(content) = &mut self.content {
             content.whole(&reply.answer);
@@ -204,12 +235,28 @@ impl Watch {
         self.tell_end(Outcome::Failed(ErrorKind::ServerError));
     }
 
+    /// The error of a call that the gateway did not wait for.
+    pub(crate) fn stopping(&self) -> Error {
+        stopping()
+            .with_attempts(self.end.attempts)
+            .with_spent(self.end.spent + self.given_up())
+    }
+
+    /// What it may have cost since the last that is known, when it is given up now.
+    fn given_up(&self) -> Spent {
+        match self.is_open && self.sent.is_set() {
+            true => Spent::lost(),
+            false => Spent::default(),
+        }
+    }
+
     fn tell_failure(&mut self, error: &Error) {
         if let Some(share) = self.share.take() {
             share.failed(error);
         }
         self.end.attempts = self.end.attempts.max(error.attempts());
-        self.end.spent += error.spent();
+        // an error tells the whole call's, also what the head of the answer has told before it
+        self.end.spent += error.spent().beyond(self.end.spent);
         self.end.error = Some(error.message().into());
         if let Some(id) = error.request_id() {
             self.end.upstream_id = Some(id.into());
@@ -227,6 +274,7 @@ impl Watch {
             share.answered(self.end.spent.usage());
         }
         self.tell_beginning();
+        self.end.attempts = self.end.attempts.max(least_attempts(&self.end.spent));
         self.end.outcome = outcome;
         self.end.took = self.arrived.elapsed();
         self.end.content = self.content.take().map(Arc::new);
@@ -234,6 +282,12 @@ impl Watch {
             observer.ended(&self.end);
         }
     }
+}
+
+/// Attempts that were answered or lost. The calls that went on with a broken stream are known by them alone: its head was
+/// told before they were made.
+fn least_attempts(spent: &Spent) -> u32 {
+    u32::try_from(spent.answers() + spent.lost_attempts()).unwrap_or(u32::MAX)
 }
 
 impl Drop for Watch {
@@ -244,7 +298,11 @@ impl Drop for Watch {
         if std::thread::panicking() {
             self.end.status = 500;
             self.tell_panic();
+        } else if self.must_end() {
+            let error = self.stopping();
+            self.tell_failure(&error);
         } else {
+            self.end.spent += self.given_up();
             // nginx's status for a client that closed its request
             self.end.status = 499;
             self.tell_end(Outcome::HungUp);

@@ -13,7 +13,7 @@ use hyper::{body::Incoming, service::Service};
 use tower_service::Service as _;
 
 use super::{ServerConfig, held::hold, peer::Peer, unfit::Unfit};
-use crate::{Gateway, observe::Remote, refusal::refusal, routes::front_at};
+use crate::{Gateway, calls::stopping, observe::Remote, refusal::refusal, routes::front_at};
 
 /// The way in, for one connection.
 #[derive(Clone)]
@@ -52,11 +52,13 @@ impl Service<Request<Incoming>> for Door {
         extensions.insert(self.remote);
         extensions.insert(self.config.body);
         extensions.insert(Arc::clone(self.gateway.calls()));
+        // whoever asks a gateway that is about to end asks on another connection next time
+        let closes = self.gateway.is_draining() && request.version() < Version::HTTP_2;
         let (mut router, gateway) = (self.router.clone(), self.gateway.clone());
         Box::pin(async move {
             // routing itself may panic, too
             let answer = AssertUnwindSafe(async { router.call(request).await });
-            let response = match answer.catch_unwind().await {
+            let mut response = match answer.catch_unwind().await {
                 Ok(Ok(response)) => response,
                 Ok(Err(never)) => match never {},
                 Err(_) => {
@@ -67,6 +69,9 @@ impl Service<Request<Incoming>> for Door {
                     refusal(&error, front, &gateway.request_id())
                 }
             };
+            if closes {
+                close_after(&mut response);
+            }
             Ok(hold(response, asking, permit, patience))
         })
     }
@@ -84,16 +89,23 @@ impl Door {
             let unfit = Unfit::too_large(format!("more than {most} headers"));
             let front = front_at(request.uri().path(), request.headers());
             (unfit.error(), front)
+        } else if self.gateway.is_draining() && is_call(request) {
+            let front = front_at(request.uri().path(), request.headers());
+            (stopping(), front)
         } else {
             return None;
         };
         let mut response = refusal(&error, front, &self.gateway.request_id());
         if request.version() < Version::HTTP_2 {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, close);
+            close_after(&mut response);
         }
         Some(response)
     }
+}
+
+fn close_after(response: &mut Response<Body>) {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
 }
 
 /// Whether it asks a model: health, metrics and pages are answered however much is under way.

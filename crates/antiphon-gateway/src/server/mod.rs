@@ -15,8 +15,9 @@ mod timer;
 mod tls;
 mod unfit;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{
@@ -28,6 +29,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::timeout,
 };
 
 use crate::{Gateway, observe::Remote};
@@ -41,6 +44,9 @@ pub use tls::{Tls, TlsError, Warning};
 const BACKLOG: u32 = 4096;
 /// Time between two signs of life that a connection of HTTP/2 is asked for.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// Time in which the last bytes are taken by those who read them, once all is said.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A gateway on a socket.
 #[derive(Debug)]
@@ -86,28 +92,74 @@ impl Server {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Serves until `stop` is ready; then nothing new is accepted, and calls under way have the time to end. Gives how
-    /// many did not.
+    /// Serves until `stop` is ready. Then no new call is taken, calls under way have the time to end, and whoever asks for
+    /// the gateway's health hears of it meanwhile. Calls that have not ended by then are ended with an error. Gives how
+    /// many those were.
     pub async fn run(self, gateway: Gateway, stop: impl Future<Output = ()>) -> usize {
-        let graceful = GracefulShutdown::new();
         let host = Host {
             builder: builder(&self.config),
             router: gateway.router(),
             gateway: gateway.clone(),
             config: Arc::clone(&self.config),
         };
-        let places = Arc::new(Semaphore::new(self.config.max_connections));
-        tokio::pin!(stop);
+        let calls = Arc::clone(gateway.calls());
+        let mut connections = Connections {
+            host,
+            places: Arc::new(Semaphore::new(self.config.max_connections)),
+            graceful: Some(GracefulShutdown::new()),
+            tasks: JoinSet::new(),
+        };
+        tokio::select! {
+            () = stop => {}
+            never = connections.accept(&self.listener) => match never {},
+        }
+        gateway.drain();
+        gateway.dashboard().close();
+        let graceful = connections.graceful.take().unwrap_or_default();
+        let closed = graceful.shutdown().shared();
+        let drained = async {
+            tokio::select! {
+                () = closed.clone() => calls.ended().await,
+                // who does not read is not waited for
+                () = calls.ended() => drop(timeout(GRACE, closed.clone()).await),
+            }
+        };
+        tokio::select! {
+            _in_time = timeout(self.config.drain, drained) => {}
+            never = connections.accept(&self.listener) => match never {},
+        }
+        drop(self.listener);
+        let cut_off = gateway.calls_under_way();
+        if cut_off > 0 {
+            calls.end();
+            let told = async { tokio::join!(calls.ended(), closed) };
+            let _in_time = timeout(GRACE, told).await;
+        }
+        connections.tasks.shutdown().await;
+        // requests of HTTP/2 are tasks of their own, which end with their connection
+        let _in_time = timeout(GRACE, calls.ended()).await;
+        cut_off
+    }
+}
+
+/// The connections of a server.
+struct Connections {
+    host: Host,
+    places: Arc<Semaphore>,
+    /// Tells them to end after the request that they are at; `None` once it has.
+    graceful: Option<GracefulShutdown>,
+    tasks: JoinSet<()>,
+}
+
+impl Connections {
+    /// Accepts and serves them.
+    async fn accept(&mut self, listener: &TcpListener) -> Infallible {
         loop {
-            let accepted = tokio::select! {
-                () = &mut stop => break,
-                accepted = accept(&self.listener, &places) => accepted,
-            };
-            match accepted {
+            match accept(listener, &self.places).await {
                 Ok((tcp, peer, place)) => {
-                    let remote = Remote(peer.ip());
-                    let connection = host.clone().serve(tcp, remote, graceful.watcher());
-                    tokio::spawn(async move {
+                    let watcher = self.graceful.as_ref().map(GracefulShutdown::watcher);
+                    let connection = self.host.clone().serve(tcp, Remote(peer.ip()), watcher);
+                    self.tasks.spawn(async move {
                         connection.await;
                         drop(place);
                     });
@@ -115,13 +167,8 @@ impl Server {
                 // out of files, or a peer that left while it waited: neither must end the server
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
+            while self.tasks.try_join_next().is_some() {}
         }
-        gateway.drain();
-        gateway.dashboard().close();
-        drop(self.listener);
-        // what has not ended by then is cut off
-        let _in_time = tokio::time::timeout(self.config.drain, graceful.shutdown()).await;
-        gateway.calls_under_way()
     }
 }
 
@@ -165,7 +212,7 @@ struct Host {
 }
 
 impl Host {
-    async fn serve(self, tcp: TcpStream, remote: Remote, watcher: Watcher) {
+    async fn serve(self, tcp: TcpStream, remote: Remote, watcher: Option<Watcher>) {
         // small answers must not wait for their acknowledgement
         let _as_it_is = tcp.set_nodelay(true);
         let Some(tls) = &self.config.tls else {
@@ -180,7 +227,7 @@ impl Host {
         }
     }
 
-    async fn converse<S>(self, io: S, remote: Remote, watcher: Watcher)
+    async fn converse<S>(self, io: S, remote: Remote, watcher: Option<Watcher>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -198,6 +245,9 @@ impl Host {
             .serve_connection(TokioIo::new(guarded), door)
             .into_owned();
         // errors of a connection are the peer's doing
-        let _ended = watcher.watch(connection).await;
+        let _ended = match watcher {
+            Some(watcher) => watcher.watch(connection).await,
+            None => connection.await,
+        };
     }
 }

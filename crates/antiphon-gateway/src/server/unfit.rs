@@ -37,7 +37,7 @@ impl Unfit {
     }
 
     pub(super) fn error(&self) -> Error {
-        let message = format!("the request was refused for {}", self.what);
+        let message = format!("the request was refused because it has {}", self.what);
         let kind = match self.status {
             408 => ErrorKind::Timeout,
             _ => ErrorKind::BadRequest,

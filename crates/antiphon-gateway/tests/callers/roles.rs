@@ -210,3 +210,20 @@ fn keys_that_cannot_work_are_refused_at_the_start() {
         running(&key(&format!("models = [{models}]")), &books).unwrap();
     }
 }
+
+#[tokio::test]
+async fn models_that_are_down_are_named_to_admins_and_counted_for_others() {
+    let rig = Rig::new(KEYS);
+    for (role, headers) in roles() {
+        let mut request = Request::get("/readyz");
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let told = Told::of(rig.send(request).await).await;
+        assert_eq!(told.status, StatusCode::OK, "{role}");
+        let down = if role == "admin" { "[]" } else { "0" };
+        let body = format!(r#"{{"status":"ready","models_down":{down}}}"#);
+        assert_eq!(told.body, body, "{role}");
+    }
+}

@@ -310,3 +310,18 @@ proptest! {
         prop_assert!(answer["error"]["message"].is_string(), "{}", answer);
     }
 }
+
+#[tokio::test]
+async fn parameters_that_the_provider_was_not_told_are_named() {
+    let rig = Rig::new(ServerConfig::default()).await;
+    let mut body = question("claude");
+    body["seed"] = 7.into();
+    body["antiphon"] = serde_json::Value::Null;
+    let seen = rig.post(OPENAI, &body).await;
+    assert_eq!(seen.status(), 200, "{}", seen.text);
+    assert_eq!(seen.header("x-antiphon-dropped"), Some("seed"));
+    body["model"] = "small".into();
+    let seen = rig.post(OPENAI, &body).await;
+    assert_eq!(seen.status(), 200, "{}", seen.text);
+    assert_eq!(seen.header("x-antiphon-dropped"), None);
+}

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod bounds;
+mod drain;
 mod panics;
 mod rig;
 mod slow;

@@ -210,7 +210,8 @@ async fn requests_with_two_readings_get_400_and_reach_nobody() {
             );
             assert_eq!(seen.header("connection"), Some("close"), "{name}");
             assert!(
-                seen.message().starts_with("the request was refused for "),
+                seen.message()
+                    .starts_with("the request was refused because it has "),
                 "{name}"
             );
             assert_eq!(rig.asked(), 0, "{name} has reached the provider");

@@ -155,15 +155,28 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<(Settings, Vec<Origin>), 
         });
     };
     keys::walk(table.get_ref(), &keys::FILE, "", &mut found).map_err(|unknown| {
-        let hint = unknown
-            .nearest
-            .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        let hint = match unknown.nearest {
+            _ if unknown.key.starts_with("keys") && unknown.key.ends_with(".key") => {
+                "; a key itself is never in this file: name its variable with `key_env`, or give its `key_sha256`, \
+                 which `antiphon keys new` prints"
+                    .to_owned()
+            }
+            Some(near) => format!("; did you mean `{near}`?"),
+            None => String::new(),
+        };
         ConfigError(format!(
             "{}: unknown key `{}`{hint}",
             place(unknown.at),
             unknown.key
         ))
     })?;
+    if let Some(keys) = table.get_ref().get("keys")
+        && keys.get_ref().as_table().is_some()
+    {
+        let place = place(keys.span().start);
+        let message = format!("{place}: there may be several keys: write [[keys]], not [keys]");
+        return Err(ConfigError(message));
+    }
     let mut settings: Settings = toml::from_str(text).map_err(|error| {
         let at = place(error.span().map_or(0, |span| span.start));
         let mut there = origins.iter().filter(|origin| origin.from == at);
@@ -274,18 +287,43 @@ pub(super) fn limit<'de, D: Deserializer<'de>>(number: D) -> Result<Option<u64>,
 }
 
 pub(super) fn duration<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(text)? else {
-        return Ok(None);
-    };
-    crate::parse_duration(&text)
-        .map(Some)
-        .map_err(serde::de::Error::custom)
+    struct Text;
+
+    impl Visitor<'_> for Text {
+        type Value = Duration;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a duration in quotes, as \"30s\"")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Duration, E> {
+            crate::parse_duration(text).map_err(E::custom)
+        }
+    }
+
+    text.deserialize_str(Text).map(Some)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Made;
+
+    #[test]
+    fn slips_of_the_pen_are_told_with_what_to_write() {
+        let told = fails("[models.a]\nuse = \"openai/a\"\nheaders_timeout = 0\n");
+        assert!(told.contains("a duration in quotes, as \"30s\""), "{told}");
+        let told = fails("[keys]\nname = \"a\"\nkey_env = \"A\"\n");
+        assert!(
+            told.contains("antiphon.toml:1: ") && told.contains("write [[keys]]"),
+            "{told}"
+        );
+        let told = fails("[[keys]]\nname = \"a\"\nkey = \"sk-secret\"\n");
+        assert!(
+            told.contains("`antiphon keys new`") && !told.contains("sk-secret"),
+            "{told}"
+        );
+    }
 
     fn fails(text: &str) -> String {
         parse(text, Path::new("antiphon.toml")).unwrap_err().0

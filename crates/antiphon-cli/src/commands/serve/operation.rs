@@ -42,7 +42,7 @@ impl Operation<'_> {
         self.printer.say(&match calls {
             0 => "stopping: no call is under way".to_owned(),
             _ => format!(
-                "stopping: nothing new is accepted; waiting up to {} s for {} (again to stop at once)",
+                "stopping: no new call is taken; waiting up to {} s for {} (again to stop at once)",
                 self.args.drain.as_secs_f64(),
                 counted(calls)
             ),
@@ -59,9 +59,10 @@ impl Operation<'_> {
     pub(super) fn ended(&self, cut_off: usize) {
         if cut_off > 0 {
             self.printer.say(&format!(
-                "{} did not end in {} s and were cut off",
+                "{} did not end in {} s and {} cut off",
                 counted(cut_off),
-                self.args.drain.as_secs_f64()
+                self.args.drain.as_secs_f64(),
+                if cut_off == 1 { "was" } else { "were" }
             ));
         }
     }

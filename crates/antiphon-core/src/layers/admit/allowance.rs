@@ -191,7 +191,8 @@ impl SentSign {
         self.0.store(true, Relaxed);
     }
 
-    fn is_set(&self) -> bool {
+    /// Whether anything went out.
+    pub fn is_set(&self) -> bool {
         self.0.load(Relaxed)
     }
 }

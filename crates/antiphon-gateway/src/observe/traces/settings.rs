@@ -24,29 +24,87 @@ pub(super) struct Settings {
 impl Settings {
     /// `None` where no collector is named, or tracing is off.
     pub(super) fn read(env: Lookup<'_>) -> Result<Option<Self>, Error> {
-        let is = |name: &str, value: &str| {
-            env(name).is_some_and(|set| set.trim().eq_ignore_ascii_case(value))
-        };
-        if is(env::OTEL_SDK_DISABLED, "true") || is(env::OTEL_TRACES_EXPORTER, "none") {
+        let is_disabled = one_of(env, env::OTEL_SDK_DISABLED, ["true", "false"])? == Some("true");
+        let exporter = one_of(env, env::OTEL_TRACES_EXPORTER, ["otlp", "none"])?;
+        if is_disabled || exporter == Some("none") {
             return Ok(None);
         }
-        let of_traces = env(env::OTEL_EXPORTER_OTLP_TRACES_ENDPOINT);
-        let of_all = env(env::OTEL_EXPORTER_OTLP_ENDPOINT)
-            .map(|base| format!("{}/v1/traces", base.trim().trim_end_matches('/')));
+        let of_traces = endpoint(env, env::OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)?;
+        let of_all = endpoint(env, env::OTEL_EXPORTER_OTLP_ENDPOINT)?
+            .map(|base| format!("{}/v1/traces", base.trim_end_matches('/')));
         let Some(endpoint) = of_traces.or(of_all) else {
             return Ok(None);
         };
         check_protocol(env)?;
+        for name in [
+            env::OTEL_EXPORTER_OTLP_TRACES_HEADERS,
+            env::OTEL_EXPORTER_OTLP_HEADERS,
+            env::OTEL_RESOURCE_ATTRIBUTES,
+        ] {
+            check_pairs(env, name)?;
+        }
         let attributes = env(env::OTEL_RESOURCE_ATTRIBUTES).unwrap_or_default();
         let mut attributes = attributes.split(',');
         let names_service = env(env::OTEL_SERVICE_NAME).is_some()
             || attributes.any(|pair| pair.trim_start().starts_with("service.name="));
         Ok(Some(Self {
-            endpoint: endpoint.trim().to_owned(),
+            endpoint,
             timeout: timeout(env)?,
             sampler: sampler(env)?,
             names_service,
         }))
+    }
+}
+
+/// Which of the words a variable says, in whatever case; `None` where it is not set.
+fn one_of<const N: usize>(
+    env: Lookup<'_>,
+    name: &str,
+    words: [&'static str; N],
+) -> Result<Option<&'static str>, Error> {
+    let Some(set) = env(name).filter(|set| !set.trim().is_empty()) else {
+        return Ok(None);
+    };
+    let word = words
+        .into_iter()
+        .find(|word| set.trim().eq_ignore_ascii_case(word));
+    word.map(Some).ok_or_else(|| {
+        let words = words.join(" or ");
+        refuse(format!("{name} is {set:?}: {words} is needed"))
+    })
+}
+
+/// The URL that a variable names.
+fn endpoint(env: Lookup<'_>, name: &str) -> Result<Option<String>, Error> {
+    let Some(set) = env(name).filter(|set| !set.trim().is_empty()) else {
+        return Ok(None);
+    };
+    let url = set.trim();
+    let parsed: Option<http::Uri> = url.parse().ok();
+    let is_web = parsed.is_some_and(|url| matches!(url.scheme_str(), Some("http" | "https")));
+    match is_web {
+        true => Ok(Some(url.to_owned())),
+        // it may hold a password
+        false => Err(refuse(format!(
+            "{name} is no URL of http or https: a collector on this machine is at http://127.0.0.1:4318"
+        ))),
+    }
+}
+
+/// Refuses a list that is not `name=value,name=value`. Values are not shown: headers hold keys.
+fn check_pairs(env: Lookup<'_>, name: &str) -> Result<(), Error> {
+    let set = env(name).unwrap_or_default();
+    let mut pairs = set.split(',').filter(|pair| !pair.trim().is_empty());
+    let is_pair = |pair: &str| {
+        let name = pair.split_once('=').map(|(name, _)| name.trim());
+        name.is_some_and(|name| !name.is_empty())
+    };
+    match pairs.position(|pair| !is_pair(pair)) {
+        None => Ok(()),
+        Some(at) => Err(refuse(format!(
+            "{name} has no name=value at place {}: pairs are separated by commas",
+            at + 1
+        ))),
     }
 }
 
@@ -176,9 +234,16 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
             ("OTEL_TRACES_SAMPLER", "xray"),
+            ("OTEL_TRACES_EXPORTER", "jaeger"),
+            ("OTEL_SDK_DISABLED", "yes"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://127.0.0.1"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "127.0.0.1:4318"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a=b,secret"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "=x"),
         ] {
             let error = read(&[ENDPOINT, (name, value)]).unwrap_err();
             assert!(error.message().contains(name), "{error}");
+            assert!(!error.message().contains("secret"), "{error}");
         }
         let ratio = ("OTEL_TRACES_SAMPLER", "traceidratio");
         let error = read(&[ENDPOINT, ratio, ("OTEL_TRACES_SAMPLER_ARG", "2")]).unwrap_err();
