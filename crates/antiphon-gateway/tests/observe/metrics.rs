@@ -47,11 +47,16 @@ async fn mix(served: &Served) -> f64 {
     );
     let answer = served.ask("POST", "/v1/chat/completions", "", "{").await;
     assert_eq!(answer.status, 400);
-    drop(
-        served
-            .begin("POST", "/v1/chat/completions", "", &chat("hang", true))
-            .await,
-    );
+    let hanging = chat("hang", true);
+    let hanging = served.begin("POST", "/v1/chat/completions", "", &hanging);
+    let hanging = hanging.await;
+    // a caller who is gone before the call began leaves nothing to count
+    until(async || {
+        let page = scrape(served).await;
+        page.get("antiphon_upstream_attempts_in_flight", &[]) == Some(1.0)
+    })
+    .await;
+    drop(hanging);
     cost
 }
 
