@@ -39,7 +39,7 @@ const OPEN: u64 = 2;
 const UNREADABLE: &str =
     "what was spent today cannot be read or written; the operator's log says more";
 
-/// The books; see the [module](self).
+/// What callers have used: their minutes, which a reload does not forget, and their money, which a crash does not either.
 pub struct CallerBooks {
     clock: Arc<dyn Clock>,
     data: PathBuf,

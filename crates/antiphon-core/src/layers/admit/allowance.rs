@@ -59,7 +59,7 @@ pub enum Exceeded {
     },
 }
 
-/// Requests and tokens per minute; see the [module](self).
+/// Requests and tokens per minute of one caller: what is used up is refused, and nobody waits.
 pub struct Allowance {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
