@@ -56,7 +56,7 @@ pub fn analysis_request(kind: &impl AnalysisKind, document: &Document) -> ChatRe
 /// #     fn call(&self, _: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
 /// #         let answer = Answer {
 /// #             text: r#"{"category": "invoice", "confidence": 0.9}"#.into(), finish_reason: FinishReason::Stop,
-/// #             refusal: None, tool_calls: vec![], model: None, spent: Default::default(), body: Default::default(),
+/// #             reasoning: None, refusal: None, tool_calls: vec![], model: None, spent: Default::default(), body: Default::default(),
 /// #             latency: Default::default(),
 /// #         };
 /// #         Box::pin(std::future::ready(Ok(ChatResponse { head: Head::default(), body: Body::Ready(answer) })))
