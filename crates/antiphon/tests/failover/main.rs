@@ -103,10 +103,8 @@ async fn a_primary_that_was_down_serves_again() {
         assert_eq!(reply.head.model, "b/small");
     }
     let tries = first.simulator().ledger().report().asked;
-    assert!(
-        (5..=6).contains(&tries),
-        "{tries}: the third call did not ask it"
-    );
+    // five faults take it down; without that it would be tried twelve times. Probes come as time passes
+    assert!((5..=8).contains(&tries), "{tries} tries in three calls");
     let accounts = session.named_accounts();
     let [a, b] = &accounts[..] else {
         panic!("two accounts: {accounts:?}")
