@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         Command::MapReduce(args) => commands::map_reduce::run(&args, &printer),
         Command::Vote(vote) => commands::vote::run(&vote, &printer),
         Command::Models(models) => commands::models::run(&models, &printer),
+        Command::Mcp(mcp) => commands::mcp::run(&mcp, &printer),
         Command::Serve(serve) => commands::serve::run(&serve, &printer),
         Command::Keys(keys) => commands::keys::run(&keys, &printer),
         Command::Sim(sim) => commands::sim::run(sim, &printer),

@@ -71,6 +71,7 @@ pub mod run;
 pub mod session;
 mod single;
 mod template;
+pub mod tools;
 mod words;
 
 pub use antiphon_core as core;

@@ -9,6 +9,7 @@ pub(crate) mod estimate;
 pub(crate) mod job;
 pub(crate) mod keys;
 pub(crate) mod map_reduce;
+pub(crate) mod mcp;
 pub(crate) mod models;
 pub(crate) mod pages;
 pub(crate) mod params;

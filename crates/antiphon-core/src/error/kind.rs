@@ -20,6 +20,10 @@ pub enum ErrorKind {
     ContextLength,
     /// The model or its content filter declined to answer.
     Refused,
+    /// A person declined the call before any model saw it.
+    Rejected,
+    /// The other side lacks what the call needs, a capability of an MCP client for instance. Nothing was sent.
+    Unsupported,
     /// The answer ended at its length limit where a whole one was needed.
     CutOff,
     /// The answer does not fit its JSON Schema.
@@ -51,7 +55,7 @@ pub enum ErrorKind {
 }
 
 /// Names of the kinds that may stand in an output file, each with its code.
-const CODES: [(ErrorKind, &str); 21] = [
+const CODES: [(ErrorKind, &str); 23] = [
     (ErrorKind::InvalidLine, "invalid_line"),
     (ErrorKind::LineTooLong, "line_too_long"),
     (ErrorKind::MissingField, "missing_field"),
@@ -59,6 +63,8 @@ const CODES: [(ErrorKind, &str); 21] = [
     (ErrorKind::BadRequest, "bad_request"),
     (ErrorKind::ContextLength, "context_length"),
     (ErrorKind::Refused, "refused"),
+    (ErrorKind::Rejected, "rejected"),
+    (ErrorKind::Unsupported, "unsupported"),
     (ErrorKind::CutOff, "cut_off"),
     (ErrorKind::OffSchema, "off_schema"),
     (ErrorKind::Auth, "auth"),

@@ -5,6 +5,7 @@ pub mod cache;
 pub mod coalesce;
 pub mod deadline;
 pub mod meter;
+pub mod queue;
 pub mod retry;
 pub mod spend;
 pub mod timeout;

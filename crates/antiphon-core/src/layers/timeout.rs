@@ -36,6 +36,24 @@ pub struct TimeoutConfig {
     pub leaves_room: bool,
 }
 
+/// Longer than any process lives, and short enough to be added to the time.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+impl TimeoutConfig {
+    /// As long as it takes, for models that keep limits of their own.
+    pub fn unlimited() -> Self {
+        Self {
+            connect: FOR_EVER,
+            first_byte: FOR_EVER,
+            first_token: None,
+            idle: FOR_EVER,
+            total: FOR_EVER,
+            stream_total: None,
+            leaves_room: false,
+        }
+    }
+}
+
 impl Default for TimeoutConfig {
     fn default() -> Self {
         Self {

@@ -19,6 +19,7 @@ use super::{
     Origin,
     callers::{self, KeySettings},
     keys,
+    mcp::McpSettings,
     model::ModelConfig,
     prices::{self, PriceSettings},
     sim::{SimSettings, SimTable},
@@ -43,6 +44,9 @@ pub struct Settings {
     /// Callers of the gateway.
     #[serde(default)]
     pub keys: Vec<KeySettings>,
+    /// Clients of `antiphon mcp`.
+    #[serde(default)]
+    pub mcp: McpSettings,
 }
 
 /// A provider.
@@ -106,6 +110,7 @@ impl Settings {
             self.prices.entry(name).or_default().merge(over);
         }
         callers::merge(&mut self.keys, over.keys);
+        self.mcp.merge(over.mcp);
     }
 }
 

@@ -92,6 +92,8 @@ const KEY: Shape = Table(&[
     ("admin", Value),
 ]);
 
+const MCP: Shape = Table(&[("limit", Value), ("call_timeout", Value)]);
+
 /// The whole file.
 pub(super) const FILE: Shape = Table(&[
     ("default_model", Value),
@@ -100,6 +102,7 @@ pub(super) const FILE: Shape = Table(&[
     ("catalog", Value),
     ("prices", Named(&PRICE)),
     ("keys", Listed(&KEY)),
+    ("mcp", MCP),
 ]);
 
 /// The beginning of the dotted names of a key's values. Its name may hold dots.

@@ -3,6 +3,7 @@
 mod callers;
 mod file;
 mod keys;
+mod mcp;
 mod model;
 mod prices;
 mod rescue;
@@ -19,6 +20,7 @@ use crate::env::{self, Lookup};
 
 pub use callers::{KeyHash, KeySettings};
 pub use file::{ConfigError, ProviderConfig, Settings};
+pub use mcp::{ClientLimit, McpSettings};
 pub use model::{Combination, DeciderSettings, EnsembleSettings, Made, ModelConfig};
 pub use prices::PriceSettings;
 pub use rescue::RescueSettings;

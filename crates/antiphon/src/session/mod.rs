@@ -30,7 +30,9 @@ use std::{
 
 use antiphon_core::{
     Clock, Dice, Error, ErrorKind, SharedModel, SystemClock, Usd,
-    layers::{admit::Account, deadline::Deadline, meter::Metrics, spend::Budget},
+    layers::{
+        admit::Account, deadline::Deadline, meter::Metrics, spend::Budget, timeout::TimeoutConfig,
+    },
     patterns::RescueMode,
     stack,
 };
@@ -62,6 +64,9 @@ pub use resolved::Resolved;
 
 /// The provider that lives in this process.
 const SIM: &str = "sim";
+
+/// The provider of models that the program brings ([`SessionOptions::given`]).
+pub const GIVEN: &str = "given";
 
 /// Models that are kept. Callers of a gateway can make up names of a provider's without end; beyond this those that are
 /// not configured are made anew when they are asked.
@@ -152,6 +157,8 @@ pub struct SessionOptions {
     pub is_dry: bool,
     /// File of prices in place of the configured or built-in ones.
     pub catalog: Option<PathBuf>,
+    /// Models that the program brings, by the names after `given/`: they get layers and an account like any other.
+    pub given: BTreeMap<String, SharedModel>,
 }
 
 /// Named models with their stacks, and the accounts they share.
@@ -314,6 +321,9 @@ impl Session {
             self.check_sim(&plain.model)?;
             let leaf = Arc::new(self.sim(&plain.model)?);
             (leaf, String::new(), String::new(), MadeOf::Sim)
+        } else if plain.provider == GIVEN {
+            let leaf = self.given(&plain.model)?;
+            (leaf, String::new(), String::new(), MadeOf::Given)
         } else {
             let mut config = self.endpoint(plain)?;
             let limits = &followed.limits;
@@ -336,8 +346,12 @@ impl Session {
         let target = [plain.provider.clone(), base_url, plain.model.clone()];
         let account = self.account(&target, &key, &plain.provider);
         let leaf = logged::logged(leaf, self.clock.clone());
-        let over_wire = !matches!(made_of, MadeOf::Sim);
+        let over_wire = matches!(made_of, MadeOf::Endpoint { .. });
         let mut config = self.stack_config(followed.limits, &target, over_wire);
+        if matches!(made_of, MadeOf::Given) {
+            // it has limits of its own: a person may have to agree to each call
+            config.timeout = TimeoutConfig::unlimited();
+        }
         let rates = self.rates(&plain.provider, &plain.model)?;
         config.rates = Some(rates.clone());
         let asked = Target {

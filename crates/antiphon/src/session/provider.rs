@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use antiphon_core::{Error, ErrorKind};
+use antiphon_core::{Error, ErrorKind, SharedModel};
 use antiphon_providers::{
     EndpointConfig,
     dialects::{self, Dialect},
@@ -12,7 +12,7 @@ use antiphon_sim::{SimConfig, SimModel};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 
-use super::{SIM, Session, lock, names::Plain};
+use super::{GIVEN, SIM, Session, lock, names::Plain};
 
 impl Session {
     pub(super) fn sim(&self, model: &str) -> Result<SimModel, Error> {
@@ -24,6 +24,14 @@ impl Session {
         let config =
             config.map_err(|error| Error::new(ErrorKind::BadRequest, error.to_string()))?;
         Ok(SimModel::new(model, config, self.clock.clone()))
+    }
+
+    /// A model that the program brought.
+    pub(super) fn given(&self, model: &str) -> Result<SharedModel, Error> {
+        self.options.given.get(model).cloned().ok_or_else(|| {
+            let message = format!("no model {GIVEN}/{model}: a program has to bring it");
+            Error::new(ErrorKind::ModelNotFound, message)
+        })
     }
 
     pub(super) fn env(&self, name: &str) -> Option<&str> {

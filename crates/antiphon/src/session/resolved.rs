@@ -36,6 +36,8 @@ pub struct Resolved {
 pub(super) enum MadeOf {
     /// The simulated provider, which takes everything.
     Sim,
+    /// A model that the program brought. It judges for itself what it can take.
+    Given,
     /// An endpoint.
     Endpoint {
         dialect: &'static dyn Dialect,
@@ -104,7 +106,7 @@ impl Resolved {
 
     fn check_votes(&self, request: &ChatRequest) -> Result<(), Error> {
         let parts = match &self.made_of {
-            MadeOf::Sim | MadeOf::Endpoint { .. } => return Ok(()),
+            MadeOf::Sim | MadeOf::Given | MadeOf::Endpoint { .. } => return Ok(()),
             MadeOf::Models(parts) => parts,
             MadeOf::Voters(parts, vote) => {
                 vote.check(request.schema.as_ref())?;
@@ -117,7 +119,7 @@ impl Resolved {
     /// The parameters of a request that the target cannot take.
     fn dropped_from(&self, request: &ChatRequest) -> Result<BTreeSet<String>, Error> {
         match &self.made_of {
-            MadeOf::Sim => Ok(BTreeSet::new()),
+            MadeOf::Sim | MadeOf::Given => Ok(BTreeSet::new()),
             MadeOf::Endpoint { dialect, version } => {
                 let target = EncodeTarget {
                     provider: &self.target[0],

@@ -1,0 +1,79 @@
+//! Sampling in the handshake era: the server asks its client on the channel that the client opened.
+//!
+//! The requests are sent from the task of the tool call that they are made for, so that on Streamable HTTP they travel on
+//! that call's own stream. A server that sends them elsewhere can wait for ever for a client that waits for the call.
+#![expect(
+    deprecated,
+    reason = "sampling ends with the era (SEP-2577), but most clients live in it"
+)]
+
+use antiphon_core::{BoxFuture, Error, ErrorKind};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use rmcp::{
+    Peer, RoleServer,
+    model::{ClientResult, CreateMessageRequest, CreateMessageRequestParams, ServerRequest},
+    service::{PeerRequestOptions, RequestContext, ServiceError},
+};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::sampling::{Asked, gone};
+
+/// Does the work of a tool and takes to the client what it asks the client's model meanwhile.
+pub(super) async fn carried(
+    mut work: BoxFuture<'_, Result<Value, Error>>,
+    mut inbox: mpsc::UnboundedReceiver<Asked>,
+    context: &RequestContext<RoleServer>,
+) -> Result<Value, Error> {
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = context.ct.cancelled() => return Err(Error::stopped("the client gave the call up")),
+            Some(asked) = inbox.recv() => under_way.push(ask(&context.peer, asked)),
+            Some(()) = under_way.next() => {}
+        }
+    }
+}
+
+/// Asks the client, unless nobody waits for the answer any more.
+async fn ask(peer: &Peer<RoleServer>, asked: Asked) {
+    let Asked {
+        params, mut answer, ..
+    } = asked;
+    tokio::select! {
+        result = sampled(peer, params) => drop(answer.send(result)),
+        // the request is withdrawn when its handle is dropped
+        () = answer.closed() => {}
+    }
+}
+
+async fn sampled(peer: &Peer<RoleServer>, params: Value) -> Result<Value, Error> {
+    let params: CreateMessageRequestParams = serde_json::from_value(params)
+        .map_err(|error| Error::new(ErrorKind::BadRequest, error.to_string()))?;
+    let request = ServerRequest::CreateMessageRequest(CreateMessageRequest::new(params));
+    let options = PeerRequestOptions::no_options();
+    let handle = peer.send_request_with_option(request, options).await;
+    let result = handle.map_err(failed)?.await_response().await;
+    match result.map_err(failed)? {
+        ClientResult::CreateMessageResult(result) => serde_json::to_value(*result)
+            .map_err(|error| Error::new(ErrorKind::BadResponse, error.to_string())),
+        _ => {
+            let message = "the client answered with something that is no message";
+            Err(Error::new(ErrorKind::BadResponse, message))
+        }
+    }
+}
+
+fn failed(error: ServiceError) -> Error {
+    match error {
+        ServiceError::TransportClosed | ServiceError::TransportSend(_) => gone(),
+        ServiceError::McpError(told) if told.code.0 == -1 => {
+            let message = format!("the user declined the call: {}", told.message);
+            Error::new(ErrorKind::Rejected, message)
+        }
+        other => {
+            Error::new(ErrorKind::ServerError, other.to_string()).with_should_retry(Some(false))
+        }
+    }
+}
