@@ -5,6 +5,7 @@
 
 mod answer;
 mod blocks;
+mod failure;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,8 @@ use antiphon_core::{
 };
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use failure::failed;
 
 /// The name of the client's model where nothing better is known.
 const CLIENT: &str = "client";
