@@ -16,6 +16,10 @@ const REQUEST_TIMEOUT: i64 = -32001;
 /// Since 2026-07-28.
 const MISSING_CAPABILITY: i64 = -32021;
 
+/// What the Python SDK says before its version 2, with empty data, whenever a handler of its client throws. Requests here are
+/// those of the protocol, so that is far likelier than what the words say.
+const HANDLER_FAILED: &str = "Invalid request parameters";
+
 const METHOD: &str = "sampling/createMessage";
 
 /// The error behind code, message and data of a JSON-RPC error.
@@ -26,6 +30,11 @@ pub(crate) fn failed(code: i64, message: &str, data: Option<&Value>) -> Error {
     };
     match code {
         REJECTED => rejected(told),
+        INVALID_PARAMS if told == HANDLER_FAILED && data.is_some_and(|data| data == "") => {
+            let message =
+                "the client could not ask its model and does not say why: see its own log";
+            Error::new(ErrorKind::ServerError, message).with_should_retry(Some(false))
+        }
         INVALID_PARAMS => {
             let message = format!("the client refuses the request as malformed: {told}");
             Error::new(ErrorKind::BadRequest, message).not_sent()
@@ -110,6 +119,7 @@ mod tests {
     fn each_code_has_its_kind_and_none_is_tried_again() {
         use ErrorKind::{BadRequest, Rejected, ServerError, Timeout, Unsupported};
         let needs = json!({"requiredCapabilities": {"sampling": {"tools": {}}, "roots": {}}});
+        let empty = json!("");
         let cases = [
             (
                 -1,
@@ -137,6 +147,20 @@ mod tests {
             ),
             (0, "access denied", None, ServerError, "access denied"),
             (0, "", None, ServerError, "does not say why"),
+            (
+                -32602,
+                "Invalid request parameters",
+                Some(&empty),
+                ServerError,
+                "its own log",
+            ),
+            (
+                -32602,
+                "Invalid request parameters",
+                None,
+                BadRequest,
+                "malformed",
+            ),
             (
                 -32602,
                 "rejected: no messages",
