@@ -72,6 +72,10 @@ fn failed(error: ServiceError) -> Error {
             let reason = reason.as_deref().unwrap_or("it does not say why");
             Error::stopped(format!("the client gave the request up: {reason}"))
         }
+        ServiceError::Timeout { timeout } => {
+            let message = format!("the client did not answer within {timeout:?}");
+            Error::new(ErrorKind::Timeout, message).with_should_retry(Some(false))
+        }
         other => {
             // a person may have been asked, and would be asked again
             let message = format!("the client could not be asked: {other}");
