@@ -5,6 +5,7 @@
 mod arguments;
 mod client;
 mod failures;
+mod rounds;
 mod schemas;
 mod simulated;
 mod support;

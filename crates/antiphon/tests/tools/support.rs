@@ -152,7 +152,7 @@ impl Drop for Out<'_> {
 }
 
 /// Everything of a request that a model sees, and the number of its sample.
-fn told(request: &ChatRequest) -> String {
+pub(crate) fn told(request: &ChatRequest) -> String {
     let messages = request.messages.iter().map(|message| {
         let text = match &message.content {
             Some(Content::Text(text)) => text.as_str(),
