@@ -103,15 +103,21 @@ impl AnalysisKind for SummarizeFor<'_> {
     }
 }
 
+/// What the question is put to first, and what after that, where the summaries were too many for one call.
+const SUMMARIES: &str = "what several documents say, each under its id";
+const ANSWERS: &str = "answers to the question below, each from other documents";
+
 /// Puts the question to several summaries, or to several answers about them.
 struct PutQuestion<'a> {
     question: &'a str,
+    /// What is read.
+    read: &'static str,
     schema: Schema,
 }
 
 /// What several summaries say.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(title = "Review", deny_unknown_fields)]
 struct Said {
     /// The answer to the question from all summaries together.
     #[schemars(length(min = 1))]
@@ -135,9 +141,10 @@ impl AnalysisKind for PutQuestion<'_> {
 
     fn instruction(&self) -> String {
         format!(
-            "The text is JSON: what several documents say, each under its id. Answer this question from it alone: {} Say where \
-             documents disagree, and where they do not tell. Name documents by their ids. In `findings` give for each \
-             document that bears on the question what it says about it.",
+            "The text is JSON: {}. Answer this question from it alone: {} Say where documents disagree, and where they do not \
+             tell. Name documents by their ids. In `findings` give for each document that bears on the question what it says \
+             about it.",
+            self.read,
             json!(self.question),
         )
     }
@@ -190,7 +197,9 @@ impl Review {
 }
 
 fn reviewed(one: &AnalyzedDocument<Summary>, findings: &[Finding]) -> Reviewed {
-    let of_it = findings.iter().find(|finding| finding.document == one.id);
+    let of_it = findings
+        .iter()
+        .find(|finding| finding.document.trim() == one.id.trim());
     let summary = one.outcome.as_ref().ok();
     Reviewed {
         id: one.id.clone(),
@@ -241,12 +250,12 @@ impl Asking<'_> {
             .chunks(SUMMARIES_AT_ONCE)
             .map(|group| Value::from(group.to_vec()))
             .collect();
-        let mut said = self.put(groups).await?;
+        let mut said = self.put(SUMMARIES, groups).await?;
         let answer = match said.answers.len() {
             0 | 1 => said.answers.pop(),
             _ => {
                 let answers = said.answers.iter().map(|answer| json!({"answer": answer}));
-                let last = self.put(vec![answers.collect()]).await?;
+                let last = self.put(ANSWERS, vec![answers.collect()]).await?;
                 said.spent += last.spent;
                 said.error = said.error.or(last.error);
                 // its findings are about answers; those about documents are told already
@@ -262,9 +271,10 @@ impl Asking<'_> {
     }
 
     /// The question, put to each of these.
-    async fn put(&self, texts: Vec<Value>) -> Result<Put, Error> {
+    async fn put(&self, read: &'static str, texts: Vec<Value>) -> Result<Put, Error> {
         let kind = PutQuestion {
             question: self.question,
+            read,
             schema: Schema::of::<Said>().expect("a derived schema is valid"),
         };
         let texts = texts.into_iter();

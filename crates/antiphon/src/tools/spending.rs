@@ -125,36 +125,52 @@ impl From<MemberError> for Failure {
     }
 }
 
-/// The error of a call of which nothing came out: why, of each part. What all have in common is said once.
+/// Causes that a message tells, and documents that it names with each.
+const MOST_TOLD: usize = 5;
+
+/// The error of a call of which nothing came out: why, of each document. What several have in common is said once.
 pub(super) fn nothing_came_out<'a>(
     failures: impl IntoIterator<Item = (&'a str, &'a Error)>,
 ) -> Error {
-    let failures: Vec<(&str, &Error)> = failures.into_iter().collect();
-    let Some((_, first)) = failures.first() else {
+    let mut causes: Vec<(&Error, Vec<&str>)> = Vec::new();
+    for (id, error) in failures {
+        let alike =
+            |known: &Error| (known.kind(), known.message()) == (error.kind(), error.message());
+        match causes.iter_mut().find(|(known, _)| alike(known)) {
+            Some((_, ids)) => ids.push(id),
+            None => causes.push((error, vec![id])),
+        }
+    }
+    let Some((first, _)) = causes.first() else {
         return Error::stopped("nothing was asked");
     };
-    let same = |(_, error): &(&str, &Error)| error.message() == first.message();
-    let why = match failures.as_slice() {
-        [(_, only)] => only.message().to_owned(),
-        all if all.iter().all(same) => first.message().to_owned(),
-        all => {
-            let told = all.iter().take(MOST_TOLD);
-            let told = told.map(|(id, error)| format!("{id}: {}: {error}", error.kind()));
-            let more = all.len().saturating_sub(MOST_TOLD);
-            let more = (more > 0).then(|| format!("and {more} more"));
-            told.chain(more).collect::<Vec<_>>().join("; ")
+    let number: usize = causes.iter().map(|(_, ids)| ids.len()).sum();
+    let why = match causes.as_slice() {
+        [(only, _)] => only.message().to_owned(),
+        causes => {
+            let cause = |(error, ids): &(&Error, Vec<&str>)| {
+                let ids = listed(ids.iter().copied(), ", ");
+                format!("{ids}: {}: {error}", error.kind())
+            };
+            listed(causes.iter().map(cause), "; ")
         }
     };
-    let message = match failures.len() {
+    let message = match number {
         1 => why,
         number => format!("all {number} documents failed: {why}"),
     };
-    let kind = first.kind();
-    Error::new(kind, message)
+    Error::new(first.kind(), message)
 }
 
-/// Failures that a message tells one by one.
-const MOST_TOLD: usize = 5;
+/// The first few, and how many more there are.
+fn listed<T: Into<String>>(all: impl ExactSizeIterator<Item = T>, between: &str) -> String {
+    let more = all.len().saturating_sub(MOST_TOLD);
+    let mut told: Vec<String> = all.take(MOST_TOLD).map(Into::into).collect();
+    if more > 0 {
+        told.push(format!("and {more} more"));
+    }
+    told.join(between)
+}
 
 #[cfg(test)]
 mod tests {
@@ -207,6 +223,13 @@ mod tests {
         assert_eq!(
             told(&[("a", &timeout), ("b", &broken)]).1,
             "all 2 documents failed: a: timeout: too slow; b: connection: it broke"
+        );
+        let ids = ["a", "c", "d", "e", "f", "g"];
+        let mut many = ids.map(|id| (id, &timeout)).to_vec();
+        many.push(("b", &broken));
+        assert_eq!(
+            told(&many).1,
+            "all 7 documents failed: a, c, d, e, f, and 1 more: timeout: too slow; b: connection: it broke"
         );
     }
 }
