@@ -1,6 +1,7 @@
 //! The queue in front of a model that cannot bear many calls at once.
 
 mod calls;
+mod interleavings;
 mod known_cases;
 mod learning;
 mod policies;
