@@ -58,6 +58,27 @@ pub fn queued(model: SharedModel) -> SharedModel {
 
 /// A line in front of one or several models that share what they can bear: those of one connection, for instance. See the
 /// [module](self).
+///
+/// ```
+/// # use std::{num::NonZeroU32, time::Duration};
+/// # use antiphon_core::{ChatRequest, Error, Reply, SharedModel, SystemClock};
+/// # use antiphon_core::layers::queue::{Fixed, OnFailure, Queue, QueueConfig};
+/// use futures_util::future::join_all;
+///
+/// # async fn example(client: SharedModel) -> Vec<Result<Reply, Error>> {
+/// // a client that takes one call at a time, and asks a person before each
+/// let config = QueueConfig {
+///     on_failure: OnFailure::SkipGroup,
+///     call_timeout: Some(Duration::from_secs(120)),
+///     ..QueueConfig::default()
+/// };
+/// let queue = Queue::with(Box::new(Fixed(NonZeroU32::MIN)), config, SystemClock::shared());
+/// // the calls of one task are a group: where the person says no to one, the others are not asked
+/// let model = queue.around(client);
+/// // ordinary parallel code: the calls start in this order, one after the other
+/// join_all(["one", "two", "three"].map(|question| model.ask(ChatRequest::prompt(question)))).await
+/// # }
+/// ```
 pub struct Queue {
     gate: Gate<Books>,
     config: QueueConfig,

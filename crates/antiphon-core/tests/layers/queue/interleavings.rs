@@ -1,8 +1,9 @@
 //! Every order in which threads can meet at the gate: its own file, over a lock that tries them one after the other.
 //!
 //! A wake-up that is lost is a thread that waits for ever, which fails the test, as does a call let out beyond the limit,
-//! out of order or after the end. Bounded to some switches between threads where none had to be; all of them, in minutes:
-//! `LOOM_MAX_PREEMPTIONS=100 cargo nextest run -p antiphon-core -E 'test(interleavings)'`.
+//! out of order or after the end. Bounded to
+//! two switches between threads where none had to be; `LOOM_MAX_PREEMPTIONS=4 cargo nextest run -p antiphon-core -E
+//! 'test(interleavings)'` tries more of them, in minutes, and 100 is as good as no bound, for whoever has hours.
 
 use std::{
     future::poll_fn,
