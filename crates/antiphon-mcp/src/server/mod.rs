@@ -2,6 +2,7 @@
 
 mod back_channel;
 mod handler;
+mod withdrawal;
 
 use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
 
