@@ -18,4 +18,4 @@ mod server;
 mod tool;
 
 pub use server::{Server, ServerConfig};
-pub use tool::{Call, Progress, Tool, ToolFacts};
+pub use tool::{Call, Effects, Progress, Tool, ToolFacts};

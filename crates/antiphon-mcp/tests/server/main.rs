@@ -1,0 +1,6 @@
+//! The server of tools, as clients meet it: line by line.
+
+mod calls;
+mod client;
+mod robustness;
+mod tools;
