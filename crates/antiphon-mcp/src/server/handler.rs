@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Server, back_channel, catalog::Entry, progress};
+use super::{Server, back_channel, catalog::Entry, http::SessionEnd, progress};
 use crate::{
     Call,
     sampling::{Capabilities, Outbox, Sampling},
@@ -39,6 +39,13 @@ impl Handler {
             queue: Queue::new(server.config.limit),
             gone,
         }
+    }
+
+    /// Is cancelled when the client of a request is gone: over HTTP with its session.
+    fn gone<'a>(&'a self, context: &'a RequestContext<RoleServer>) -> &'a CancellationToken {
+        let parts = context.extensions.get::<::http::request::Parts>();
+        let ends = parts.and_then(|parts| parts.extensions.get::<SessionEnd>());
+        ends.map_or(&self.gone, |SessionEnd(ends)| ends)
     }
 
     /// The model of the client that a request came from.
@@ -101,7 +108,7 @@ impl ServerHandler for Handler {
         let work = progress::told(work, steps, &context);
         let done = tokio::select! {
             done = back_channel::carried(work.boxed(), inbox, &context) => done,
-            () = self.gone.cancelled() => Err(Error::stopped("the client is gone: its call was given up")),
+            () = self.gone(&context).cancelled() => Err(Error::stopped("the client is gone: its call was given up")),
         };
         Ok(result_of(done).into())
     }

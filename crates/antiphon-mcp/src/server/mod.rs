@@ -4,6 +4,7 @@ mod arguments;
 mod back_channel;
 mod catalog;
 mod handler;
+mod http;
 mod progress;
 mod wire;
 mod withdrawal;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Tool;
 use catalog::Catalog;
 use handler::Handler;
+pub use http::{HttpConfig, HttpService, Principal};
 use wire::Wire;
 
 /// Bytes of the longest message that is read: documents travel in arguments.

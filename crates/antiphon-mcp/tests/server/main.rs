@@ -2,5 +2,7 @@
 
 mod calls;
 mod client;
+mod http;
+mod http_client;
 mod robustness;
 mod tools;
