@@ -123,7 +123,7 @@ async fn the_end_of_a_session_gives_up_its_calls_at_once() {
     let stream = client.call(1, "endless").await;
     let dropped = begun.recv().await.unwrap();
     let asked = Instant::now();
-    assert_eq!(client.end_session().await.status, 202);
+    assert_eq!(client.end_session().await.status, 204);
     assert!(dropped.await.is_err());
     assert_eq!(asked.elapsed(), Duration::ZERO);
     drop(stream);

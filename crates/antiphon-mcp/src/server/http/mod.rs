@@ -13,7 +13,7 @@ mod stream;
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
@@ -115,7 +115,12 @@ impl HttpService {
                 Err(_) => return refused(StatusCode::NOT_FOUND, "Not Found: Session not found"),
             }
         }
-        let response = self.service.handle(request).await;
+        let is_end = request.method() == Method::DELETE;
+        let mut response = self.service.handle(request).await;
+        if is_end && response.status() == StatusCode::ACCEPTED {
+            // it is done, and some clients warn of any other word for that
+            *response.status_mut() = StatusCode::NO_CONTENT;
+        }
         if let Some(id) = session_in(response.headers()) {
             self.sessions.give(&id, sender);
         }
