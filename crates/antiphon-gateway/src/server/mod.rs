@@ -34,7 +34,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Gateway, observe::Remote};
+use crate::{Gateway, ToolSite, observe::Remote};
 pub use config::{BodyLimits, ServerConfig};
 use connection::Guarded;
 use door::Door;
@@ -99,6 +99,12 @@ impl Server {
     /// error. Gives how many those were.
     pub async fn run(self, gateway: Gateway, stop: impl Future<Output = ()>) -> usize {
         self.host(gateway, stop).await
+    }
+
+    /// Serves the tools of MCP until `stop` is ready. Then sessions and calls under way end at once. Gives how many calls
+    /// had not ended all the same.
+    pub async fn run_tools(self, tools: ToolSite, stop: impl Future<Output = ()>) -> usize {
+        self.host(tools, stop).await
     }
 
     /// Serves a site as [`Self::run`] does the gateway.
