@@ -99,16 +99,21 @@ impl ServerHandler for Handler {
         };
         let (outbox, inbox) = mpsc::unbounded_channel();
         let (progress, steps) = progress::channel(context.meta.get_progress_token().is_some());
+        let cancelled = context.ct.child_token();
         let call = Call {
             model: self.client_model(&context, outbox),
             progress,
-            cancelled: context.ct.clone(),
+            cancelled: cancelled.clone(),
         };
         let work = unbroken(entry, async { entry.tool.call(arguments, call).await });
         let work = progress::told(work, steps, &context);
         let done = tokio::select! {
             done = back_channel::carried(work.boxed(), inbox, &context) => done,
-            () = self.gone(&context).cancelled() => Err(Error::stopped("the client is gone: its call was given up")),
+            () = self.gone(&context).cancelled() => {
+                // the library would say so only once it has waited for the call
+                cancelled.cancel();
+                Err(Error::stopped("the client is gone: its call was given up"))
+            }
         };
         Ok(result_of(done).into())
     }

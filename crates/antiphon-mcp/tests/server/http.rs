@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     http_client::{HttpClient, meta, service},
-    tools::{ask, echo, endless},
+    tools::{ask, echo, endless, tool},
 };
 
 #[tokio::test]
@@ -24,6 +24,24 @@ async fn a_clients_model_is_asked_on_the_stream_of_the_call_and_on_no_other() {
     assert_eq!(answer["id"], 1);
     assert_eq!(answer["result"]["structuredContent"]["text"], "Ho");
     assert_eq!(stream.next().await, None);
+}
+
+#[tokio::test]
+async fn progress_travels_on_the_stream_of_its_call() {
+    let counts = tool("counts", async |_arguments, call| {
+        call.progress().tell(2, Some(2), None);
+        Ok(json!({}))
+    });
+    let service = service(vec![counts], HttpConfig::default());
+    let client = HttpClient::introduced(&service).await;
+    let params =
+        json!({"name": "counts", "arguments": {"prompt": ""}, "_meta": {"progressToken": 7}});
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    let mut stream = client.post(&message).await;
+    let told = stream.next().await.unwrap();
+    let expected = json!({"progressToken": 7, "progress": 2.0, "total": 2.0});
+    assert_eq!(told["params"], expected);
+    assert_eq!(stream.next().await.unwrap()["id"], 1);
 }
 
 #[tokio::test]

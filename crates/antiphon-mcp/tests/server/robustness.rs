@@ -1,10 +1,11 @@
 //! What clients should not send, and how they leave.
 
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use crate::{
     client::Client,
-    tools::{echo, endless},
+    tools::{echo, endless, tool},
 };
 
 #[tokio::test]
@@ -57,6 +58,27 @@ async fn the_end_of_input_gives_up_what_is_under_way_at_once() {
     client.served.await.unwrap().unwrap();
     // the library alone waits for five seconds
     assert_eq!(asked.elapsed().as_millis(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_call_has_left_to_others_hears_that_its_client_is_gone() {
+    let (begins, mut begun) = mpsc::unbounded_channel();
+    let leaves = tool("leaves", move |_arguments, call| {
+        let begins = begins.clone();
+        async move {
+            let _told = begins.send(call.cancelled().clone());
+            std::future::pending().await
+        }
+    });
+    let mut client = Client::introduced(vec![leaves]).await;
+    client.call("leaves", json!({"prompt": ""})).await;
+    let cancelled = begun.recv().await.unwrap();
+    assert!(!cancelled.is_cancelled());
+    let asked = tokio::time::Instant::now();
+    client.hang_up().await;
+    cancelled.cancelled().await;
+    assert_eq!(asked.elapsed().as_millis(), 0);
+    client.served.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
