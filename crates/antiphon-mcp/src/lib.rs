@@ -18,4 +18,4 @@ mod server;
 mod tool;
 
 pub use server::{HttpConfig, HttpService, Principal, Server, ServerConfig};
-pub use tool::{Call, Effects, Progress, Tool, ToolFacts};
+pub use tool::{Call, Effects, Progress, Step, Tool, ToolFacts};

@@ -77,6 +77,23 @@ pub struct Call {
 }
 
 impl Call {
+    /// A use of a tool outside of a server, for tests and for programs that offer tools in another way: with the model that
+    /// it may ask, or why there is none. Nobody hears of its progress.
+    pub fn with_model(model: Result<SharedModel, Error>) -> Self {
+        Self {
+            model,
+            progress: Progress { told: None },
+            cancelled: CancellationToken::new(),
+        }
+    }
+
+    /// With somebody who hears of its progress: see [`Progress::heard`].
+    #[must_use]
+    pub fn with_progress(mut self, progress: Progress) -> Self {
+        self.progress = progress;
+        self
+    }
+
     /// The client's own model, behind the queue that all calls of this client share.
     ///
     /// # Errors
@@ -105,13 +122,22 @@ pub struct Progress {
 
 /// What is told.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Step {
-    pub(crate) done: u64,
-    pub(crate) total: Option<u64>,
-    pub(crate) message: Option<String>,
+pub struct Step {
+    /// Parts that are done.
+    pub done: u64,
+    /// Parts that there are, where that is known.
+    pub total: Option<u64>,
+    /// How it stands, in words.
+    pub message: Option<String>,
 }
 
 impl Progress {
+    /// Progress that is told to whoever holds the other end.
+    pub fn heard() -> (Self, mpsc::UnboundedReceiver<Step>) {
+        let (told, heard) = mpsc::unbounded_channel();
+        (Self { told: Some(told) }, heard)
+    }
+
     /// So many parts of so many are done. What is not more than before is not told.
     pub fn tell(&self, done: u64, total: Option<u64>, message: Option<String>) {
         if let Some(told) = &self.told {

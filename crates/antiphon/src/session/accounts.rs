@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use antiphon_core::layers::admit::{Account, AccountConfig, QuotaConfig};
 use antiphon_providers::tokens::Counter;
 
-use super::{Session, lock};
+use super::{GIVEN, Session, lock};
 
 /// Accounts that are kept though no model has them: what was learned of them is of use when they are asked again. Callers
 /// of a gateway can make up names of models without end, also in what they say for one call.
@@ -132,6 +132,11 @@ impl Session {
             ..self.usual_account()
         };
         config.concurrency = options.concurrency.or(settings.concurrency);
+        if provider == GIVEN {
+            // what it bears is its own to say, call by call, and so is whether it is well: it queues what is too much
+            config.for_callers = true;
+            config.quota_only = true;
+        }
         config
     }
 }

@@ -6,7 +6,7 @@ use antiphon_core::{Error, ErrorKind, patterns::RescueMode};
 use antiphon_providers::dialects;
 use serde_json::{Map, Value};
 
-use super::{SIM, Session, Wire, limits::CallLimits};
+use super::{GIVEN, SIM, Session, Wire, limits::CallLimits};
 use crate::{
     config::{Combination, Made, RescueSettings},
     nearest,
@@ -159,6 +159,10 @@ impl Session {
     pub(super) fn plain(&self, name: &str, wire: Wire, from_user: bool) -> Plain {
         let pinned = self.options.provider.is_some() || self.options.base_url.is_some();
         let (provider, model) = match name.split_once('/') {
+            // no flag says where a model is that the program brings
+            Some((GIVEN, model)) if self.options.given.contains_key(model) => {
+                (GIVEN.to_owned(), model)
+            }
             _ if pinned && from_user => {
                 let provider = self.options.provider.as_deref();
                 (provider.unwrap_or(wire.provider()).to_owned(), name)

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Models, facts};
+use super::{Models, facts, spending::Spending};
 
 /// The tool.
 #[derive(Debug)]
@@ -19,24 +19,30 @@ pub(super) struct Ask {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
-    /// What is asked.
+    /// What is asked. The model sees nothing but this and `system`.
+    #[schemars(length(min = 1))]
     prompt: String,
-    /// Instructions for the model.
+    /// Instructions above the question.
     system: Option<String>,
-    /// A model of the configuration, provider/model, or `client` for the client's own.
+    /// Model: provider/model, or a name of the server's configuration; `client` is this client's own. Leave it out for the
+    /// usual one.
     model: Option<String>,
     /// The most that is written, in tokens.
+    #[schemars(range(min = 1))]
     max_tokens: Option<u64>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Output {
-    /// The answer.
+    /// The answer, or the words with which it was declined.
     text: String,
-    /// The model that answered.
-    model: String,
-    /// Why it ended: stop, length, tool_calls, content_filter.
+    /// Why it ended: stop, length (cut off at max_tokens), content_filter (declined), tool_calls, or another word of the
+    /// provider's.
     finish_reason: String,
+    /// The model that answered, as it is told.
+    model: String,
+    #[serde(flatten)]
+    spending: Spending,
 }
 
 impl Ask {
@@ -47,10 +53,9 @@ impl Ask {
     }
 
     async fn asked(&self, arguments: Arguments, call: &Call) -> Result<Output, Error> {
-        let model = self
-            .models
-            .choose(arguments.model.as_deref(), call)?
-            .model()?;
+        facts::check_prompt("prompt", &arguments.prompt)?;
+        facts::check_max_tokens(arguments.max_tokens)?;
+        let choice = self.models.choose(arguments.model.as_deref(), call)?;
         let mut request = ChatRequest::prompt(arguments.prompt);
         if let Some(system) = arguments.system {
             request = request.with_system(system);
@@ -58,11 +63,17 @@ impl Ask {
         if let Some(cap) = arguments.max_tokens {
             request = request.with_param("max_tokens", cap.into());
         }
-        let reply = model.call(request).await?.whole().await?;
+        let reply = choice.model.ask(request).await?;
+        let spending = Spending::of(&reply);
+        let answer = reply.answer;
         Ok(Output {
-            text: reply.answer.text,
+            text: match answer.refusal {
+                Some(words) if answer.text.is_empty() => words,
+                _ => answer.text,
+            },
+            finish_reason: answer.finish_reason.as_str().to_owned(),
             model: reply.head.model,
-            finish_reason: reply.answer.finish_reason.as_str().to_owned(),
+            spending,
         })
     }
 }
@@ -72,9 +83,12 @@ impl Tool for Ask {
         ToolFacts {
             name: "ask",
             title: "Ask a model",
-            description: "Puts one question to a language model and gives its answer.",
-            input: facts::schema_of::<Arguments>(),
-            output: facts::schema_of::<Output>(),
+            description: "Puts one question to a language model and gives its answer. Use it for a second opinion, for \
+                          work that would fill your own context, or to ask another model by name. One call of a model. \
+                          For several documents use analyze_documents, map_reduce or review, for a question that \
+                          must be right ensemble.",
+            input: facts::input_of::<Arguments>(),
+            output: facts::output_of::<Output>(),
             is_read_only: true,
         }
     }

@@ -7,20 +7,23 @@ use antiphon_mcp::Call;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Config, Session, env,
-    session::{GIVEN, SessionOptions},
+    Config, Session, env, nearest,
+    session::{GIVEN, SessionOptions, Wire},
 };
 
 /// The name that stands for the client's own model.
 pub(super) const CLIENT: &str = "client";
 
+/// Context window, in tokens, of a model that nothing is known of, as on the command line: it fits nearly every model.
+const UNKNOWN_WINDOW: usize = 8_000;
+/// The same of a client's model. Those that choose tools have long windows, and fewer calls are fewer to approve.
+const CLIENT_WINDOW: usize = 32_000;
+
 /// The models that tools may ask: those of the configuration, and the client's own.
 #[derive(Debug)]
 pub struct Models {
-    config: Config,
     configured: Arc<Session>,
     usual: Option<String>,
-    drain: CancellationToken,
 }
 
 impl Models {
@@ -28,13 +31,11 @@ impl Models {
     /// `default_model`, without that the client's own. `drain` stops what has not been sent.
     pub fn new(config: Config, usual: Option<String>, drain: CancellationToken) -> Arc<Self> {
         let options = SessionOptions::default();
-        let session = Session::new(config.clone(), options, &env::process, drain.clone());
+        let session = Session::new(config, options, &env::process, drain);
         let usual = usual.or_else(|| session.default_model());
         Arc::new(Self {
-            config,
             configured: Arc::new(session),
             usual,
-            drain,
         })
     }
 
@@ -44,39 +45,57 @@ impl Models {
     /// There is no such model, or the client lends none.
     pub(super) fn choose(&self, named: Option<&str>, call: &Call) -> Result<Choice, Error> {
         match named.or(self.usual.as_deref()) {
-            Some(name) if name != CLIENT => Ok(Choice {
-                session: Arc::clone(&self.configured),
-                name: name.to_owned(),
-            }),
-            _ => {
-                let options = SessionOptions {
-                    given: BTreeMap::from([(CLIENT.to_owned(), call.client_model()?)]),
-                    ..SessionOptions::default()
-                };
-                let drain = self.drain.clone();
-                let session = Session::new(self.config.clone(), options, &env::process, drain);
-                Ok(Choice {
-                    session: Arc::new(session),
-                    name: format!("{GIVEN}/{CLIENT}"),
-                })
-            }
+            Some(name) if name != CLIENT => self.configured(name),
+            _ => self.of_client(call),
         }
     }
+
+    fn configured(&self, name: &str) -> Result<Choice, Error> {
+        let session = Arc::clone(&self.configured);
+        let model = session.model(name).map_err(|error| {
+            // a name without a provider that is none of the configuration's
+            match nearest(name, [CLIENT]) {
+                Some(_) => {
+                    let message =
+                        format!("{}; the client's own model is {CLIENT:?}", error.message());
+                    Error::new(error.kind(), message)
+                }
+                None => error,
+            }
+        })?;
+        let resolved = session.resolve(name, Wire::OpenAi)?;
+        let catalog = session.catalog()?;
+        let windows = resolved.asked.iter().map(|asked| {
+            let (provider, model) = asked.target.name.split_once('/')?;
+            catalog.find(provider, model)?.context_window
+        });
+        // as small as the smallest of its parts
+        let window = windows.min().flatten();
+        let window = window.and_then(|tokens| usize::try_from(tokens).ok());
+        Ok(Choice {
+            model,
+            name: name.to_owned(),
+            window: window.unwrap_or(UNKNOWN_WINDOW),
+        })
+    }
+
+    fn of_client(&self, call: &Call) -> Result<Choice, Error> {
+        let given = BTreeMap::from([(CLIENT.to_owned(), call.client_model()?)]);
+        let session = self.configured.lending(given);
+        Ok(Choice {
+            model: session.model(&format!("{GIVEN}/{CLIENT}"))?,
+            name: CLIENT.to_owned(),
+            window: CLIENT_WINDOW,
+        })
+    }
 }
 
-/// A model that was chosen, and the session it belongs to.
+/// A model that was chosen.
 #[derive(Debug)]
 pub(super) struct Choice {
-    pub(super) session: Arc<Session>,
+    pub(super) model: SharedModel,
+    /// As it was named.
     pub(super) name: String,
-}
-
-impl Choice {
-    /// The model.
-    ///
-    /// # Errors
-    /// As [`Session::model`].
-    pub(super) fn model(&self) -> Result<SharedModel, Error> {
-        self.session.model(&self.name)
-    }
+    /// Tokens that it reads and writes in a call, as far as is known.
+    pub(super) window: usize,
 }

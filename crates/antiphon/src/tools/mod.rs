@@ -1,13 +1,34 @@
 //! The tools of `antiphon mcp`: what this library does, for the clients of the Model Context Protocol.
+//!
+//! ```text
+//! arguments ──> checked, as types ──> Models::choose: a configured model, or the client's own
+//!                                       │ Watch: each answer is told as progress
+//!                                       v
+//!                                     a pattern of the library, all calls at once ──> result, as its type says
+//! ```
+//!
+//! A tool writes ordinary parallel code: what the model bears is decided in front of it. In the newer era of the protocol a
+//! call is made again from its beginning with what the client's model has said so far, so equal arguments must give equal
+//! requests: no time, no chance, and no order but that of the arguments.
 
+mod analyze_documents;
 mod ask;
 mod choice;
+mod documents;
+mod ensemble;
 mod facts;
+mod map_reduce;
+mod review;
+mod spending;
+mod votes;
+mod watched;
 
 use std::sync::Arc;
 
-use antiphon_mcp::Tool;
-pub use antiphon_mcp::{HttpConfig, HttpService, Principal, Server, ServerConfig};
+pub use antiphon_mcp::{
+    Call, Effects, HttpConfig, HttpService, Principal, Progress, Server, ServerConfig, Step, Tool,
+    ToolFacts,
+};
 
 pub use choice::Models;
 
@@ -20,5 +41,11 @@ the tools ask your own model by sampling, and a person may have to approve each 
 
 /// All tools, over these models. The only table of them.
 pub fn tools(models: &Arc<Models>) -> Vec<Arc<dyn Tool>> {
-    vec![Arc::new(ask::Ask::new(models))]
+    vec![
+        Arc::new(ask::Ask::new(models)),
+        Arc::new(ensemble::Ensemble::new(models)),
+        Arc::new(map_reduce::MapReduce::new(models)),
+        Arc::new(analyze_documents::AnalyzeDocuments::new(models)),
+        Arc::new(review::Review::new(models)),
+    ]
 }
