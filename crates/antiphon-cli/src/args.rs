@@ -85,7 +85,8 @@ pub(crate) enum Command {
     Models(crate::commands::models::ModelsArgs),
     /// Serve all models behind OpenAI's and Anthropic's endpoints: a gateway with ensembles, fallbacks and limits
     Serve(Box<crate::commands::serve::ServeArgs>),
-    /// Serve tools to clients of the Model Context Protocol (MCP), over stdin and stdout
+    /// Serve tools to clients of the Model Context Protocol (MCP), over stdin and stdout or HTTP
+    #[command(after_help = crate::commands::mcp::EXAMPLES)]
     Mcp(crate::commands::mcp::McpArgs),
     /// Make keys for callers of the gateway
     Keys(crate::commands::keys::KeysArgs),

@@ -9,6 +9,7 @@
 //!
 //! - [`Gateway`]: the state behind all routes; [`Gateway::router`] gives them to any server.
 //! - [`Server`]: that router on a socket, until it is told to stop.
+//! - [`ToolSite`]: the tools of MCP on such a socket.
 //! - [`CallerBooks`]: what the keys of callers have used.
 //! - [`observe`]: what is told of each call, and to whom.
 
@@ -25,7 +26,9 @@ mod refusal;
 mod routes;
 mod server;
 mod streaming;
+mod tools;
 
 pub use callers::{CallerBooks, CallerState, NewKey};
 pub use gateway::{Gateway, Running};
 pub use server::{BodyLimits, Server, ServerConfig, Tls, TlsError, Warning};
+pub use tools::ToolSite;

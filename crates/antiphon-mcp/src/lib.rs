@@ -11,11 +11,11 @@
 //! ```
 //!
 //! - [`Tool`]: what a server offers; [`Call`]: one use of it.
-//! - [`Server`]: tools over stdin and stdout.
+//! - [`Server`]: tools over stdin and stdout; [`HttpService`]: the same over HTTP.
 
 mod sampling;
 mod server;
 mod tool;
 
-pub use server::{Server, ServerConfig};
-pub use tool::{Call, Progress, Step, Tool, ToolFacts};
+pub use server::{HttpConfig, HttpService, Principal, Server, ServerConfig};
+pub use tool::{Call, Effects, Progress, Step, Tool, ToolFacts};

@@ -24,10 +24,37 @@ pub struct ToolFacts {
     pub is_read_only: bool,
 }
 
+/// What clients may assume of a tool that changes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effects {
+    /// It may take away what is there.
+    pub is_destructive: bool,
+    /// The same call again changes nothing more.
+    pub is_idempotent: bool,
+    /// It talks to others than its own machine, as every tool does that asks a model.
+    pub is_open_world: bool,
+}
+
+impl Default for Effects {
+    /// A tool that asks models, adds to what is there, and adds nothing twice.
+    fn default() -> Self {
+        Self {
+            is_destructive: false,
+            is_idempotent: true,
+            is_open_world: true,
+        }
+    }
+}
+
 /// A tool.
 pub trait Tool: Send + Sync + fmt::Debug {
     /// What clients are told of it.
     fn facts(&self) -> ToolFacts;
+
+    /// What clients may assume of what it does.
+    fn effects(&self) -> Effects {
+        Effects::default()
+    }
 
     /// Does it. Dropping the future gives it up. In the newer era of the protocol a call is made again from its beginning
     /// once the client's model has answered; what the model said is then at hand.

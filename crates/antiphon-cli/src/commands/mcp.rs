@@ -1,14 +1,39 @@
 //! `antiphon mcp`: tools for clients of the Model Context Protocol.
 
-use std::path::PathBuf;
+mod http;
+
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf};
 
 use antiphon::tools::{self, Models, Server, ServerConfig};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::job::{config, runtime};
-use crate::{Exit, printer::Printer};
+use super::{
+    job::{config, runtime},
+    serve::listen,
+};
+use crate::{Exit, printer::Printer, signals::Signals};
+
+/// What `antiphon mcp --help` ends with.
+pub(crate) const EXAMPLES: &str = r#"A client starts the command itself; it is told so in its configuration, most in this form:
+  {"mcpServers": {"antiphon": {"command": "antiphon", "args": ["mcp"]}}}
+With a provider, whose key the client passes on:
+  {"mcpServers": {"antiphon": {"command": "antiphon", "args": ["mcp", "-m", "openai/gpt-4o-mini"],
+    "env": {"OPENAI_API_KEY": "…"}}}}
+
+Over HTTP, for clients that take an address:
+  antiphon mcp --http 127.0.0.1:8000        the tools are at http://127.0.0.1:8000/mcp
+
+Exit codes: 0 the client has closed the connection, or a signal has ended the server; 2 usage or
+configuration; 3 the client could not be served; 130 a second signal."#;
+
+/// What somebody reads who types the command.
+const HINT: &str = "\
+waiting for a client of the Model Context Protocol on stdin, which is a terminal: this command is for a client to start.
+Most clients are told so in their configuration like this:
+  {\"mcpServers\": {\"antiphon\": {\"command\": \"antiphon\", \"args\": [\"mcp\"]}}}
+`antiphon mcp --http 127.0.0.1:8000` serves clients that take an address; `antiphon mcp --help` says more. Ctrl-C ends it.";
 
 /// Arguments of `antiphon mcp`.
 #[derive(Args, Debug)]
@@ -19,15 +44,65 @@ pub(crate) struct McpArgs {
     /// Configuration file [default: antiphon.toml, over the user's]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Serve over HTTP at this address, at /mcp, in place of stdin and stdout; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", value_parser = listen::address)]
+    pub(crate) http: Option<SocketAddr>,
+    /// Certificate for TLS, PEM, the server's own first
+    #[arg(long, value_name = "FILE", requires = "tls_key", requires = "http")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its key, PEM, which others on this machine must not be able to read
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Print the address as JSON
+    #[arg(long, requires = "http")]
+    pub(crate) json: bool,
 }
 
-pub(crate) fn run(args: &McpArgs, _printer: &Printer) -> Result<Exit> {
+pub(crate) fn run(args: &McpArgs, printer: &Printer) -> Result<Exit> {
     let config = config(args.config.as_deref())?;
     let runtime = runtime()?;
     let stop = CancellationToken::new();
-    let models = Models::new(config, args.model.clone(), stop.clone());
-    let server = Server::new(tools::tools(&models), ServerConfig::default());
-    runtime.block_on(server.serve_stdio(stop))?;
+    let models = Models::new(config.clone(), args.model.clone(), stop.clone());
+    let server_config = ServerConfig {
+        instructions: tools::INSTRUCTIONS.to_owned(),
+        ..ServerConfig::default()
+    };
+    let server = Server::new(tools::tools(&models), server_config);
+    let outcome = runtime.block_on(async {
+        match args.http {
+            Some(address) => http::serve(&server, address, &config, args, stop, printer).await,
+            None => talk(&server, stop, printer).await,
+        }
+    });
+    // a thread that waits for a silent stdin must not hold the exit
     runtime.shutdown_background();
-    Ok(Exit::Success)
+    outcome
+}
+
+/// Serves the one client at stdin and stdout. Nothing else is written to stdout.
+async fn talk(server: &Server, stop: CancellationToken, printer: &Printer) -> Result<Exit> {
+    let mut signals = Signals::new()?;
+    if std::io::stdin().is_terminal() {
+        printer.say(HINT);
+    }
+    let served = server.serve_stdio(stop.clone());
+    tokio::pin!(served);
+    let ended = tokio::select! {
+        ended = &mut served => ended,
+        () = signals.next() => {
+            stop.cancel();
+            tokio::select! {
+                ended = served => ended,
+                // a client that does not read what it is told is not waited for
+                () = signals.next() => return Ok(Exit::Interrupted),
+            }
+        }
+    };
+    match ended.context("the client could not be served") {
+        Ok(()) => Ok(Exit::Success),
+        Err(error) => {
+            printer.error(&error);
+            Ok(Exit::StoppedEarly)
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `antiphon serve`: the gateway.
 
-mod listen;
+pub(crate) mod listen;
 mod observers;
 mod operation;
 mod size;

@@ -14,6 +14,7 @@ mod estimate;
 mod keys;
 mod limits;
 mod map_reduce;
+mod mcp;
 mod models;
 mod names;
 mod other_commands;

@@ -20,7 +20,7 @@ const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// # Errors
 /// [`ErrorKind::Auth`] with status 403: it names another host, or comes from another site. [`ErrorKind::BadRequest`] with
 /// status 415: a body of `text/plain`, which pages may send everywhere.
-pub(super) fn check<B>(request: &Request<B>) -> Result<(), Error> {
+pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Error> {
     let forbid = |message: String| Err(Error::new(ErrorKind::Auth, message).with_status(403));
     // HTTP/1.0 may leave it out; browsers never do
     if has_host(request) && !names_loopback(request) {

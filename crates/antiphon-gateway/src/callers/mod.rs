@@ -15,6 +15,7 @@ mod limits;
 mod local;
 mod presented;
 mod state;
+mod unlimited;
 
 use std::{fmt, sync::Arc};
 
@@ -35,6 +36,7 @@ use http::{HeaderMap, StatusCode};
 pub use books::CallerBooks;
 pub(crate) use guard::guard;
 pub use key::NewKey;
+pub(crate) use local::check as check_local;
 pub(crate) use state::CallerBudget;
 pub use state::CallerState;
 
@@ -69,17 +71,21 @@ impl Callers {
     ) -> Result<Self, ConfigError> {
         let mut callers = Self::everybody();
         for settings in &config.settings.keys {
-            let caller = Caller::of(settings, session, env, books)?;
-            let same = |other: &&Arc<Caller>| other.hash == caller.hash;
-            if let Some(other) = callers.known.iter().find(same) {
-                let (place, name, other) = (&settings.place, &settings.name, &other.name());
-                let other = other.map_or("", |name| name);
-                let message = format!("{place}: the keys {name:?} and {other:?} are the same key");
-                return Err(ConfigError(message));
-            }
-            callers.known.push(Arc::new(caller));
+            callers.add(settings, Caller::of(settings, session, env, books)?)?;
         }
         Ok(callers)
+    }
+
+    fn add(&mut self, settings: &KeySettings, caller: Caller) -> Result<(), ConfigError> {
+        let same = |other: &&Arc<Caller>| other.hash == caller.hash;
+        if let Some(other) = self.known.iter().find(same) {
+            let (place, name, other) = (&settings.place, &settings.name, &other.name());
+            let other = other.map_or("", |name| name);
+            let message = format!("{place}: the keys {name:?} and {other:?} are the same key");
+            return Err(ConfigError(message));
+        }
+        self.known.push(Arc::new(caller));
+        Ok(())
     }
 
     /// Gives each the limits and the budget of its configuration, which is in force from now on.
@@ -147,6 +153,15 @@ impl Callers {
     }
 }
 
+/// The digest of a key that is configured.
+fn hash_in(settings: &KeySettings, env: Lookup<'_>) -> Result<KeyHash, ConfigError> {
+    Ok(match settings.key(env)? {
+        Some(key) => key::hash_of(key.as_bytes()),
+        // the configuration has seen to it that one of the two is there
+        None => settings.key_sha256.unwrap_or(KeyHash([0; 32])),
+    })
+}
+
 /// Somebody who asks.
 pub(crate) struct Caller {
     name: Option<Arc<str>>,
@@ -199,11 +214,7 @@ impl Caller {
         for model in settings.models.iter().flatten() {
             session.check_allowed_name(model).map_err(refuse)?;
         }
-        let hash = match settings.key(env)? {
-            Some(key) => key::hash_of(key.as_bytes()),
-            // the configuration has seen to it that one of the two is there
-            None => settings.key_sha256.unwrap_or(KeyHash([0; 32])),
-        };
+        let hash = hash_in(settings, env)?;
         let limits = AllowanceConfig {
             rpm: settings.rpm,
             tpm: settings.tpm,

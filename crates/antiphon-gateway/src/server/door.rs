@@ -8,24 +8,24 @@ use std::{
 use antiphon::{Error, ErrorKind, fronts};
 use axum::{Router, body::Body};
 use futures_util::FutureExt;
-use http::{HeaderValue, Method, Request, Response, Version, header};
+use http::{HeaderValue, Request, Response, Version, header};
 use hyper::{body::Incoming, service::Service};
 use tower_service::Service as _;
 
-use super::{ServerConfig, held::hold, peer::Peer, unfit::Unfit};
-use crate::{Gateway, calls::stopping, observe::Remote, refusal::refusal, routes::front_at};
+use super::{ServerConfig, held::hold, peer::Peer, site::Site, unfit::Unfit};
+use crate::{calls::stopping, observe::Remote, routes::front_at};
 
 /// The way in, for one connection.
 #[derive(Clone)]
-pub(super) struct Door {
-    pub(super) gateway: Gateway,
+pub(super) struct Door<S> {
+    pub(super) site: S,
     pub(super) router: Router,
     pub(super) config: Arc<ServerConfig>,
     pub(super) peer: Arc<Peer>,
     pub(super) remote: Remote,
 }
 
-impl Service<Request<Incoming>> for Door {
+impl<S: Site> Service<Request<Incoming>> for Door<S> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -36,10 +36,10 @@ impl Service<Request<Incoming>> for Door {
             return Box::pin(std::future::ready(Ok(hold(response, asking, None, None))));
         }
         let front = front_at(request.uri().path(), request.headers());
-        let permit = if is_call(&request) {
-            let permit = self.gateway.calls().enter(self.config.max_calls);
+        let permit = if self.site.is_call(request.method(), request.uri().path()) {
+            let permit = self.site.calls().enter(self.config.max_calls);
             if permit.is_none() {
-                let response = refusal(&too_many(), front, &self.gateway.request_id());
+                let response = self.site.refusal(&too_many(), front);
                 return Box::pin(std::future::ready(Ok(hold(response, asking, None, None))));
             }
             permit
@@ -51,10 +51,10 @@ impl Service<Request<Incoming>> for Door {
         let extensions = request.extensions_mut();
         extensions.insert(self.remote);
         extensions.insert(self.config.body);
-        extensions.insert(Arc::clone(self.gateway.calls()));
-        // whoever asks a gateway that is about to end asks on another connection next time
-        let closes = self.gateway.is_draining() && request.version() < Version::HTTP_2;
-        let (mut router, gateway) = (self.router.clone(), self.gateway.clone());
+        extensions.insert(Arc::clone(self.site.calls()));
+        // whoever asks a server that is about to end asks on another connection next time
+        let closes = self.site.calls().is_draining() && request.version() < Version::HTTP_2;
+        let (mut router, site) = (self.router.clone(), self.site.clone());
         Box::pin(async move {
             // routing itself may panic, too
             let answer = AssertUnwindSafe(async { router.call(request).await });
@@ -66,7 +66,7 @@ impl Service<Request<Incoming>> for Door {
                     tracing::error!("a request was answered with 500: its handler panicked");
                     let error =
                         Error::new(ErrorKind::ServerError, "the gateway failed").with_status(500);
-                    refusal(&error, front, &gateway.request_id())
+                    site.refusal(&error, front)
                 }
             };
             if closes {
@@ -77,7 +77,7 @@ impl Service<Request<Incoming>> for Door {
     }
 }
 
-impl Door {
+impl<S: Site> Door<S> {
     /// The refusal of a request that nobody needs to read.
     fn refused(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
         let most = self.config.most_headers;
@@ -89,13 +89,15 @@ impl Door {
             let unfit = Unfit::too_large(format!("more than {most} headers"));
             let front = front_at(request.uri().path(), request.headers());
             (unfit.error(), front)
-        } else if self.gateway.is_draining() && is_call(request) {
+        } else if self.site.calls().is_draining()
+            && self.site.is_call(request.method(), request.uri().path())
+        {
             let front = front_at(request.uri().path(), request.headers());
             (stopping(), front)
         } else {
             return None;
         };
-        let mut response = refusal(&error, front, &self.gateway.request_id());
+        let mut response = self.site.refusal(&error, front);
         if request.version() < Version::HTTP_2 {
             close_after(&mut response);
         }
@@ -106,11 +108,6 @@ impl Door {
 fn close_after(response: &mut Response<Body>) {
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(header::CONNECTION, close);
-}
-
-/// Whether it asks a model: health, metrics and pages are answered however much is under way.
-fn is_call(request: &Request<Incoming>) -> bool {
-    request.method() == Method::POST && request.uri().path().starts_with("/v1/")
 }
 
 fn too_many() -> Error {

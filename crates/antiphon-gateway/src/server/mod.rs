@@ -1,4 +1,4 @@
-//! A socket that serves the gateway until it is told to stop.
+//! A socket that serves a site, such as the gateway, until it is told to stop.
 //!
 //! ```text
 //! accept (a bound of connections) ──> TLS ──> Guarded: heads judged, slow callers cut ──> HTTP/1.1 and HTTP/2
@@ -11,6 +11,7 @@ mod door;
 mod heads;
 mod held;
 mod peer;
+mod site;
 mod timer;
 mod tls;
 mod unfit;
@@ -33,11 +34,12 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Gateway, observe::Remote};
+use crate::{Gateway, ToolSite, observe::Remote};
 pub use config::{BodyLimits, ServerConfig};
 use connection::Guarded;
 use door::Door;
 use peer::Peer;
+pub(crate) use site::Site;
 pub use tls::{Tls, TlsError, Warning};
 
 /// Connections that may wait to be accepted: clients open hundreds at once.
@@ -48,7 +50,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Time in which the last bytes are taken by those who read them, once all is said.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A gateway on a socket.
+/// A socket that waits for what it is to serve.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -92,17 +94,28 @@ impl Server {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Serves until `stop` is ready. Then no new call is taken, calls under way have the time to end, and whoever asks for
-    /// the gateway's health hears of it meanwhile. Calls that have not ended by then are ended with an error. Gives how
-    /// many those were.
+    /// Serves the gateway until `stop` is ready. Then no new call is taken, calls under way have the time to end, and
+    /// whoever asks for the gateway's health hears of it meanwhile. Calls that have not ended by then are ended with an
+    /// error. Gives how many those were.
     pub async fn run(self, gateway: Gateway, stop: impl Future<Output = ()>) -> usize {
+        self.host(gateway, stop).await
+    }
+
+    /// Serves the tools of MCP until `stop` is ready. Then sessions and calls under way end at once. Gives how many calls
+    /// had not ended all the same.
+    pub async fn run_tools(self, tools: ToolSite, stop: impl Future<Output = ()>) -> usize {
+        self.host(tools, stop).await
+    }
+
+    /// Serves a site as [`Self::run`] does the gateway.
+    async fn host<S: Site>(self, site: S, stop: impl Future<Output = ()>) -> usize {
         let host = Host {
             builder: builder(&self.config),
-            router: gateway.router(),
-            gateway: gateway.clone(),
+            router: site.router(),
+            site: site.clone(),
             config: Arc::clone(&self.config),
         };
-        let calls = Arc::clone(gateway.calls());
+        let calls = Arc::clone(site.calls());
         let mut connections = Connections {
             host,
             places: Arc::new(Semaphore::new(self.config.max_connections)),
@@ -113,8 +126,8 @@ impl Server {
             () = stop => {}
             never = connections.accept(&self.listener) => match never {},
         }
-        gateway.drain();
-        gateway.dashboard().close();
+        calls.drain();
+        site.close();
         let graceful = connections.graceful.take().unwrap_or_default();
         let closed = graceful.shutdown().shared();
         let drained = async {
@@ -129,7 +142,7 @@ impl Server {
             never = connections.accept(&self.listener) => match never {},
         }
         drop(self.listener);
-        let cut_off = gateway.calls_under_way();
+        let cut_off = calls.under_way();
         if cut_off > 0 {
             calls.end();
             let told = async { tokio::join!(calls.ended(), closed) };
@@ -143,15 +156,15 @@ impl Server {
 }
 
 /// The connections of a server.
-struct Connections {
-    host: Host,
+struct Connections<S> {
+    host: Host<S>,
     places: Arc<Semaphore>,
     /// Tells them to end after the request that they are at; `None` once it has.
     graceful: Option<GracefulShutdown>,
     tasks: JoinSet<()>,
 }
 
-impl Connections {
+impl<S: Site> Connections<S> {
     /// Accepts and serves them.
     async fn accept(&mut self, listener: &TcpListener) -> Infallible {
         loop {
@@ -204,14 +217,14 @@ fn builder(config: &ServerConfig) -> Builder<TokioExecutor> {
 
 /// What serves connections.
 #[derive(Clone)]
-struct Host {
+struct Host<S> {
     builder: Builder<TokioExecutor>,
     router: axum::Router,
-    gateway: Gateway,
+    site: S,
     config: Arc<ServerConfig>,
 }
 
-impl Host {
+impl<S: Site> Host<S> {
     async fn serve(self, tcp: TcpStream, remote: Remote, watcher: Option<Watcher>) {
         // small answers must not wait for their acknowledgement
         let _as_it_is = tcp.set_nodelay(true);
@@ -227,14 +240,14 @@ impl Host {
         }
     }
 
-    async fn converse<S>(self, io: S, remote: Remote, watcher: Option<Watcher>)
+    async fn converse<T>(self, io: T, remote: Remote, watcher: Option<Watcher>)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let peer = Arc::new(Peer::default());
         let guarded = Guarded::new(io, Arc::clone(&self.config), Arc::clone(&peer));
         let door = Door {
-            gateway: self.gateway,
+            site: self.site,
             router: self.router,
             config: self.config,
             peer,

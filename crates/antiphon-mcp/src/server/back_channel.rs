@@ -17,6 +17,7 @@ use rmcp::{
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::withdrawal::Withdrawal;
 use crate::sampling::{self, Asked, gone};
 
 /// Does the work of a tool and takes to the client what it asks the client's model meanwhile.
@@ -43,7 +44,7 @@ async fn ask(peer: &Peer<RoleServer>, asked: Asked) {
     } = asked;
     tokio::select! {
         result = sampled(peer, params) => drop(answer.send(result)),
-        // the request is withdrawn when its handle is dropped
+        // what is dropped withdraws its request
         () = answer.closed() => {}
     }
 }
@@ -56,7 +57,10 @@ async fn sampled(peer: &Peer<RoleServer>, params: Value) -> Result<Value, Error>
     let request = ServerRequest::CreateMessageRequest(CreateMessageRequest::new(params));
     let options = PeerRequestOptions::no_options();
     let handle = peer.send_request_with_option(request, options).await;
-    let result = handle.map_err(failed)?.await_response().await;
+    let handle = handle.map_err(failed)?;
+    let withdrawal = Withdrawal::of(&handle);
+    let result = handle.await_response().await;
+    withdrawal.answered();
     // whether it is a message is judged where it is read
     serde_json::to_value(result.map_err(failed)?)
         .map_err(|error| Error::new(ErrorKind::BadResponse, error.to_string()))

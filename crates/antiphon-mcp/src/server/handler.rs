@@ -1,23 +1,25 @@
 //! Requests of clients, handed to the tools.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use antiphon_core::{Error, Limits, layers::queue::Queue};
+use antiphon_core::{Error, ErrorKind, Limits, layers::queue::Queue};
+use futures_util::FutureExt;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
         ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig as Info,
-        Tool as Offered, ToolAnnotations,
+        Tool as Offered,
     },
     service::RequestContext,
 };
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-use super::{Server, back_channel};
+use super::{Server, back_channel, catalog::Entry, http::SessionEnd, progress};
 use crate::{
-    Call, Progress, Tool,
+    Call,
     sampling::{Capabilities, Outbox, Sampling},
 };
 
@@ -26,28 +28,24 @@ use crate::{
 pub(super) struct Handler {
     server: Server,
     queue: Arc<Queue>,
+    /// The client is gone: nobody waits for its calls any more.
+    gone: CancellationToken,
 }
 
 impl Handler {
-    pub(super) fn new(server: &Server) -> Self {
+    pub(super) fn new(server: &Server, gone: CancellationToken) -> Self {
         Self {
             server: server.clone(),
             queue: Queue::new(server.config.limit),
+            gone,
         }
     }
 
-    fn tool(&self, name: &str) -> Result<&Arc<dyn Tool>, ErrorData> {
-        let mut tools = self.server.tools.iter();
-        tools.find(|tool| tool.facts().name == name).ok_or_else(|| {
-            let names: Vec<&str> = self
-                .server
-                .tools
-                .iter()
-                .map(|tool| tool.facts().name)
-                .collect();
-            let message = format!("no tool is called {name:?}; there are {}", names.join(", "));
-            ErrorData::invalid_params(message, None)
-        })
+    /// Is cancelled when the client of a request is gone: over HTTP with its session.
+    fn gone<'a>(&'a self, context: &'a RequestContext<RoleServer>) -> &'a CancellationToken {
+        let parts = context.extensions.get::<::http::request::Parts>();
+        let ends = parts.and_then(|parts| parts.extensions.get::<SessionEnd>());
+        ends.map_or(&self.gone, |SessionEnd(ends)| ends)
     }
 
     /// The model of the client that a request came from.
@@ -67,8 +65,9 @@ impl Handler {
 impl ServerHandler for Handler {
     fn get_info(&self) -> Info {
         let capabilities = ServerCapabilities::builder().enable_tools().build();
-        let mut info = Info::new(capabilities)
-            .with_server_info(Implementation::new("antiphon", &self.server.config.version));
+        let mut info = Info::new(capabilities).with_server_info(
+            Implementation::new("antiphon", &self.server.config.version).with_title("Antiphon"),
+        );
         info.instructions = Some(self.server.config.instructions.clone());
         info
     }
@@ -78,8 +77,14 @@ impl ServerHandler for Handler {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let tools = self.server.tools.iter().map(offered).collect();
+        let tools = self.server.catalog.offered();
         Ok(ListToolsResult::with_all_items(tools))
+    }
+
+    /// For what HTTP's headers may say of a call.
+    fn get_tool(&self, name: &str) -> Option<Offered> {
+        let found = self.server.catalog.find(name).ok()?;
+        Some(found.offered().clone())
     }
 
     async fn call_tool(
@@ -87,20 +92,51 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let tool = self.tool(&request.name)?;
+        let entry = self.server.catalog.find(&request.name)?;
+        let arguments = match entry.check(request.arguments.unwrap_or_default()) {
+            Ok(arguments) => arguments,
+            Err(fault) => return Ok(result_of(Err(fault)).into()),
+        };
         let (outbox, inbox) = mpsc::unbounded_channel();
+        let (progress, steps) = progress::channel(context.meta.get_progress_token().is_some());
+        let cancelled = context.ct.child_token();
         let call = Call {
             model: self.client_model(&context, outbox),
-            progress: Progress { told: None },
-            cancelled: context.ct.clone(),
+            progress,
+            cancelled: cancelled.clone(),
         };
-        let work = tool.call(request.arguments.unwrap_or_default(), call);
-        let done = back_channel::carried(work, inbox, &context).await;
+        let work = unbroken(entry, async { entry.tool.call(arguments, call).await });
+        let work = progress::told(work, steps, &context);
+        let done = tokio::select! {
+            done = back_channel::carried(work.boxed(), inbox, &context) => done,
+            () = self.gone(&context).cancelled() => {
+                // the library would say so only once it has waited for the call
+                cancelled.cancel();
+                Err(Error::stopped("the client is gone: its call was given up"))
+            }
+        };
         Ok(result_of(done).into())
     }
 }
 
-/// What became of a call, for the client and its model.
+/// A panic ends its own call, with a result that says so: the library would leave the client waiting for ever.
+async fn unbroken(
+    entry: &Entry,
+    work: impl Future<Output = Result<Value, Error>>,
+) -> Result<Value, Error> {
+    let done = AssertUnwindSafe(work).catch_unwind().await;
+    done.unwrap_or_else(|_| {
+        // the hook of panics has said where
+        tracing::error!(tool = entry.name(), "a tool panicked");
+        let message = format!(
+            "{} failed: this is a fault of antiphon, not of the call; what it wrote to stderr says more",
+            entry.name()
+        );
+        Err(Error::new(ErrorKind::ServerError, message))
+    })
+}
+
+/// What became of a call, for the client and its model: structured, and the same as text for clients that know only text.
 fn result_of(done: Result<Value, Error>) -> CallToolResult {
     match done {
         Ok(value) => CallToolResult::structured(value),
@@ -109,14 +145,6 @@ fn result_of(done: Result<Value, Error>) -> CallToolResult {
             CallToolResult::error(vec![ContentBlock::text(text)])
         }
     }
-}
-
-fn offered(tool: &Arc<dyn Tool>) -> Offered {
-    let facts = tool.facts();
-    Offered::new(facts.name, facts.description, facts.input)
-        .with_title(facts.title)
-        .with_raw_output_schema(Arc::new(facts.output))
-        .with_annotations(ToolAnnotations::new().read_only(facts.is_read_only))
 }
 
 fn capabilities(context: &RequestContext<RoleServer>) -> Capabilities {

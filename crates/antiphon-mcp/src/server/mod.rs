@@ -1,16 +1,32 @@
 //! [`Server`]: tools for the clients of the Model Context Protocol.
 
+mod arguments;
 mod back_channel;
+mod catalog;
 mod handler;
+mod http;
+mod progress;
+mod wire;
+mod withdrawal;
 
 use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
 
-use rmcp::{ServiceExt, transport::io::stdio_pipes};
+use rmcp::{
+    ServiceExt,
+    service::ServerInitializeError,
+    transport::{async_rw::AsyncRwTransport, io::stdio_pipes},
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::Tool;
+use catalog::Catalog;
 use handler::Handler;
+pub use http::{HttpConfig, HttpService, Principal};
+use wire::Wire;
+
+/// Bytes of the longest message that is read: documents travel in arguments.
+const LONGEST_MESSAGE: usize = 32 << 20;
 
 /// How a server deals with its clients.
 #[derive(Clone, Debug)]
@@ -39,7 +55,7 @@ impl Default for ServerConfig {
 /// Tools, served.
 #[derive(Clone, Debug)]
 pub struct Server {
-    tools: Arc<[Arc<dyn Tool>]>,
+    catalog: Arc<Catalog>,
     config: Arc<ServerConfig>,
 }
 
@@ -47,7 +63,7 @@ impl Server {
     /// A server of these tools.
     pub fn new(tools: Vec<Arc<dyn Tool>>, config: ServerConfig) -> Self {
         Self {
-            tools: tools.into(),
+            catalog: Arc::new(Catalog::new(tools)),
             config: Arc::new(config),
         }
     }
@@ -61,10 +77,11 @@ impl Server {
         self.serve_on(reader, writer, stop).await
     }
 
-    /// Serves the one client at the other end of a connection, until it closes that or `stop` is cancelled.
+    /// Serves the one client at the other end of a connection, until it closes that or `stop` is cancelled. Calls under way
+    /// are then given up. What is no message of this protocol is passed over.
     ///
     /// # Errors
-    /// What came is not this protocol.
+    /// The connection cannot be written to, or its client and this server know no version of the protocol in common.
     pub async fn serve_on<R, W>(
         &self,
         reader: R,
@@ -75,11 +92,21 @@ impl Server {
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
-        let handler = Handler::new(self);
-        let running = match handler.serve_with_ct((reader, writer), stop).await {
+        let gone = stop.child_token();
+        let transport = AsyncRwTransport::new_server(reader, writer);
+        let transport = transport.with_max_line_length(LONGEST_MESSAGE);
+        let handler = Handler::new(self, gone.clone());
+        let serving = handler.serve_with_ct(Wire::new(transport, gone), stop.clone());
+        // the library listens to its token only once the client has introduced itself
+        let begun = tokio::select! {
+            begun = serving => begun,
+            () = stop.cancelled() => return Ok(()),
+        };
+        let running = match begun {
             Ok(running) => running,
-            Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
-            Err(rmcp::service::ServerInitializeError::Cancelled) => return Ok(()),
+            Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
+                return Ok(());
+            }
             Err(error) => return Err(io::Error::other(error.to_string())),
         };
         let _how = running.waiting().await.map_err(io::Error::other)?;
