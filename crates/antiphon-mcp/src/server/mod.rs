@@ -6,6 +6,7 @@ mod handler;
 use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
 
 use rmcp::{ServiceExt, transport::io::stdio_pipes};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::Tool;
@@ -54,10 +55,28 @@ impl Server {
     /// Serves the one client at the other end of stdin and stdout, until it closes them or `stop` is cancelled.
     ///
     /// # Errors
-    /// What came is not this protocol.
+    /// As [`Self::serve_on`].
     pub async fn serve_stdio(&self, stop: CancellationToken) -> io::Result<()> {
+        let (reader, writer) = stdio_pipes();
+        self.serve_on(reader, writer, stop).await
+    }
+
+    /// Serves the one client at the other end of a connection, until it closes that or `stop` is cancelled.
+    ///
+    /// # Errors
+    /// What came is not this protocol.
+    pub async fn serve_on<R, W>(
+        &self,
+        reader: R,
+        writer: W,
+        stop: CancellationToken,
+    ) -> io::Result<()>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
         let handler = Handler::new(self);
-        let running = match handler.serve_with_ct(stdio_pipes(), stop).await {
+        let running = match handler.serve_with_ct((reader, writer), stop).await {
             Ok(running) => running,
             Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
             Err(rmcp::service::ServerInitializeError::Cancelled) => return Ok(()),
