@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use antiphon_core::{Error, Limits, layers::queue::Queue};
+use antiphon_core::{Error, Limits, SharedModel, layers::queue::Queue};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -15,7 +15,10 @@ use rmcp::{
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{Server, back_channel};
+use super::{
+    Server, back_channel,
+    rounds::{self, Outcome, Round},
+};
 use crate::{
     Call, Progress, Tool,
     sampling::{Capabilities, Outbox, Sampling},
@@ -50,17 +53,23 @@ impl Handler {
         })
     }
 
-    /// The model of the client that a request came from.
+    /// The model of the client that a request came from. Where rounds carry its calls nothing limits them here: the client
+    /// gets all of a round together and decides itself how many it begins at once.
     fn client_model(
         &self,
         context: &RequestContext<RoleServer>,
+        has_rounds: bool,
         outbox: Outbox,
-    ) -> Result<antiphon_core::SharedModel, Error> {
+    ) -> Result<SharedModel, Error> {
         let limits = Limits {
-            concurrency: Some(self.server.config.limit),
+            concurrency: (!has_rounds).then_some(self.server.config.limit),
         };
-        let model = Sampling::new(capabilities(context), limits, outbox)?;
-        Ok(self.queue.around(Arc::new(model)))
+        let model: SharedModel = Arc::new(Sampling::new(capabilities(context), limits, outbox)?);
+        Ok(if has_rounds {
+            model
+        } else {
+            self.queue.around(model)
+        })
     }
 }
 
@@ -84,19 +93,31 @@ impl ServerHandler for Handler {
 
     async fn call_tool(
         &self,
-        request: CallToolRequestParams,
+        mut request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let tool = self.tool(&request.name)?;
+        let round = Round::begin(&self.server.seal, &mut request, &context)?;
         let (outbox, inbox) = mpsc::unbounded_channel();
+        let lent = self.client_model(&context, round.is_some(), outbox);
+        let told = context.ct.child_token();
         let call = Call {
-            model: self.client_model(&context, outbox),
+            model: lent.clone(),
             progress: Progress { told: None },
-            cancelled: context.ct.clone(),
+            cancelled: told.clone(),
         };
         let work = tool.call(request.arguments.unwrap_or_default(), call);
-        let done = back_channel::carried(work, inbox, &context).await;
-        Ok(result_of(done).into())
+        let Some(round) = round else {
+            let done = back_channel::carried(work, inbox, &context).await;
+            return Ok(result_of(done).into());
+        };
+        match round.carried(work, inbox, &told).await {
+            Outcome::Asks(asks) => Ok(asks.into()),
+            Outcome::Done(done) => match rounds::lacking(&done, &lent) {
+                Some(error) => Err(error),
+                None => Ok(result_of(done).into()),
+            },
+        }
     }
 }
 

@@ -2,15 +2,18 @@
 
 mod back_channel;
 mod handler;
+mod rounds;
 
 use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
 
+use antiphon_core::SystemClock;
 use rmcp::{ServiceExt, transport::io::stdio_pipes};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::Tool;
 use handler::Handler;
+use rounds::Seal;
 
 /// How a server deals with its clients.
 #[derive(Clone, Debug)]
@@ -41,14 +44,17 @@ impl Default for ServerConfig {
 pub struct Server {
     tools: Arc<[Arc<dyn Tool>]>,
     config: Arc<ServerConfig>,
+    seal: Arc<Seal>,
 }
 
 impl Server {
     /// A server of these tools.
     pub fn new(tools: Vec<Arc<dyn Tool>>, config: ServerConfig) -> Self {
+        let seal = Seal::new(SystemClock::shared(), config.call_timeout);
         Self {
             tools: tools.into(),
             config: Arc::new(config),
+            seal: Arc::new(seal),
         }
     }
 
