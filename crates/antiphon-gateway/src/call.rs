@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use antiphon::{
     ChatRequest, Error, ErrorKind,
-    core::chat::{ChatResponse, Delivery, Origin},
+    core::chat::{Body as Answering, ChatResponse, Delivery, Origin},
     fronts::{self, Front, ParsedRequest, Told},
     session::{LONGEST_NAME, PerCall, Resolved, Wire},
 };
@@ -82,18 +82,30 @@ impl Answered {
         mut watch: Watch,
         ending: impl Future<Output = ()>,
     ) -> Response<Body> {
-        watch.head(&self.response.head);
-        let streams = self.delivery == Delivery::Streamed;
-        if streams {
-            return streaming::response(self.response, front, self.told, watch).await;
-        }
+        let Self {
+            response,
+            told,
+            delivery,
+        } = self;
+        watch.head(&response.head);
+        let response = match (response, delivery) {
+            (
+                ChatResponse {
+                    head,
+                    body: Answering::Stream(deltas),
+                },
+                Delivery::Streamed,
+            ) => return streaming::response(head, deltas, front, told, watch),
+            (response, _) => response,
+        };
         let whole = tokio::select! {
-            whole = self.response.whole() => whole,
+            whole = response.whole() => whole,
             () = ending => Err(watch.stopping()),
         };
-        match whole {
-            Ok(reply) => answer::whole(&reply, front, &self.told, watch),
-            Err(error) => refused(&error, front, watch),
+        match (whole, delivery) {
+            (Ok(reply), Delivery::Whole) => answer::whole(&reply, front, &told, watch),
+            (Ok(reply), Delivery::Streamed) => streaming::in_pieces(reply, front, told, watch),
+            (Err(error), _) => refused(&error, front, watch),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use antiphon::{
     Error,
-    core::chat::{Body as Answering, ChatDelta, ChatResponse, DeltaStream, Receipt, deltas_of},
+    core::chat::{ChatDelta, DeltaStream, Head, Receipt, Reply, deltas_of},
     fronts::{Front, StreamWriter, Told},
 };
 use axum::body::Body;
@@ -18,41 +18,19 @@ use http::{HeaderValue, Response, header};
 use http_body::Frame;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use crate::{answer, observe::Watch, refusal::refusal};
+use crate::{answer, observe::Watch};
 
 /// Pieces that are ready at the same time travel together, up to this size.
 const FULL: usize = 16 << 10;
 
-/// The response for a streamed answer. One that came whole is told in pieces all the same.
-pub(crate) async fn response(
-    response: ChatResponse,
+/// The response for a streamed answer.
+pub(crate) fn response(
+    head: Head,
+    deltas: DeltaStream,
     front: &dyn Front,
     told: Told,
-    mut watch: Watch,
+    watch: Watch,
 ) -> Response<Body> {
-    let ChatResponse { mut head, body } = response;
-    let deltas: DeltaStream = match body {
-        Answering::Stream(deltas) => deltas,
-        whole => {
-            let response = ChatResponse {
-                head: head.clone(),
-                body: whole,
-            };
-            match response.whole().await {
-                Ok(reply) => {
-                    watch.whole(&reply);
-                    // the pieces are made here and are in nobody's wire format
-                    head.wire = None;
-                    Box::pin(stream::iter(deltas_of(&reply.answer).into_iter().map(Ok)))
-                }
-                Err(error) => {
-                    let response = refusal(&error, front, watch.id());
-                    watch.failed(&error, response.status());
-                    return response;
-                }
-            }
-        }
-    };
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     let events = HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -60,7 +38,6 @@ pub(crate) async fn response(
     let no_cache = HeaderValue::from_static("no-cache");
     headers.insert(header::CACHE_CONTROL, no_cache);
     answer::describe(headers, &head, front, watch.id());
-    let receipt = head.receipt.take();
     let streamed = Streamed {
         ending: Box::pin(watch.gateway().calls().ending()),
         deltas: Some(deltas),
@@ -68,10 +45,25 @@ pub(crate) async fn response(
         watch: Some(watch),
         waiting: BytesMut::new(),
         is_at_work: false,
-        _receipt: receipt,
+        _receipt: head.receipt,
     };
     *response.body_mut() = Body::new(streamed);
     response
+}
+
+/// The response for an answer that came whole and was asked for as a stream.
+pub(crate) fn in_pieces(
+    reply: Reply,
+    front: &dyn Front,
+    told: Told,
+    mut watch: Watch,
+) -> Response<Body> {
+    watch.whole(&reply);
+    let Reply { mut head, answer } = reply;
+    // the pieces are made here and are in nobody's wire format
+    head.wire = None;
+    let deltas = stream::iter(deltas_of(&answer).into_iter().map(Ok));
+    response(head, Box::pin(deltas), front, told, watch)
 }
 
 /// The body of a streamed answer. Dropped, it drops the call.

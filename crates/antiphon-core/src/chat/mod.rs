@@ -1,6 +1,7 @@
 //! Values of a chat: [`ChatRequest`] in, [`ChatResponse`] (head + body) out.
 
 mod answer;
+mod completion;
 mod compose;
 mod delta;
 mod members;
@@ -10,6 +11,7 @@ mod request;
 mod response;
 
 pub use answer::{Answer, FinishReason, ToolCall};
+pub use completion::{COMPLETION_WIRE, completion};
 pub use delta::{ChatDelta, Fold, ToolCallDelta, deltas_of};
 pub use members::{Decision, Gathered, Member, MemberError};
 pub use object::Object;

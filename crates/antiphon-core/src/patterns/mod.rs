@@ -9,7 +9,6 @@ mod asking;
 mod batch;
 mod batcher;
 mod byte_budget;
-mod completion;
 mod conversation;
 mod document;
 pub mod ensemble;

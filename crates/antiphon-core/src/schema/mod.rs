@@ -175,14 +175,18 @@ impl fmt::Debug for Schema {
 /// # Errors
 /// The text is not JSON; the message says where.
 pub fn parse_answer(text: &str) -> Result<Value, OffSchema> {
+    serde_json::from_str(unfenced(text))
+        .map_err(|error| OffSchema(format!("it is not valid JSON: {error}")))
+}
+
+/// The text of an answer in JSON without surrounding white space and, if there is one, its Markdown fence.
+pub fn unfenced(text: &str) -> &str {
     let text = text.trim();
-    let inner = text
-        .strip_prefix("```")
+    text.strip_prefix("```")
         .and_then(|rest| rest.strip_suffix("```"))
         .and_then(|fenced| fenced.split_once('\n'))
         .filter(|(language, _)| matches!(language.trim(), "" | "json" | "JSON"))
-        .map_or(text, |(_, inner)| inner);
-    serde_json::from_str(inner).map_err(|error| OffSchema(format!("it is not valid JSON: {error}")))
+        .map_or(text, |(_, inner)| inner.trim())
 }
 
 #[cfg(test)]
@@ -200,6 +204,8 @@ mod tests {
         ] {
             assert_eq!(parse_answer(text), Ok(json!({"a": 1})), "{text}");
         }
+        assert_eq!(unfenced(" ```json\n{}\n\n```"), "{}");
+        assert_eq!(unfenced(" {} ``` "), "{} ```");
         for text in [
             "",
             "{\"a\":",

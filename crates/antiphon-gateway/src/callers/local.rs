@@ -77,7 +77,7 @@ fn authority<B>(request: &Request<B>) -> Option<Authority> {
 }
 
 /// Whether the request is to this machine by an address or name that nobody else can have.
-pub(crate) fn names_loopback<B>(request: &Request<B>) -> bool {
+fn names_loopback<B>(request: &Request<B>) -> bool {
     authority(request).is_some_and(|authority| is_loopback(authority.host()))
 }
 

@@ -35,7 +35,6 @@ use http::{HeaderMap, StatusCode};
 pub use books::CallerBooks;
 pub(crate) use guard::guard;
 pub use key::NewKey;
-pub(crate) use local::names_loopback;
 pub(crate) use state::CallerBudget;
 pub use state::CallerState;
 

@@ -16,7 +16,6 @@ mod events;
 mod files;
 mod latencies;
 mod latest;
-mod look;
 mod routes;
 mod seconds;
 mod snapshot;

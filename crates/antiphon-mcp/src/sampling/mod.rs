@@ -4,22 +4,51 @@
 //! call takes it to the client in the way of the client's era.
 
 mod answer;
+mod blocks;
+mod failure;
 mod request;
+#[cfg(test)]
+mod tests;
+mod tools;
+mod turns;
+
+use std::time::SystemTime;
 
 use antiphon_core::{
     BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, Limits, Model,
-    chat::{Body, Delivery, Head, deltas_of},
+    chat::{Body, COMPLETION_WIRE, Delivery, Head, deltas_of},
 };
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-/// What a client has declared of its model.
+pub(crate) use failure::failed;
+
+/// The name of the client's model where nothing better is known.
+const CLIENT: &str = "client";
+
+/// What a client has declared of its model, and what its version of the protocol lets it take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Capabilities {
     /// It lends its model.
     pub(crate) sampling: bool,
     /// Its model may be given tools.
     pub(crate) tools: bool,
+    /// It knows blocks of audio: since 2025-03-26.
+    pub(crate) audio: bool,
+    /// A message may hold several blocks: since 2025-11-25. Tools need it, and came with it.
+    pub(crate) arrays: bool,
+}
+
+impl Capabilities {
+    /// What a client has declared that speaks this version of the protocol: its date.
+    pub(crate) fn declared(sampling: bool, tools: bool, version: &str) -> Self {
+        Self {
+            sampling,
+            tools,
+            audio: version >= "2025-03-26",
+            arrays: tools || version >= "2025-11-25",
+        }
+    }
 }
 
 /// A message that waits for the client's model.
@@ -69,7 +98,7 @@ impl Sampling {
 
 impl Model for Sampling {
     fn name(&self) -> &str {
-        "client"
+        CLIENT
     }
 
     fn limits(&self) -> Limits {
@@ -78,21 +107,23 @@ impl Model for Sampling {
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
         Box::pin(async move {
-            let params = request::params_of(&request, self.capabilities)?;
+            let mapped = request::params_of(&request, self.capabilities);
+            let mapped = mapped.map_err(Error::not_sent)?;
             let (answer, answered) = oneshot::channel();
             let asked = Asked {
-                params,
+                params: mapped.params,
                 sample: request.sample,
                 answer,
             };
-            let gone = |_| gone();
-            self.outbox.send(asked).map_err(|_| self::gone())?;
-            let result = answered.await.map_err(gone)??;
-            let answer = answer::answer_of(&result)?;
+            self.outbox.send(asked).map_err(|_| gone().not_sent())?;
+            let result = answered.await.map_err(|_| gone())??;
+            let answer = answer::answer_of(&result, mapped.wants_json, SystemTime::now())?;
             let head = Head {
-                model: answer.model.clone().unwrap_or_else(|| "client".to_owned()),
+                model: answer.model.clone().unwrap_or_else(|| CLIENT.to_owned()),
                 status: 200,
+                dropped: mapped.dropped,
                 attempts: 1,
+                wire: Some(COMPLETION_WIRE.into()),
                 ..Head::default()
             };
             let body = match request.delivery {
@@ -115,4 +146,31 @@ pub(crate) fn gone() -> Error {
     )
     .with_should_retry(Some(false))
     .stopping_the_run()
+}
+
+/// A request that the protocol cannot put.
+fn bad_request(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::BadRequest, message)
+}
+
+fn lacks_tools() -> Error {
+    let message = "this client's model takes no tools: it has not declared the capability `sampling.tools`; leave the tools out, \
+                   or name a configured model";
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+/// Parameters that the protocol cannot put, each named once, in the order they were met.
+#[derive(Debug, Default)]
+struct Dropped(Vec<String>);
+
+impl Dropped {
+    fn note(&mut self, name: &str) {
+        if !self.0.iter().any(|known| known == name) {
+            self.0.push(name.to_owned());
+        }
+    }
+
+    fn into_names(self) -> Vec<String> {
+        self.0
+    }
 }

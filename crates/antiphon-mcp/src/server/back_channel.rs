@@ -11,13 +11,13 @@ use antiphon_core::{BoxFuture, Error, ErrorKind};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use rmcp::{
     Peer, RoleServer,
-    model::{ClientResult, CreateMessageRequest, CreateMessageRequestParams, ServerRequest},
+    model::{CreateMessageRequest, CreateMessageRequestParams, ServerRequest},
     service::{PeerRequestOptions, RequestContext, ServiceError},
 };
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::sampling::{Asked, gone};
+use crate::sampling::{self, Asked, gone};
 
 /// Does the work of a tool and takes to the client what it asks the client's model meanwhile.
 pub(super) async fn carried(
@@ -49,31 +49,37 @@ async fn ask(peer: &Peer<RoleServer>, asked: Asked) {
 }
 
 async fn sampled(peer: &Peer<RoleServer>, params: Value) -> Result<Value, Error> {
-    let params: CreateMessageRequestParams = serde_json::from_value(params)
-        .map_err(|error| Error::new(ErrorKind::BadRequest, error.to_string()))?;
+    let params: CreateMessageRequestParams = serde_json::from_value(params).map_err(|error| {
+        let message = format!("the client cannot be asked like this: {error}");
+        Error::new(ErrorKind::BadRequest, message).not_sent()
+    })?;
     let request = ServerRequest::CreateMessageRequest(CreateMessageRequest::new(params));
     let options = PeerRequestOptions::no_options();
     let handle = peer.send_request_with_option(request, options).await;
     let result = handle.map_err(failed)?.await_response().await;
-    match result.map_err(failed)? {
-        ClientResult::CreateMessageResult(result) => serde_json::to_value(*result)
-            .map_err(|error| Error::new(ErrorKind::BadResponse, error.to_string())),
-        _ => {
-            let message = "the client answered with something that is no message";
-            Err(Error::new(ErrorKind::BadResponse, message))
-        }
-    }
+    // whether it is a message is judged where it is read
+    serde_json::to_value(result.map_err(failed)?)
+        .map_err(|error| Error::new(ErrorKind::BadResponse, error.to_string()))
 }
 
 fn failed(error: ServiceError) -> Error {
     match error {
         ServiceError::TransportClosed | ServiceError::TransportSend(_) => gone(),
-        ServiceError::McpError(told) if told.code.0 == -1 => {
-            let message = format!("the user declined the call: {}", told.message);
-            Error::new(ErrorKind::Rejected, message)
+        ServiceError::McpError(told) => {
+            sampling::failed(i64::from(told.code.0), &told.message, told.data.as_ref())
+        }
+        ServiceError::Cancelled { reason } => {
+            let reason = reason.as_deref().unwrap_or("it does not say why");
+            Error::stopped(format!("the client gave the request up: {reason}"))
+        }
+        ServiceError::Timeout { timeout } => {
+            let message = format!("the client did not answer within {timeout:?}");
+            Error::new(ErrorKind::Timeout, message).with_should_retry(Some(false))
         }
         other => {
-            Error::new(ErrorKind::ServerError, other.to_string()).with_should_retry(Some(false))
+            // a person may have been asked, and would be asked again
+            let message = format!("the client could not be asked: {other}");
+            Error::new(ErrorKind::ServerError, message).with_should_retry(Some(false))
         }
     }
 }

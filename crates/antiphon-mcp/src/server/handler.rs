@@ -142,8 +142,10 @@ fn offered(tool: &Arc<dyn Tool>) -> Offered {
 
 fn capabilities(context: &RequestContext<RoleServer>) -> Capabilities {
     let declared = context.client_capabilities().and_then(|all| all.sampling);
-    Capabilities {
-        sampling: declared.is_some(),
-        tools: declared.is_some_and(|sampling| sampling.tools.is_some()),
-    }
+    let version = context.protocol_version();
+    Capabilities::declared(
+        declared.is_some(),
+        declared.is_some_and(|sampling| sampling.tools.is_some()),
+        version.as_ref().map_or("", |version| version.as_str()),
+    )
 }

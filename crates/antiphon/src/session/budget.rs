@@ -8,7 +8,7 @@ use antiphon_core::{
     layers::spend::{self, Budget, BudgetConfig, Budgets, SpendConfig},
 };
 
-use super::{Session, names::Plain};
+use super::{GIVEN, Session, names::Plain};
 
 pub(super) fn open(cap: Usd) -> Budget {
     Budgets::new().open(BudgetConfig {
@@ -44,7 +44,12 @@ impl Session {
             return Ok(());
         }
         let name = format!("{}/{}", model.provider, model.model);
-        spend::check_priced(&name, rates, &*self.clock, || self.meant(&name))
+        let hint = || match model.provider == GIVEN {
+            // it has no name that could be mistyped, and seldom a price: the client of an MCP connection pays for its own
+            true => "leave the budget out, or ".to_owned(),
+            false => self.meant(&name),
+        };
+        spend::check_priced(&name, rates, &*self.clock, hint)
     }
 
     /// The output cap that is sent with requests that name none, where one is.

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::completion;
-use crate::{Answer, Body, ChatResponse, Error, Head, Reply, Spent, Usage, chat::Gathered};
+use crate::{
+    Answer, Body, ChatResponse, Error, Head, Reply, Spent, Usage,
+    chat::{COMPLETION_WIRE, Gathered},
+};
 
 /// The sum over several calls.
 #[derive(Debug, Default)]
@@ -98,7 +100,7 @@ impl Bill {
             dropped: self.dropped,
             attempts: self.attempts,
             cached: !self.paid,
-            wire: Some(completion::WIRE.into()),
+            wire: Some(COMPLETION_WIRE.into()),
             gathered: Some(Box::new(made)),
             ..Head::default()
         };

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     Answer, ChatRequest, ChatResponse, Error, FinishReason, SharedModel,
-    chat::Gathered,
-    patterns::{all_failed::all_failed, completion::completion},
+    chat::{Gathered, completion},
+    patterns::all_failed::all_failed,
 };
 
 impl Ensemble {

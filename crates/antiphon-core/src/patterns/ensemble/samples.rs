@@ -10,8 +10,8 @@ use super::{
 use crate::{
     Answer, BoxFuture, ChatRequest, ChatResponse, Clock, Dice, Error, Limits, Makeup, Model,
     SharedModel, SystemClock,
-    chat::Gathered,
-    patterns::{all_failed::all_failed, completion::completion},
+    chat::{Gathered, completion},
+    patterns::all_failed::all_failed,
 };
 
 /// N samples of one model, asked at once, without a decision between them.

@@ -23,14 +23,13 @@ pub use self::{
 use super::{
     NoModels,
     all_failed::{all_failed, last_failed},
-    completion::{self, completion},
     opening::{opened, told},
     part::part,
 };
 use crate::{
     Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, FinishReason, Head, Limits,
     Makeup, Model, Schema, SharedModel, Spent, Usage,
-    chat::{Decision, Gathered, Member},
+    chat::{COMPLETION_WIRE, Decision, Gathered, Member, completion},
     layers::deadline::Deadline,
     makeup::Shares,
 };
@@ -213,7 +212,7 @@ impl Fallback {
             status: 200,
             attempts: attempts(0, &failures),
             earlier: used(&failures),
-            wire: Some(completion::WIRE.into()),
+            wire: Some(COMPLETION_WIRE.into()),
             gathered: Some(gathered(
                 self.failed(&failures),
                 "rescue",

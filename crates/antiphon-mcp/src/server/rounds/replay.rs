@@ -109,7 +109,8 @@ impl Replay {
                 answer,
             }),
             Err(error) => {
-                let error = Error::new(ErrorKind::BadRequest, error.to_string());
+                let message = format!("the client cannot be asked like this: {error}");
+                let error = Error::new(ErrorKind::BadRequest, message).not_sent();
                 let _gone = answer.send(Err(error));
             }
         }

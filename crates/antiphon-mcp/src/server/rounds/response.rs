@@ -1,7 +1,9 @@
 //! What a client has answered to one of the requests of a round.
 
-use antiphon_core::{Error, ErrorKind};
+use antiphon_core::Error;
 use serde_json::Value;
+
+use crate::sampling::failed;
 
 /// The code of a person who declines.
 const DECLINED: i64 = -1;
@@ -10,45 +12,38 @@ const DECLINED: i64 = -1;
 /// the words for it.
 ///
 /// The protocol knows only results here, and a client that declines repeats nothing. Clients that put an error in the place
-/// of a result are understood all the same. `null` stands for a call that was left out twice.
+/// of a result are understood all the same, and so is the answer to an elicitation that declines. `null` stands for a call
+/// that was left out twice.
 ///
 /// # Errors
-/// [`ErrorKind::Rejected`]: it was declined. [`ErrorKind::ServerError`]: the client failed.
+/// As [`failed`].
 pub(super) fn read(response: &Value) -> Result<Value, Error> {
     if response.is_null() {
-        let message = "the client declined the call: it sent no answer to it";
-        return Err(Error::new(ErrorKind::Rejected, message));
+        return Err(failed(DECLINED, "it sent no answer", None));
     }
     if matches!(response["action"].as_str(), Some("decline" | "cancel")) {
-        let message = "the user declined the call";
-        return Err(Error::new(ErrorKind::Rejected, message));
+        return Err(failed(DECLINED, "", None));
     }
     let error = if response["error"].is_object() {
         &response["error"]
     } else {
         response
     };
-    match (error["code"].as_i64(), error["message"].as_str()) {
-        (Some(DECLINED), words) => {
-            let message = format!(
-                "the user declined the call: {}",
-                words.unwrap_or("no reason")
-            );
-            Err(Error::new(ErrorKind::Rejected, message))
+    match error["code"].as_i64() {
+        Some(code) => {
+            let words = error["message"].as_str().unwrap_or_default();
+            Err(failed(code, words, error.get("data")))
         }
-        (Some(code), words) => {
-            let words = words.unwrap_or("no reason");
-            let message = format!("the client failed to ask its model ({code}): {words}");
-            Err(Error::new(ErrorKind::ServerError, message).with_should_retry(Some(false)))
-        }
-        (None, _) => Ok(response.clone()),
+        None => Ok(response.clone()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use antiphon_core::ErrorKind;
     use serde_json::json;
+
+    use super::*;
 
     fn kind(response: Value) -> Option<ErrorKind> {
         read(&response).err().map(|error| error.kind())

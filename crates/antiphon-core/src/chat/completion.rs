@@ -5,13 +5,15 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::{Answer, Fingerprint, Usage};
+use super::Answer;
+use crate::{Fingerprint, Usage};
 
-/// The wire format of that body.
-pub(super) const WIRE: &str = "openai";
+/// The wire format of [`completion`]s, by the name of its dialect: for [`Head::wire`](super::Head::wire).
+pub const COMPLETION_WIRE: &str = "openai";
 
-/// Writes the completion that a model of this name made at this time; each choice is an answer at its index.
-pub(super) fn completion(
+/// Writes the completion that a model of this name made at this time; each choice is an answer at its index. Usage that is
+/// not known is left out.
+pub fn completion(
     model: &str,
     choices: &[(usize, &Answer)],
     usage: Option<Usage>,
