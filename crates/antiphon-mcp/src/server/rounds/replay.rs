@@ -85,11 +85,10 @@ impl Replay {
     /// Takes a call: it is answered at once, or waits.
     pub(super) fn ask(&mut self, asked: Asked) {
         let Asked {
-            mut params,
+            params,
             sample,
             answer,
         } = asked;
-        params.sort_all_objects();
         let text = params.to_string();
         let print = Fingerprint::of_bytes("sampling", format!("{sample} {text}").as_bytes());
         let equals = self.equals.entry(print).or_default();
@@ -134,8 +133,8 @@ impl Replay {
     /// client gives up, at the client's expense.
     pub(super) fn round(&mut self) -> Result<(InputRequests, Carried), Error> {
         if !self.fresh.is_empty() && !self.has_used_fresh {
-            let message = "the tool asks the client's model something else each time that it runs, so its answers are of no \
-                           use; this is a fault of the tool: name a model of the configuration with `model`";
+            let message = "the tool asks the client's model something else each time that it runs, with what another model said \
+                           in it perhaps, so its answers are of no use; name one model of the configuration with `model`";
             return Err(Error::new(ErrorKind::ServerError, message).with_should_retry(Some(false)));
         }
         let mut requests = InputRequests::new();
