@@ -25,7 +25,7 @@ use std::time::Duration;
 use antiphon_core::{BoxFuture, Error, ErrorKind};
 use rmcp::{
     ErrorData, RoleServer,
-    model::{CallToolRequestParams, ErrorCode, InputRequiredResult, ProtocolVersion},
+    model::{CallToolRequestParams, ErrorCode, Extensions, InputRequiredResult, ProtocolVersion},
     service::RequestContext,
 };
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ impl<'a> Round<'a> {
             &request.name,
             request.arguments.as_ref(),
             context.client_info().as_ref(),
-            &caller(context),
+            caller(&context.extensions),
         );
         let responses = request.input_responses.take();
         let carried = match (request.request_state.take(), &responses) {
@@ -170,11 +170,12 @@ async fn end(
     }
 }
 
-/// Who calls, beside the client's own name: what an HTTP request proves of it. Empty on stdio, where there is one client.
-fn caller(context: &RequestContext<RoleServer>) -> Vec<u8> {
-    let parts = context.extensions.get::<http::request::Parts>();
-    let proof = parts.and_then(|parts| parts.headers.get(http::header::AUTHORIZATION));
-    proof.map_or_else(Vec::new, |proof| proof.as_bytes().to_vec())
+/// Who calls, beside the client's own name: the credential that came with an HTTP request. Empty without one, and on stdio,
+/// where there is one client. Whoever gets a new credential in the middle of a call has to begin it again.
+fn caller(of_request: &Extensions) -> &[u8] {
+    let parts = of_request.get::<http::request::Parts>();
+    let credential = parts.and_then(|parts| parts.headers.get(http::header::AUTHORIZATION));
+    credential.map_or(&[], |credential| credential.as_bytes())
 }
 
 /// -32602, with what to do next. Why exactly is not told: whoever forges would learn from it.
@@ -203,4 +204,18 @@ pub(super) fn lacking(
             Some(json!({"requiredCapabilities": {"sampling": {}}})),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_told_by_its_credential_where_it_comes_over_http() {
+        let mut of_request = Extensions::new();
+        assert!(caller(&of_request).is_empty());
+        let request = http::Request::builder().header("Authorization", "Bearer a");
+        of_request.insert(request.body(()).unwrap().into_parts().0);
+        assert_eq!(caller(&of_request), b"Bearer a");
+    }
 }
