@@ -98,25 +98,26 @@ impl ServerHandler for Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         let tool = self.tool(&request.name)?;
         let round = Round::begin(&self.server.seal, &mut request, &context)?;
+        let has_rounds = round.is_some();
         let (outbox, inbox) = mpsc::unbounded_channel();
-        let lent = self.client_model(&context, round.is_some(), outbox);
-        let told = context.ct.child_token();
+        let lent = self.client_model(&context, has_rounds, outbox);
+        let cancelled = context.ct.child_token();
         let call = Call {
             model: lent.clone(),
             progress: Progress { told: None },
-            cancelled: told.clone(),
+            cancelled: cancelled.clone(),
         };
         let work = tool.call(request.arguments.unwrap_or_default(), call);
-        let Some(round) = round else {
-            let done = back_channel::carried(work, inbox, &context).await;
-            return Ok(result_of(done).into());
+        let outcome = match round {
+            Some(round) => round.carried(work, inbox, &cancelled).await,
+            None => Outcome::Done(back_channel::carried(work, inbox, &context).await),
         };
-        match round.carried(work, inbox, &told).await {
+        match outcome {
             Outcome::Asks(asks) => Ok(asks.into()),
-            Outcome::Done(done) => match rounds::lacking(&done, &lent) {
-                Some(error) => Err(error),
-                None => Ok(result_of(done).into()),
-            },
+            Outcome::Done(Err(error)) if has_rounds && rounds::is_lacking(&error, &lent) => {
+                Err(rounds::lacking(&error))
+            }
+            Outcome::Done(done) => Ok(result_of(done).into()),
         }
     }
 }

@@ -22,7 +22,7 @@ mod state;
 
 use std::time::Duration;
 
-use antiphon_core::{BoxFuture, Error, ErrorKind};
+use antiphon_core::{BoxFuture, Error, ErrorKind, SharedModel};
 use rmcp::{
     ErrorData, RoleServer,
     model::{CallToolRequestParams, ErrorCode, Extensions, InputRequiredResult, ProtocolVersion},
@@ -186,24 +186,22 @@ fn refused(what: &str) -> ErrorData {
     ErrorData::invalid_params(message, None)
 }
 
-/// What the protocol demands (-32021) where a tool has failed because its client lends no model: a client may then repeat
-/// the request with the capability. Here capabilities are declared with every request.
-pub(super) fn lacking(
-    done: &Result<Value, Error>,
-    lent: &Result<antiphon_core::SharedModel, Error>,
-) -> Option<ErrorData> {
-    let (Err(failure), Err(refusal)) = (done, lent) else {
-        return None;
-    };
-    let is_for_that =
-        failure.kind() == ErrorKind::Unsupported && failure.message() == refusal.message();
-    is_for_that.then(|| {
-        ErrorData::new(
-            ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY,
-            refusal.message().to_owned(),
-            Some(json!({"requiredCapabilities": {"sampling": {}}})),
-        )
+/// Whether a tool has failed because its client lends no model.
+pub(super) fn is_lacking(failure: &Error, lent: &Result<SharedModel, Error>) -> bool {
+    let refusal = lent.as_ref().err();
+    refusal.is_some_and(|refusal| {
+        failure.kind() == ErrorKind::Unsupported && failure.message() == refusal.message()
     })
+}
+
+/// What the protocol demands then: -32021, with what is lacking. Capabilities are declared with every request here, and a
+/// client may repeat it with this one.
+pub(super) fn lacking(failure: &Error) -> ErrorData {
+    ErrorData::new(
+        ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY,
+        failure.message().to_owned(),
+        Some(json!({"requiredCapabilities": {"sampling": {}}})),
+    )
 }
 
 #[cfg(test)]
