@@ -7,7 +7,8 @@
 //!    │                                    v
 //!    │                  Queue (what the client bears) ▸ Sampling: ChatRequest ⇄ createMessage
 //!    │                                    │ Outbox
-//!    └── sampling/createMessage ── a carrier, in the tool call's own task
+//!    └── sampling/createMessage ── a carrier, in the tool call's own task:
+//!                                   the back channel, or since 2026-07-28 rounds of input_required
 //! ```
 //!
 //! - [`Tool`]: what a server offers; [`Call`]: one use of it.

@@ -57,7 +57,8 @@ pub trait Tool: Send + Sync + fmt::Debug {
     }
 
     /// Does it. Dropping the future gives it up. In the newer era of the protocol a call is made again from its beginning
-    /// once the client's model has answered; what the model said is then at hand.
+    /// once the client's model has answered; what the model said is then at hand. What was asked is known again by its words,
+    /// so a tool that puts the time or chance into its prompts never comes to an end there.
     ///
     /// # Errors
     /// Becomes the tool's result, with its words, for the client's model to read.
@@ -108,7 +109,8 @@ impl Call {
         &self.progress
     }
 
-    /// Is cancelled when the client gives the call up or is gone. The call's future is dropped soon after.
+    /// Is cancelled when the client gives the call up or is gone, and in the newer era of the protocol when it is asked first
+    /// and the call begins anew later. The call's future has a few seconds then to end in order, and is dropped.
     pub fn cancelled(&self) -> &CancellationToken {
         &self.cancelled
     }

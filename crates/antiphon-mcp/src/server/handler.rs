@@ -2,7 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use antiphon_core::{Error, ErrorKind, Limits, layers::queue::Queue};
+use antiphon_core::{Error, ErrorKind, Limits, SharedModel, layers::queue::Queue};
 use futures_util::FutureExt;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -17,7 +17,13 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Server, back_channel, catalog::Entry, http::SessionEnd, progress};
+use super::{
+    Server, back_channel,
+    catalog::Entry,
+    http::SessionEnd,
+    progress,
+    rounds::{self, Outcome, Round},
+};
 use crate::{
     Call,
     sampling::{Capabilities, Outbox, Sampling},
@@ -48,17 +54,23 @@ impl Handler {
         ends.map_or(&self.gone, |SessionEnd(ends)| ends)
     }
 
-    /// The model of the client that a request came from.
+    /// The model of the client that a request came from. Where rounds carry its calls nothing limits them here: the client
+    /// gets all of a round together and decides itself how many it begins at once.
     fn client_model(
         &self,
         context: &RequestContext<RoleServer>,
+        has_rounds: bool,
         outbox: Outbox,
-    ) -> Result<antiphon_core::SharedModel, Error> {
+    ) -> Result<SharedModel, Error> {
         let limits = Limits {
-            concurrency: Some(self.server.config.limit),
+            concurrency: (!has_rounds).then_some(self.server.config.limit),
         };
-        let model = Sampling::new(capabilities(context), limits, outbox)?;
-        Ok(self.queue.around(Arc::new(model)))
+        let model: SharedModel = Arc::new(Sampling::new(capabilities(context), limits, outbox)?);
+        Ok(if has_rounds {
+            model
+        } else {
+            self.queue.around(model)
+        })
     }
 }
 
@@ -89,33 +101,49 @@ impl ServerHandler for Handler {
 
     async fn call_tool(
         &self,
-        request: CallToolRequestParams,
+        mut request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let entry = self.server.catalog.find(&request.name)?;
+        let round = Round::begin(&self.server.seal, &mut request, &context)?;
+        let has_rounds = round.is_some();
         let arguments = match entry.check(request.arguments.unwrap_or_default()) {
             Ok(arguments) => arguments,
             Err(fault) => return Ok(result_of(Err(fault)).into()),
         };
         let (outbox, inbox) = mpsc::unbounded_channel();
         let (progress, steps) = progress::channel(context.meta.get_progress_token().is_some());
+        let lent = self.client_model(&context, has_rounds, outbox);
         let cancelled = context.ct.child_token();
         let call = Call {
-            model: self.client_model(&context, outbox),
+            model: lent.clone(),
             progress,
             cancelled: cancelled.clone(),
         };
         let work = unbroken(entry, async { entry.tool.call(arguments, call).await });
-        let work = progress::told(work, steps, &context);
-        let done = tokio::select! {
-            done = back_channel::carried(work.boxed(), inbox, &context) => done,
+        let work = progress::told(work, steps, &context).boxed();
+        let outcome = async {
+            match round {
+                Some(round) => round.carried(work, inbox, &cancelled).await,
+                None => Outcome::Done(back_channel::carried(work, inbox, &context).await),
+            }
+        };
+        let outcome = tokio::select! {
+            outcome = outcome => outcome,
             () = self.gone(&context).cancelled() => {
                 // the library would say so only once it has waited for the call
                 cancelled.cancel();
-                Err(Error::stopped("the client is gone: its call was given up"))
+                let why = Error::stopped("the client is gone: its call was given up");
+                Outcome::Done(Err(why))
             }
         };
-        Ok(result_of(done).into())
+        match outcome {
+            Outcome::Asks(asks) => Ok(asks.into()),
+            Outcome::Done(Err(error)) if has_rounds && rounds::is_lacking(&error, &lent) => {
+                Err(rounds::lacking(&error))
+            }
+            Outcome::Done(done) => Ok(result_of(done).into()),
+        }
     }
 }
 

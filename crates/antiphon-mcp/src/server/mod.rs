@@ -6,11 +6,13 @@ mod catalog;
 mod handler;
 mod http;
 mod progress;
+mod rounds;
 mod wire;
 mod withdrawal;
 
 use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
 
+use antiphon_core::SystemClock;
 use rmcp::{
     ServiceExt,
     service::ServerInitializeError,
@@ -23,6 +25,7 @@ use crate::Tool;
 use catalog::Catalog;
 use handler::Handler;
 pub use http::{HttpConfig, HttpService, Principal};
+use rounds::Seal;
 use wire::Wire;
 
 /// Bytes of the longest message that is read: documents travel in arguments.
@@ -57,14 +60,17 @@ impl Default for ServerConfig {
 pub struct Server {
     catalog: Arc<Catalog>,
     config: Arc<ServerConfig>,
+    seal: Arc<Seal>,
 }
 
 impl Server {
     /// A server of these tools.
     pub fn new(tools: Vec<Arc<dyn Tool>>, config: ServerConfig) -> Self {
+        let seal = Seal::new(SystemClock::shared(), config.call_timeout);
         Self {
             catalog: Arc::new(Catalog::new(tools)),
             config: Arc::new(config),
+            seal: Arc::new(seal),
         }
     }
 
