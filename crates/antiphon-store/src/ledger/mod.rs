@@ -8,6 +8,7 @@ mod past;
 mod records;
 mod salvage;
 pub(crate) mod schema;
+mod standing;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use past::{PastOutcome, PastRuns};
 pub(crate) use records::{is_broken, ledger_error};
 pub use records::{is_disk_failure, is_of_disk};
 pub use salvage::open_or_salvage;
+pub use standing::{FailedRow, Standing};
 use sums::signed;
 use version::OpenError;
 use writer::{Op, Queue, Reply, Spending, Writer};

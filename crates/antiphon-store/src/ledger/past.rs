@@ -89,7 +89,7 @@ impl PastRuns {
 }
 
 /// Opens it so that nothing is written: where it has no log of writes to come, as a file that does not change.
-fn open(path: &Path, has_log: bool) -> rusqlite::Result<Connection> {
+pub(super) fn open(path: &Path, has_log: bool) -> rusqlite::Result<Connection> {
     if has_log {
         return schema::open_reader(path);
     }
