@@ -273,7 +273,8 @@ impl SqliteLedger {
                 // outcomes of this run do not count: the order must stand still while rows are mapped
                 let verdict = records::verdict_of(row, 4)
                     .filter(|(run, _)| *run < self.run)
-                    .map(|(_, outcome)| Verdict {
+                    .map(|(run, outcome)| Verdict {
+                        run,
                         error: outcome.error,
                     });
                 items.push((item, verdict));
@@ -281,7 +282,7 @@ impl SqliteLedger {
             Ok(items)
         })?;
         items.sort_by_key(|(_, verdict)| match verdict {
-            Some(Verdict { error: None }) => 0,
+            Some(Verdict { error: None, .. }) => 0,
             Some(_) => 1,
             None => 2,
         });
