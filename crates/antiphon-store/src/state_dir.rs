@@ -6,13 +6,10 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     thread,
-    time::Duration,
 };
 
-/// How often a lock is tried, and how long after each time: whoever only looks whether a folder is in use holds it for a
-/// moment.
-const TRIES: usize = 4;
-const BETWEEN_TRIES: Duration = Duration::from_millis(5);
+/// How often a lock is tried: whoever only looks whether a folder is in use holds it for a moment.
+const TRIES: usize = 100;
 
 /// Name of the file whose lock is the folder's.
 const LOCK: &str = "lock";
@@ -69,7 +66,7 @@ impl StateDir {
                         _lock: lock,
                     });
                 }
-                Err(TryLockError::WouldBlock) => thread::sleep(BETWEEN_TRIES),
+                Err(TryLockError::WouldBlock) => thread::yield_now(),
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
         }
