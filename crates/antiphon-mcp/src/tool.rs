@@ -50,6 +50,15 @@ pub struct Call {
 }
 
 impl Call {
+    /// A use of a tool by a program, which lends this model. Nobody hears of its progress.
+    pub fn with_model(model: SharedModel) -> Self {
+        Self {
+            model: Ok(model),
+            progress: Progress { told: None },
+            cancelled: CancellationToken::new(),
+        }
+    }
+
     /// The client's own model, behind the queue that all calls of this client share.
     ///
     /// # Errors
