@@ -170,7 +170,8 @@ fn known(output: PathBuf, standing: &Standing, in_use: bool, running: Option<&Ru
         Some(watch) => {
             let report = watch.report();
             Rows {
-                total: Some(report.total),
+                // the run itself knows it only once it has read them all
+                total: about.count_rows().or(Some(report.total)),
                 succeeded: report.succeeded,
                 failed: report.failed,
                 per_second: Some(report.requests_per_second),
