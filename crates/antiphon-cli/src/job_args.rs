@@ -7,10 +7,8 @@ use std::{
 };
 
 use antiphon::{
-    Usd,
-    core::job::Order,
-    env,
-    run::{Input, Output, RunOptions},
+    Usd, env,
+    run::{Input, Output, RunOptions, USUAL_MAX_RETRIES},
     session::{SessionOptions, default_cache_dir},
     zones::{Zone, zone},
 };
@@ -21,9 +19,6 @@ use crate::{
     args::{ProgressArg, at_least_one, budget, duration, from_one, from_zero, share, time_limit},
     commands::params,
 };
-
-/// Retries of a row where neither a flag nor the configuration says: nobody sits and waits for a single one.
-const JOB_MAX_RETRIES: u32 = 10;
 
 /// Where requests go, and with which parameters.
 #[derive(Args, Clone, Debug)]
@@ -190,16 +185,7 @@ impl JobArgs {
     /// A run of rows that come from here and go there, as far as all jobs say the same. What is asked is up to the command.
     pub(crate) fn run_options(&self, input: Input, output: Output) -> Result<RunOptions> {
         Ok(RunOptions {
-            input,
-            input_format: None,
-            output,
             state: self.state.state.clone(),
-            model: None,
-            prompt: None,
-            variants: Vec::new(),
-            analysis: None,
-            system: None,
-            schema: None,
             params: params::parse(&self.target.params)?,
             session: SessionOptions {
                 budget: self.spend.budget,
@@ -208,15 +194,12 @@ impl JobArgs {
                 ..session_options(&self.target, &self.limits)
             },
             cache_dir: self.sharing.cache_dir()?,
-            order: Order::Input,
-            limit: None,
-            sample: None,
             deadline: self.limits.deadline,
             strict: self.rows.strict,
             fresh: self.state.fresh,
             retry_failed: self.rows.retry_failed,
             max_error_rate: self.error_rate.max_error_rate,
-            include_input: false,
+            ..RunOptions::new(input, output)
         })
     }
 }
@@ -234,7 +217,7 @@ pub(crate) fn session_options(target: &TargetArgs, limits: &LimitArgs) -> Sessio
         otpm: limits.otpm,
         zone: target.zone,
         max_retries: limits.max_retries,
-        usual_max_retries: Some(JOB_MAX_RETRIES),
+        usual_max_retries: Some(USUAL_MAX_RETRIES),
         timeout: limits.timeout,
         max_wait: limits.max_wait,
         ..SessionOptions::default()

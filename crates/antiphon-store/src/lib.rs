@@ -21,7 +21,8 @@ mod sum;
 pub use budget_file::BudgetFile;
 pub use cache::{Bounds, DiskCache, WallTime};
 pub use ledger::{
-    PastOutcome, PastRuns, SqliteLedger, is_disk_failure, is_of_disk, open_or_salvage,
+    FailedRow, PastOutcome, PastRuns, SqliteLedger, Standing, is_disk_failure, is_of_disk,
+    open_or_salvage,
 };
 pub use seen::DiskSeen;
 pub use state_dir::{StateDir, StateDirError};

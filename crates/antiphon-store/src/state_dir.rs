@@ -5,7 +5,14 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    thread,
 };
+
+/// How often a lock is tried: whoever only looks whether a folder is in use holds it for a moment.
+const TRIES: usize = 100;
+
+/// Name of the file whose lock is the folder's.
+const LOCK: &str = "lock";
 
 /// A state folder, locked while this value lives.
 ///
@@ -50,14 +57,35 @@ impl StateDir {
                 .create(path)
                 .map_err(failed)?;
         }
-        let lock = private_file(&path.join("lock")).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(StateDirError::Busy(path.to_owned())),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
+        let lock = private_file(&path.join(LOCK)).map_err(failed)?;
+        for _ in 0..TRIES {
+            match lock.try_lock() {
+                Ok(()) => {
+                    return Ok(Self {
+                        path: path.to_owned(),
+                        _lock: lock,
+                    });
+                }
+                Err(TryLockError::WouldBlock) => thread::yield_now(),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+        }
+        Err(StateDirError::Busy(path.to_owned()))
+    }
+
+    /// Whether somebody works in a folder now. Nothing is written, and nobody waits.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    pub fn is_in_use(path: &Path) -> io::Result<bool> {
+        let lock = match File::open(path.join(LOCK)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            lock => lock?,
+        };
+        match lock.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
@@ -96,7 +124,10 @@ mod tests {
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o700);
         assert_eq!(mode(&path.join("lock")), 0o600);
+        assert!(StateDir::is_in_use(&path).unwrap());
         drop(first);
+        assert!(!StateDir::is_in_use(&path).unwrap());
+        assert!(!StateDir::is_in_use(parent.path()).unwrap());
         StateDir::open(&path).unwrap();
     }
 }

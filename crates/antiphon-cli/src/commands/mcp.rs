@@ -2,9 +2,9 @@
 
 mod http;
 
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, time::Duration};
 
-use antiphon::tools::{self, Models, Server, ServerConfig};
+use antiphon::tools::{self, Folder, Models, Server, ServerConfig};
 use anyhow::{Context, Result};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +44,9 @@ pub(crate) struct McpArgs {
     /// Configuration file [default: antiphon.toml, over the user's]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// The one folder whose files tools may read and write [default: the working folder, unless that is /]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
     /// Serve over HTTP at this address, at /mcp, in place of stdin and stdout; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", value_parser = listen::address)]
     pub(crate) http: Option<SocketAddr>,
@@ -58,21 +61,32 @@ pub(crate) struct McpArgs {
     pub(crate) json: bool,
 }
 
+/// How long answers of jobs that were paid for are waited for when the client is gone.
+const LAST_ANSWERS: Duration = Duration::from_secs(30);
+
 pub(crate) fn run(args: &McpArgs, printer: &Printer) -> Result<Exit> {
     let config = config(args.config.as_deref())?;
     let runtime = runtime()?;
     let stop = CancellationToken::new();
-    let models = Models::new(config.clone(), args.model.clone(), stop.clone());
+    let folder = match &args.folder {
+        Some(folder) => Folder::at(folder).context("--folder")?,
+        None => Folder::working(),
+    };
+    let models = Models::in_folder(config.clone(), args.model.clone(), stop.clone(), folder);
     let server_config = ServerConfig {
         instructions: tools::INSTRUCTIONS.to_owned(),
         ..ServerConfig::default()
     };
     let server = Server::new(tools::tools(&models), server_config);
     let outcome = runtime.block_on(async {
-        match args.http {
+        let outcome = match args.http {
             Some(address) => http::serve(&server, address, &config, args, stop, printer).await,
             None => talk(&server, stop, printer).await,
+        };
+        if !matches!(outcome, Ok(Exit::Interrupted)) {
+            last_answers(&models, printer).await;
         }
+        outcome
     });
     // a thread that waits for a silent stdin must not hold the exit
     runtime.shutdown_background();
@@ -104,5 +118,17 @@ async fn talk(server: &Server, stop: CancellationToken, printer: &Printer) -> Re
             printer.error(&error);
             Ok(Exit::StoppedEarly)
         }
+    }
+}
+
+/// Waits for what jobs have paid for, until a signal says not to.
+async fn last_answers(models: &Models, printer: &Printer) {
+    let Ok(mut signals) = Signals::new() else {
+        return;
+    };
+    let ended = models.end_jobs(LAST_ANSWERS);
+    tokio::select! {
+        () = ended => {}
+        () = signals.next() => printer.say("interrupted: answers in flight are given up"),
     }
 }

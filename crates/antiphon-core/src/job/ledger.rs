@@ -18,6 +18,8 @@ pub type ItemId = i64;
 pub struct Verdict {
     /// The error it ended in; `None` is an answer.
     pub error: Option<ErrorKind>,
+    /// The run it is of: the first of a ledger is 1.
+    pub run: i64,
 }
 
 /// A row of the last run's layout.

@@ -3,7 +3,14 @@
 use antiphon_core::Spent;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::sums;
+use super::{SqliteLedger, sums};
+
+impl SqliteLedger {
+    /// The number of this run: the first of a ledger is 1.
+    pub fn run(&self) -> i64 {
+        self.run
+    }
+}
 
 /// The number of the run before this one. Where its note is damaged the outcomes tell: a number that begins again would
 /// make earlier outcomes look like this run's own, and their rows would be paid again.

@@ -8,6 +8,7 @@ mod past;
 mod records;
 mod salvage;
 pub(crate) mod schema;
+mod standing;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use past::{PastOutcome, PastRuns};
 pub(crate) use records::{is_broken, ledger_error};
 pub use records::{is_disk_failure, is_of_disk};
 pub use salvage::open_or_salvage;
+pub use standing::{FailedRow, Standing};
 use sums::signed;
 use version::OpenError;
 use writer::{Op, Queue, Reply, Spending, Writer};
@@ -271,7 +273,8 @@ impl SqliteLedger {
                 // outcomes of this run do not count: the order must stand still while rows are mapped
                 let verdict = records::verdict_of(row, 4)
                     .filter(|(run, _)| *run < self.run)
-                    .map(|(_, outcome)| Verdict {
+                    .map(|(run, outcome)| Verdict {
+                        run,
                         error: outcome.error,
                     });
                 items.push((item, verdict));
@@ -279,7 +282,7 @@ impl SqliteLedger {
             Ok(items)
         })?;
         items.sort_by_key(|(_, verdict)| match verdict {
-            Some(Verdict { error: None }) => 0,
+            Some(Verdict { error: None, .. }) => 0,
             Some(_) => 1,
             None => 2,
         });

@@ -22,6 +22,8 @@ pub struct PastRuns {
 pub struct PastOutcome {
     /// The error it ended in; `None` is an answer.
     pub error: Option<ErrorKind>,
+    /// The run it is of.
+    pub run: i64,
     /// Attempts on the wire; 0 where the answer was at hand.
     pub attempts: u32,
     /// Tokens over all answered attempts.
@@ -89,7 +91,7 @@ impl PastRuns {
 }
 
 /// Opens it so that nothing is written: where it has no log of writes to come, as a file that does not change.
-fn open(path: &Path, has_log: bool) -> rusqlite::Result<Connection> {
+pub(super) fn open(path: &Path, has_log: bool) -> rusqlite::Result<Connection> {
     if has_log {
         return schema::open_reader(path);
     }
@@ -121,7 +123,7 @@ fn list_items(connection: &Connection) -> rusqlite::Result<()> {
 
 /// `None` where it is damaged: then the row will be asked again.
 fn outcome_of(row: &Row<'_>) -> Option<PastOutcome> {
-    let (_, outcome) = records::verdict_of(row, 0)?;
+    let (run, outcome) = records::verdict_of(row, 0)?;
     let details: String = row.get(records::VERDICT_COLUMNS).ok()?;
     let mut details: Value = serde_json::from_str(&format!("{{{details}}}")).unwrap_or_default();
     let mut take = |name| details.get_mut(name).map(Value::take).unwrap_or_default();
@@ -129,6 +131,7 @@ fn outcome_of(row: &Row<'_>) -> Option<PastOutcome> {
     let mut range = |name| serde_json::from_value(take(name)).ok();
     Some(PastOutcome {
         error: outcome.error,
+        run,
         attempts: outcome.attempts,
         usage: outcome.usage,
         cost,

@@ -210,7 +210,8 @@ pub(super) fn layout_row(row: &Row<'_>) -> rusqlite::Result<LayoutRow> {
             fingerprint,
             owns_custom_id: planned.owns_custom_id,
             custom_id: planned.custom_id,
-            verdict: verdict_of(row, 11).map(|(_, outcome)| Verdict {
+            verdict: verdict_of(row, 11).map(|(run, outcome)| Verdict {
+                run,
                 error: outcome.error,
             }),
         },
@@ -290,7 +291,7 @@ fn known_verdict(row: &Row<'_>) -> Option<Verdict> {
         None => None,
         Some(code) => Some(ErrorKind::from_code(code)?),
     };
-    is_sound.then_some(Verdict { error })
+    is_sound.then_some(Verdict { error, run })
 }
 
 /// A line of output; `None` where it is damaged or has no outcome.

@@ -106,8 +106,14 @@ fn a_later_run_finds_what_an_earlier_one_committed() {
         verdicts,
         [
             None,
-            Some(Verdict { error: timeout }),
-            Some(Verdict { error: None })
+            Some(Verdict {
+                error: timeout,
+                run: 1
+            }),
+            Some(Verdict {
+                error: None,
+                run: 1
+            })
         ]
     );
     let output = ledger.output(1, 3).unwrap();
@@ -130,7 +136,10 @@ fn the_kth_of_equal_rows_takes_the_kth_answer() {
     let ledger = SqliteLedger::open(folder.path()).unwrap();
     ledger.begin_changed_input().unwrap();
     // of the two equal items only the second was answered: the first row that asks gets it
-    let answered = Some(Verdict { error: None });
+    let answered = Some(Verdict {
+        error: None,
+        run: 1,
+    });
     assert_eq!(ledger.find(print_of("a"), 0).unwrap(), Some((2, answered)));
     assert_eq!(ledger.find(print_of("a"), 1).unwrap(), Some((0, None)));
     assert_eq!(ledger.find(print_of("a"), 2).unwrap(), None);
@@ -215,7 +224,13 @@ fn a_flipped_value_is_as_if_absent() {
     let layout: Vec<_> = ledger.layout(0).map(Result::unwrap).collect();
     assert_eq!(layout[0].hash, [0; 16]);
     assert_eq!(layout[1].verdict, None);
-    assert_eq!(layout[2].verdict, Some(Verdict { error: None }));
+    assert_eq!(
+        layout[2].verdict,
+        Some(Verdict {
+            error: None,
+            run: 1
+        })
+    );
 }
 
 #[test]
@@ -337,7 +352,16 @@ fn outcomes_are_known_as_earlier_ones_without_the_number_of_the_last_run() {
     let print = ledger.layout(0).next();
     assert!(print.is_none(), "the layout is mapped anew");
     let (item, verdict) = ledger.find(print_of("a"), 0).unwrap().unwrap();
-    assert_eq!((item, verdict), (2, Some(Verdict { error: None })));
+    assert_eq!(
+        (item, verdict),
+        (
+            2,
+            Some(Verdict {
+                error: None,
+                run: 1
+            })
+        )
+    );
 }
 
 #[test]

@@ -237,10 +237,14 @@ fn job_config(options: &RunOptions, feed: &Feed, rows: Rows) -> JobConfig {
         order: options.order,
         limit: feed.most_rows(options.limit),
         retry_failed: options.retry_failed,
+        failures_stand_since: options.failures_stand_since,
         max_error_rate: options.max_error_rate,
         share_equal_rows: options.session.coalesce,
         include_input: options.include_input || options.analysis.is_some(),
         input_is_json: rows == Rows::Json,
-        window_rows: concurrency.saturating_mul(2).max(LEAST_WINDOW),
+        window_rows: match options.most_rows_at_once {
+            Some(most) => most.get(),
+            None => concurrency.saturating_mul(2).max(LEAST_WINDOW),
+        },
     }
 }

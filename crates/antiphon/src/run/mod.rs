@@ -1,5 +1,6 @@
 //! `antiphon run`: a file of requests in, one line for each out.
 
+mod about;
 mod budget;
 pub(crate) mod check;
 mod estimate;
@@ -15,7 +16,7 @@ mod terminal;
 pub(crate) mod timeline;
 
 use std::{
-    num::NonZeroU64,
+    num::{NonZeroU32, NonZeroU64},
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -35,12 +36,16 @@ use crate::{
 };
 
 pub use crate::lines::{Analysis, Variant};
+pub use about::About;
 pub use estimate::{ModelEstimate, RunEstimate, TimeEstimate};
 pub use input::Input;
 pub use output::Output;
 pub use report::{Course, Latency, ModelReport, Report};
 pub use terminal::harmless_json;
 pub use timeline::Step;
+
+/// Retries of a row where neither a flag nor the configuration says: nobody sits and waits for a single one.
+pub const USUAL_MAX_RETRIES: u32 = 10;
 
 /// What a run shall do: flags as they were meant.
 #[derive(Clone, Debug)]
@@ -87,10 +92,50 @@ pub struct RunOptions {
     pub fresh: bool,
     /// Send rows again that failed for good.
     pub retry_failed: bool,
+    /// Failures that this run of the job and later ones have found are not asked again: it was interrupted, and this one
+    /// goes on in its place.
+    pub failures_stand_since: Option<i64>,
+    /// Rows that are read and not yet finished, at most; else as many as the limit of calls in flight suggests.
+    pub most_rows_at_once: Option<NonZeroU32>,
     /// Stop when more of the finished rows fail.
     pub max_error_rate: Option<f64>,
     /// Keep the input line in the output.
     pub include_input: bool,
+}
+
+impl RunOptions {
+    /// A run over all rows of an input with the models and prompts that they name, and no limits but the usual ones.
+    pub fn new(input: Input, output: Output) -> Self {
+        Self {
+            input,
+            input_format: None,
+            output,
+            state: None,
+            model: None,
+            prompt: None,
+            variants: Vec::new(),
+            analysis: None,
+            system: None,
+            schema: None,
+            params: Map::new(),
+            session: SessionOptions {
+                usual_max_retries: Some(USUAL_MAX_RETRIES),
+                ..SessionOptions::default()
+            },
+            cache_dir: None,
+            order: Order::Input,
+            limit: None,
+            sample: None,
+            deadline: None,
+            strict: false,
+            fresh: false,
+            retry_failed: false,
+            failures_stand_since: None,
+            most_rows_at_once: None,
+            max_error_rate: None,
+            include_input: false,
+        }
+    }
 }
 
 /// Why a run did not start. Nothing was sent.
@@ -102,6 +147,8 @@ pub struct RunError {
     pub hint: Option<String>,
     /// Whether a disk is at fault, full for instance: then the same command goes on once it is not.
     pub is_of_disk: bool,
+    /// Whether another run works on the same output.
+    pub is_busy: bool,
 }
 
 impl RunError {
@@ -110,6 +157,7 @@ impl RunError {
             message: message.into(),
             hint: None,
             is_of_disk: false,
+            is_busy: false,
         }
     }
 
@@ -158,6 +206,8 @@ pub struct RunWatch {
     session: Arc<Session>,
     /// What earlier runs of the job have spent.
     earlier_runs: Spent,
+    /// Which run of the job it is: the first is 1.
+    run: i64,
     stop: Stop,
     started: Instant,
 }
@@ -202,6 +252,16 @@ impl RunWatch {
         if let Ok(Some(all)) = all.await {
             self.progress.counted(all);
         }
+    }
+
+    /// What all runs of the job have spent so far.
+    pub fn job_spent(&self) -> Spent {
+        self.earlier_runs + self.metrics().snapshot().spent()
+    }
+
+    /// Which run of the job it is: the first is 1.
+    pub fn run(&self) -> i64 {
+        self.run
     }
 
     /// How far the run is.

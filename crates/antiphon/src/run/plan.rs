@@ -9,7 +9,7 @@ use antiphon_core::{
 use antiphon_store::{DiskSeen, SqliteLedger, StateDir, StateDirError, open_or_salvage};
 
 use super::{
-    PreparedRun, RunError, RunOptions, RunWatch, budget,
+    About, PreparedRun, RunError, RunOptions, RunWatch, budget,
     check::{Checked, check, state_folder},
     feed::Feed,
     resume::{self, Plan},
@@ -57,6 +57,8 @@ pub(super) fn prepare(
         Some(source) => source,
         None => feed.open()?,
     };
+    About::of(&options, &feed).keep(&standing.ledger)?;
+    let run = standing.ledger.run();
     let metrics = session.metrics().clone();
     let earlier_runs = standing.ledger.count_spent(move || metrics.spent());
     let earlier_runs = earlier_runs.map_err(ledger_error)?;
@@ -84,6 +86,7 @@ pub(super) fn prepare(
             progress,
             session,
             earlier_runs,
+            run,
             stop,
             started: Instant::now(),
         },
@@ -171,7 +174,10 @@ pub(crate) fn open_state(folder: Option<&Path>) -> Result<State, RunError> {
         }
     };
     let dir = StateDir::open(&folder).map_err(|error| match &error {
-        StateDirError::Busy(_) => RunError::usage(error.to_string()),
+        StateDirError::Busy(_) => RunError {
+            is_busy: true,
+            ..RunError::usage(error.to_string())
+        },
         StateDirError::Io(_, cause) => RunError::of_system(error.to_string(), cause),
     })?;
     Ok(State {

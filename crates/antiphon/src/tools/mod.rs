@@ -17,11 +17,20 @@ mod choice;
 mod documents;
 mod ensemble;
 mod facts;
+#[cfg(test)]
+mod file_tests;
+mod folder;
+mod job_status;
+mod jobs;
+mod lent;
 mod map_reduce;
+mod numbers;
 mod review;
+mod run_file;
 mod spending;
 mod votes;
 mod watched;
+mod wording;
 
 use std::sync::Arc;
 
@@ -31,6 +40,7 @@ pub use antiphon_mcp::{
 };
 
 pub use choice::Models;
+pub use folder::Folder;
 
 /// What clients are told of all tools together, for the model that uses them.
 pub const INSTRUCTIONS: &str = "\
@@ -47,5 +57,7 @@ pub fn tools(models: &Arc<Models>) -> Vec<Arc<dyn Tool>> {
         Arc::new(map_reduce::MapReduce::new(models)),
         Arc::new(analyze_documents::AnalyzeDocuments::new(models)),
         Arc::new(review::Review::new(models)),
+        Arc::new(run_file::RunFile::new(models)),
+        Arc::new(job_status::JobStatus::new(models)),
     ]
 }

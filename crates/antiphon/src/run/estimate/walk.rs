@@ -196,6 +196,7 @@ impl Walked {
         let is_done = |outcome: &PastOutcome| {
             checked.config.is_done(Some(Verdict {
                 error: outcome.error,
+                run: outcome.run,
             }))
         };
         match found.filter(is_done) {

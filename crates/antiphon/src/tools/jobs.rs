@@ -1,0 +1,157 @@
+//! The jobs that tools of this process run.
+//!
+//! A job has a task of its own: whoever called the tool may go at any time, and what was begun ends in order.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use antiphon_core::{Error, ErrorKind, job::StopReason};
+use tokio_util::sync::CancellationToken;
+
+use crate::run::RunWatch;
+
+/// Jobs by their output.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    running: Mutex<HashMap<PathBuf, Arc<Running>>>,
+    /// Jobs that were given up before their end, and the run in which that series began: what fails in it stands until a
+    /// call comes to its end. A call that the protocol makes again and again would ask such rows each time.
+    given_up: Mutex<BTreeMap<PathBuf, i64>>,
+}
+
+/// A job that runs.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    given_up: CancellationToken,
+    ended: CancellationToken,
+    watch: OnceLock<RunWatch>,
+}
+
+impl Running {
+    /// Nothing new is sent, and the job ends.
+    pub(super) fn give_up(&self) {
+        self.given_up.cancel();
+        if let Some(watch) = self.watch.get() {
+            watch.stop().drain(StopReason::Interrupted);
+        }
+    }
+
+    /// Is cancelled once it was given up.
+    pub(super) fn given_up(&self) -> &CancellationToken {
+        &self.given_up
+    }
+
+    /// A view of it, once all is checked.
+    pub(super) fn watch(&self) -> Option<&RunWatch> {
+        self.watch.get()
+    }
+}
+
+/// The right to run the job of an output, for as long as this value lives.
+#[derive(Debug)]
+pub(super) struct Place {
+    jobs: Arc<Jobs>,
+    output: PathBuf,
+    pub(super) running: Arc<Running>,
+}
+
+impl Place {
+    /// All is checked: it begins. Where it was given up meanwhile, it sends nothing.
+    pub(super) fn begins(&self, watch: RunWatch) {
+        // it begins once
+        let _first = self.running.watch.set(watch);
+        if self.running.given_up.is_cancelled() {
+            self.running.give_up();
+        }
+    }
+
+    /// The run from which on failures stand.
+    pub(super) fn failures_stand_since(&self) -> Option<i64> {
+        lock(&self.jobs.given_up).get(&self.output).copied()
+    }
+
+    /// It came to an end, in this run of the job, with so many rows left.
+    pub(super) fn ends(&self, run: i64, pending: u64) {
+        let mut given_up = lock(&self.jobs.given_up);
+        match self.running.given_up.is_cancelled() && pending > 0 {
+            true => drop(given_up.entry(self.output.clone()).or_insert(run)),
+            false => drop(given_up.remove(&self.output)),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.jobs.running).remove(&self.output);
+        self.running.ended.cancel();
+    }
+}
+
+impl Jobs {
+    /// Takes the place of an output's job. One that was given up is waited for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadRequest`]: its job runs.
+    pub(super) async fn place(self: &Arc<Self>, output: &Path) -> Result<Place, Error> {
+        loop {
+            let other = match self.take(output) {
+                Ok(place) => return Ok(place),
+                Err(other) => other,
+            };
+            if !other.given_up.is_cancelled() {
+                return Err(is_running(output));
+            }
+            other.ended.cancelled().await;
+        }
+    }
+
+    fn take(self: &Arc<Self>, output: &Path) -> Result<Place, Arc<Running>> {
+        let mut jobs = lock(&self.running);
+        if let Some(other) = jobs.get(output) {
+            return Err(Arc::clone(other));
+        }
+        let running = Arc::new(Running::default());
+        jobs.insert(output.to_owned(), Arc::clone(&running));
+        Ok(Place {
+            jobs: Arc::clone(self),
+            output: output.to_owned(),
+            running,
+        })
+    }
+
+    /// The job of an output that runs in this process.
+    pub(super) fn of(&self, output: &Path) -> Option<Arc<Running>> {
+        lock(&self.running).get(output).cloned()
+    }
+
+    /// Gives all of them up, and waits for their ends, but no longer than that.
+    pub(super) async fn end(&self, most: Duration) {
+        let running: Vec<_> = lock(&self.running).values().cloned().collect();
+        running.iter().for_each(|job| job.give_up());
+        let all = async {
+            for job in &running {
+                job.ended.cancelled().await;
+            }
+        };
+        // what is still out then is asked again by the next run
+        let _in_time = tokio::time::timeout(most, all).await;
+    }
+}
+
+/// Somebody runs the job of this output.
+pub(super) fn is_running(output: &Path) -> Error {
+    let message = format!(
+        "the job that writes {} is running; job_status with this output tells how far it is, and run_file goes on with it \
+         once it has ended",
+        output.display()
+    );
+    Error::new(ErrorKind::BadRequest, message)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
