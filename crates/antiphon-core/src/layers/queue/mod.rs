@@ -4,6 +4,7 @@
 //! the other is decided once, where the model is made.
 
 mod bearing;
+mod measured;
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -12,6 +13,7 @@ use tokio::sync::Semaphore;
 use crate::{BoxFuture, ChatRequest, ChatResponse, Error, Limits, Makeup, Model, SharedModel};
 
 pub use bearing::{Bearing, Ending, Fixed, Turn};
+pub use measured::{ClientName, Measured, Reason, Refused, Verdict, Verdicts, WIDEST};
 
 /// The very same model where it bears any number of calls; else the model behind a [`Queue`] of its own.
 pub fn queued(model: SharedModel) -> SharedModel {
