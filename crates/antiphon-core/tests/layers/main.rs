@@ -12,6 +12,7 @@ mod failover;
 mod meter;
 mod outage;
 mod patience;
+mod queue;
 mod retry;
 mod scripted;
 mod spend;

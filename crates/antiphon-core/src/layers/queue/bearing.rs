@@ -31,19 +31,23 @@ pub trait Bearing: Send + fmt::Debug {
     /// Calls that may be out at once now.
     fn limit(&self) -> NonZeroU32;
 
-    /// A call was let out. `wanted` calls are out or waiting with it.
+    /// A call was let out. `wanted` calls are out or waiting, this one included.
     fn started(&mut self, _turn: Turn, _wanted: usize, _now: Moment) {}
 
-    /// A call ended.
+    /// A call ended. Each turn that was started ends so, or is withdrawn.
     fn ended(&mut self, _turn: Turn, _ending: Ending, _now: Moment) {}
 
-    /// When [`Bearing::withdrawn`] should be asked at the latest.
+    /// When [`Bearing::withdrawn`] should be asked. After that it must be a later moment, else it is not asked again before
+    /// something happens.
     fn look_at(&self) -> Option<Moment> {
         None
     }
 
     /// Calls that are taken back and asked again, because they were out beside others and nothing comes any more. Whoever
     /// waits for them does not notice.
+    ///
+    /// Nothing more is heard of such a turn, unless its call ends at the same moment or has a stream that flows already:
+    /// what was read of that cannot be taken back. Each call counts as out until it has really been dropped.
     fn withdrawn(&mut self, _now: Moment) -> Vec<Turn> {
         Vec::new()
     }

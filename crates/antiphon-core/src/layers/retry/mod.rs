@@ -217,7 +217,7 @@ async fn attempt(inner: &SharedModel, request: ChatRequest) -> Result<ChatRespon
 }
 
 /// An error of a body belongs to an attempt that was made.
-fn stamped(error: Error, attempts: u32) -> Error {
+pub(super) fn stamped(error: Error, attempts: u32) -> Error {
     let attempts = error.attempts().max(attempts).max(1);
     error.with_attempts(attempts)
 }
