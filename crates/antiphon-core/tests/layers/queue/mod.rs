@@ -3,6 +3,7 @@
 mod calls;
 mod known_cases;
 mod learning;
+mod measured;
 mod policies;
 mod properties;
 

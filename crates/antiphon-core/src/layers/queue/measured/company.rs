@@ -94,6 +94,11 @@ impl Company {
         }
     }
 
+    /// The most that were out while this call has been; 0: it is not out.
+    pub(super) fn most(&self, turn: Turn) -> u32 {
+        self.out.get(&turn).map_or(0, |call| call.most)
+    }
+
     /// `None`: it is not out.
     pub(super) fn end(&mut self, turn: Turn, now: Moment) -> Option<Was> {
         self.pass(now);

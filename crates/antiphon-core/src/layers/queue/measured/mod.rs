@@ -235,6 +235,15 @@ impl Bearing for Measured {
         self.weigh();
     }
 
+    fn excuses(&mut self, turn: Turn, kind: ErrorKind, now: Moment) -> bool {
+        let is_crowded = self.company.most(turn) > self.good();
+        if !is_crowded || !speaks_of_client(kind) || self.alone.failed > 0 {
+            return false;
+        }
+        self.ended(turn, Ending::Failed(kind), now);
+        true
+    }
+
     fn look_at(&self) -> Option<Moment> {
         self.company.silent_at(self.patience())
     }

@@ -248,6 +248,7 @@ impl Session {
     }
 
     fn end(&mut self, call: &Inside) {
+        let kind = ErrorKind::ServerError;
         let ending = match call.answer {
             Some(answer) if !call.fails => {
                 self.seen.answered += 1;
@@ -258,9 +259,14 @@ impl Session {
                     bytes: 400,
                 }
             }
+            _ if self.measured.excuses(call.turn, kind, self.now) => {
+                self.seen.asked_again += 1;
+                self.waiting.push_front(call.asked);
+                return;
+            }
             _ => {
                 self.seen.failed += 1;
-                Ending::Failed(ErrorKind::ServerError)
+                Ending::Failed(kind)
             }
         };
         self.measured.ended(call.turn, ending, self.now);

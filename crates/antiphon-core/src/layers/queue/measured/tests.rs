@@ -42,9 +42,10 @@ fn found(conduct: Conduct, seed: u64, calls: u64) -> (Said, Seen) {
     (said(session.measured.verdict()), seen)
 }
 
-/// One session in a thousand may be misjudged, by chance: a wrong width is one that is too narrow, or gains nothing.
+/// One session in a hundred may be misjudged, by chance. That costs time and no answers: the width is too narrow, or more
+/// calls wait at the client than need to.
 fn all_are(conduct: Conduct, expected: Said) {
-    let seeds = sessions(8);
+    let seeds = sessions(5);
     let allowed = (seeds.end / 100) as usize;
     let wrong: Vec<_> = seeds
         .map(|seed| (seed, found(conduct, seed, ENOUGH).0))
@@ -74,9 +75,9 @@ fn a_client_without_limit_is_given_as_many_as_there_may_be() {
 fn a_client_that_breaks_at_two_is_given_one() {
     let conduct = flawed(Flaw::Breaks(2));
     all_are(conduct, (1, Some((2, Reason::Breaks))));
-    for seed in sessions(6) {
+    for seed in sessions(4) {
         let (_, seen) = found(conduct, seed, ENOUGH);
-        assert_eq!(seen.failed, 2, "calls that it cost to find out");
+        assert_eq!((seen.failed, seen.asked_again), (0, 2));
         assert_eq!(seen.peak, 2);
     }
 }
@@ -89,7 +90,7 @@ fn a_client_that_falls_silent_costs_time_and_no_call() {
         (Flaw::Loses(4), 2),
     ] {
         all_are(flawed(flaw), (width, Some((2 * width, Reason::Deadlock))));
-        for seed in sessions(6) {
+        for seed in sessions(2) {
             let (_, seen) = found(flawed(flaw), seed, ENOUGH);
             assert_eq!(seen.failed, 0);
             assert!((1..=4).contains(&seen.asked_again), "{seen:?}");
@@ -106,7 +107,7 @@ fn a_client_that_mixes_answers_up_is_not_tried_again() {
             conduct,
             (from as u32 / 2, Some((from as u32, Reason::CrossTalk))),
         );
-        for seed in sessions(6) {
+        for seed in sessions(4) {
             let (_, seen) = found(conduct, seed, ENOUGH);
             assert!(seen.wrong <= 2 * from, "{seen:?}");
         }
@@ -135,9 +136,9 @@ fn bursts_are_enough_to_know() {
         (3, 5, (3, Some((4, Reason::NoGain)))),
         (UNLIMITED, 5, (5, None)),
     ] {
-        for seed in sessions(6) {
+        for seed in sessions(2) {
             let mut session = Session::new(Conduct::of(capacity), seed, &Arc::default(), "1");
-            for _ in 0..3000 / burst {
+            for _ in 0..2000 / burst {
                 session.calls(burst);
             }
             let said = said(session.measured.verdict());
@@ -161,8 +162,8 @@ fn faults_that_happen_alone_too_forbid_nothing() {
         ..Conduct::of(UNLIMITED)
     };
     for conduct in [fails, apologises] {
-        let wide = sessions(6).filter(|seed| found(conduct, *seed, ENOUGH).0 == (64, None));
-        let share = wide.count() as f64 / sessions(6).count() as f64;
+        let wide = sessions(4).filter(|seed| found(conduct, *seed, ENOUGH).0 == (64, None));
+        let share = wide.count() as f64 / sessions(4).count() as f64;
         assert!(share > 0.9, "{share} of {conduct:?}");
     }
 }
@@ -170,7 +171,7 @@ fn faults_that_happen_alone_too_forbid_nothing() {
 /// A person who is away while calls wait for their consent is no deadlock.
 #[test]
 fn a_person_may_take_their_time() {
-    for seed in sessions(6) {
+    for seed in sessions(4) {
         let approved = Conduct {
             seconds: 8.0,
             scatter: 9.0,
@@ -196,7 +197,7 @@ fn a_person_may_take_their_time() {
 /// A model that becomes three times as slow in the middle is as parallel as before.
 #[test]
 fn slower_questions_are_not_taken_for_a_queue() {
-    for seed in sessions(6) {
+    for seed in sessions(4) {
         let mut session = Session::new(Conduct::of(UNLIMITED), seed, &Arc::default(), "1");
         session.calls(30);
         session.slow_down(3.0);
