@@ -17,5 +17,5 @@ mod sampling;
 mod server;
 mod tool;
 
-pub use server::{Server, ServerConfig};
+pub use server::{Bears, Server, ServerConfig};
 pub use tool::{Call, Progress, Tool, ToolFacts};

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use antiphon::tools::{self, Models, Server, ServerConfig};
+use antiphon::{
+    env,
+    tools::{self, ClientBook, Models, Server},
+};
 use anyhow::Result;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -25,9 +28,14 @@ pub(crate) fn run(args: &McpArgs, _printer: &Printer) -> Result<Exit> {
     let config = config(args.config.as_deref())?;
     let runtime = runtime()?;
     let stop = CancellationToken::new();
+    let book = env::default_state_dir(&env::process).map(|folder| ClientBook::in_folder(&folder));
+    let server_config = tools::server_config(&config.settings.mcp, book.as_ref());
     let models = Models::new(config, args.model.clone(), stop.clone());
-    let server = Server::new(tools::tools(&models), ServerConfig::default());
+    let server = Server::new(tools::tools(&models), server_config);
     runtime.block_on(server.serve_stdio(stop))?;
     runtime.shutdown_background();
+    if let Some(book) = book {
+        book.finish();
+    }
     Ok(Exit::Success)
 }

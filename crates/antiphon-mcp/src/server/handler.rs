@@ -1,6 +1,6 @@
 //! Requests of clients, handed to the tools.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use antiphon_core::{Error, Limits, layers::queue::Queue};
 use rmcp::{
@@ -25,14 +25,15 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Handler {
     server: Server,
-    queue: Arc<Queue>,
+    /// Made with the first call: before it the client need not have said who it is.
+    queue: OnceLock<Arc<Queue>>,
 }
 
 impl Handler {
     pub(super) fn new(server: &Server) -> Self {
         Self {
             server: server.clone(),
-            queue: Queue::new(server.config.limit),
+            queue: OnceLock::new(),
         }
     }
 
@@ -56,11 +57,15 @@ impl Handler {
         context: &RequestContext<RoleServer>,
         outbox: Outbox,
     ) -> Result<antiphon_core::SharedModel, Error> {
+        let config = &self.server.config;
+        let queue = self
+            .queue
+            .get_or_init(|| config.bears.queue(context, config.queue()));
         let limits = Limits {
-            concurrency: Some(self.server.config.limit),
+            concurrency: Some(queue.snapshot().limit),
         };
         let model = Sampling::new(capabilities(context), limits, outbox)?;
-        Ok(self.queue.around(Arc::new(model)))
+        Ok(queue.around(Arc::new(model)))
     }
 }
 

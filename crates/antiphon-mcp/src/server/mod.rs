@@ -1,15 +1,19 @@
 //! [`Server`]: tools for the clients of the Model Context Protocol.
 
 mod back_channel;
+mod bears;
 mod handler;
 
-use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{io, num::NonZeroUsize, sync::Arc, time::Duration};
 
+use antiphon_core::layers::queue::{OnFailure, QueueConfig};
 use rmcp::{ServiceExt, transport::io::stdio_pipes};
 use tokio_util::sync::CancellationToken;
 
 use crate::Tool;
 use handler::Handler;
+
+pub use bears::Bears;
 
 /// How a server deals with its clients.
 #[derive(Clone, Debug)]
@@ -19,7 +23,11 @@ pub struct ServerConfig {
     /// Its version.
     pub version: String,
     /// Calls of a client's model that are out at once.
-    pub limit: NonZeroU32,
+    pub bears: Bears,
+    /// What a failed call of a client's model means for the others; a group of them is what one call of a tool asks.
+    pub on_failure: OnFailure,
+    /// Calls that may wait for a client's model; one more fails at once. `None`: any number.
+    pub max_waiting: Option<NonZeroUsize>,
     /// The longest that a call of a client's model may take: a person may have to approve it.
     pub call_timeout: Duration,
 }
@@ -29,8 +37,20 @@ impl Default for ServerConfig {
         Self {
             instructions: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            limit: NonZeroU32::MIN,
+            bears: Bears::default(),
+            on_failure: OnFailure::default(),
+            max_waiting: None,
             call_timeout: Duration::from_secs(600),
+        }
+    }
+}
+
+impl ServerConfig {
+    fn queue(&self) -> QueueConfig {
+        QueueConfig {
+            on_failure: self.on_failure,
+            call_timeout: Some(self.call_timeout),
+            longest: self.max_waiting,
         }
     }
 }

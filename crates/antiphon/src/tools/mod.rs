@@ -3,13 +3,16 @@
 mod ask;
 mod choice;
 mod facts;
+mod serving;
 
 use std::sync::Arc;
 
 use antiphon_mcp::Tool;
-pub use antiphon_mcp::{Server, ServerConfig};
+pub use antiphon_mcp::{Bears, Server, ServerConfig};
+pub use antiphon_store::ClientBook;
 
 pub use choice::Models;
+pub use serving::server_config;
 
 /// All tools, over these models. The only table of them.
 pub fn tools(models: &Arc<Models>) -> Vec<Arc<dyn Tool>> {

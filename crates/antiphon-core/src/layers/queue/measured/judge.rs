@@ -8,7 +8,7 @@ use super::{
     probe::Probe,
     sample::{Finding, compare},
     stage::{Alone, Rest, Stage, Suspicion},
-    verdict::{Reason, Refused, Verdict},
+    verdict::{ClientName, Reason, Refused, Verdict},
 };
 
 impl Measured {
@@ -177,6 +177,8 @@ impl Measured {
 
     fn tell(&mut self, verdict: Verdict) {
         self.verdict = verdict;
+        let ClientName { name, version } = &self.client;
+        tracing::info!(name, version, "this client {verdict}");
         self.verdicts.learned(&self.client, verdict);
     }
 }
