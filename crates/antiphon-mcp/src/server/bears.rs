@@ -17,6 +17,10 @@ pub enum Bears {
     Auto(Arc<dyn Verdicts>),
 }
 
+/// Clients that do not say who they are: nothing, or what their library says of all of them (Python `mcp`, 1.30 and 2.3,
+/// of which the one is serial and the other parallel). They are measured in each session.
+const NAMELESS: [(&str, &str); 2] = [("", ""), ("mcp", "0.1.0")];
+
 impl Default for Bears {
     fn default() -> Self {
         Self::Fixed(NonZeroU32::MIN)
@@ -33,14 +37,33 @@ impl Bears {
         let bearing: Box<dyn Bearing> = match self {
             Self::Fixed(limit) => Box::new(Fixed(*limit)),
             Self::Auto(verdicts) => {
-                // a client that does not say who it is shares what is known with all that do not
                 let info = context.client_info();
                 let client = info.map(|info| (info.name, info.version));
                 let (name, version) = client.unwrap_or_default();
-                let client = ClientName { name, version };
-                Box::new(Measured::new(client, Arc::clone(verdicts)))
+                let remembered = match is_nameless(&name, &version) {
+                    true => Arc::new(()),
+                    false => Arc::clone(verdicts),
+                };
+                Box::new(Measured::new(ClientName { name, version }, remembered))
             }
         };
         Queue::with(bearing, config, SystemClock::shared())
+    }
+}
+
+fn is_nameless(name: &str, version: &str) -> bool {
+    NAMELESS.contains(&(name, version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_library_calls_all_its_clients_is_no_name() {
+        assert!(is_nameless("mcp", "0.1.0"));
+        assert!(is_nameless("", ""));
+        assert!(!is_nameless("mcp", "1.0.0"));
+        assert!(!is_nameless("claude-ai", "0.1.0"));
     }
 }
