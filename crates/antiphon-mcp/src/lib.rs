@@ -18,5 +18,5 @@ mod sampling;
 mod server;
 mod tool;
 
-pub use server::{HttpConfig, HttpService, Principal, Server, ServerConfig};
+pub use server::{Bears, HttpConfig, HttpService, Principal, Server, ServerConfig};
 pub use tool::{Call, Effects, Progress, Step, Tool, ToolFacts};

@@ -4,6 +4,7 @@
 //!   read without a trace
 //! - [`BudgetFile`]: what a job without a ledger may have spent, or a caller of the gateway on a day
 //! - [`DiskCache`]: answers kept beyond a run (`docs/cache.md`)
+//! - [`ClientBook`]: what clients of the Model Context Protocol were seen to bear
 //! - [`StateDir`]: the folder it lives in, private and locked
 //! - [`sources`]: readers of input, one file a format
 //! - [`sinks`]: writers of output, one file a format
@@ -11,6 +12,7 @@
 
 mod budget_file;
 mod cache;
+mod clients;
 mod ledger;
 mod seen;
 pub mod sinks;
@@ -20,6 +22,7 @@ mod sum;
 
 pub use budget_file::BudgetFile;
 pub use cache::{Bounds, DiskCache, WallTime};
+pub use clients::ClientBook;
 pub use ledger::{
     FailedRow, PastOutcome, PastRuns, SqliteLedger, Standing, is_disk_failure, is_of_disk,
     open_or_salvage,

@@ -68,7 +68,7 @@ pub const OTEL_BSP_MAX_QUEUE_SIZE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
 /// Time between two exports; the batch reads it.
 pub const OTEL_BSP_SCHEDULE_DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
 
-/// The folder for state, of which that of `antiphon serve` is one.
+/// The folder for state, of which those of `antiphon serve` and `antiphon mcp` are two.
 pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 
 /// The registry. Providers' variables are also columns of the table of providers.
@@ -127,7 +127,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: XDG_STATE_HOME,
-        about: "folder of the gateway's state, in place of ~/.local/state",
+        about: "folder of the gateway's state and of what MCP clients bear, in place of ~/.local/state",
     },
     Variable {
         name: "NO_COLOR",

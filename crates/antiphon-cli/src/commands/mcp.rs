@@ -4,7 +4,10 @@ mod http;
 
 use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, time::Duration};
 
-use antiphon::tools::{self, Folder, Models, Server, ServerConfig};
+use antiphon::{
+    env,
+    tools::{self, ClientBook, Folder, Models, Server},
+};
 use anyhow::{Context, Result};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -73,10 +76,8 @@ pub(crate) fn run(args: &McpArgs, printer: &Printer) -> Result<Exit> {
         None => Folder::working(),
     };
     let models = Models::in_folder(config.clone(), args.model.clone(), stop.clone(), folder);
-    let server_config = ServerConfig {
-        instructions: tools::INSTRUCTIONS.to_owned(),
-        ..ServerConfig::default()
-    };
+    let book = env::default_state_dir(&env::process).map(|folder| ClientBook::in_folder(&folder));
+    let server_config = tools::server_config(&config.settings.mcp, book.as_ref());
     let server = Server::new(tools::tools(&models), server_config);
     let outcome = runtime.block_on(async {
         let outcome = match args.http {
@@ -90,6 +91,9 @@ pub(crate) fn run(args: &McpArgs, printer: &Printer) -> Result<Exit> {
     });
     // a thread that waits for a silent stdin must not hold the exit
     runtime.shutdown_background();
+    if let Some(book) = book {
+        book.finish();
+    }
     outcome
 }
 

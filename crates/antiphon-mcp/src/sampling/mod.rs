@@ -115,8 +115,8 @@ impl Model for Sampling {
                 sample: request.sample,
                 answer,
             };
-            self.outbox.send(asked).map_err(|_| gone().not_sent())?;
-            let result = answered.await.map_err(|_| gone())??;
+            self.outbox.send(asked).map_err(|_| over().not_sent())?;
+            let result = answered.await.map_err(|_| over())??;
             let answer = answer::answer_of(&result, mapped.wants_json, SystemTime::now())?;
             let head = Head {
                 model: answer.model.clone().unwrap_or_else(|| CLIENT.to_owned()),
@@ -138,7 +138,12 @@ impl Model for Sampling {
     }
 }
 
-/// The connection or the tool call that the model was bound to has ended. Every further call would fail alike.
+/// The tool call that the model was bound to has ended. The client's other calls go on, so this says nothing of it.
+fn over() -> Error {
+    Error::stopped("the tool call that asked the client's model has ended")
+}
+
+/// The connection to the client has ended: every further call would fail alike.
 pub(crate) fn gone() -> Error {
     Error::new(
         ErrorKind::Connection,

@@ -1,6 +1,9 @@
 //! Requests of clients, handed to the tools.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+};
 
 use antiphon_core::{Error, ErrorKind, Limits, SharedModel, layers::queue::Queue};
 use futures_util::FutureExt;
@@ -33,7 +36,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Handler {
     server: Server,
-    queue: Arc<Queue>,
+    /// Made with the first call: before it the client need not have said who it is.
+    queue: OnceLock<Arc<Queue>>,
     /// The client is gone: nobody waits for its calls any more.
     gone: CancellationToken,
 }
@@ -42,7 +46,7 @@ impl Handler {
     pub(super) fn new(server: &Server, gone: CancellationToken) -> Self {
         Self {
             server: server.clone(),
-            queue: Queue::new(server.config.limit),
+            queue: OnceLock::new(),
             gone,
         }
     }
@@ -62,15 +66,20 @@ impl Handler {
         has_rounds: bool,
         outbox: Outbox,
     ) -> Result<SharedModel, Error> {
+        let capabilities = capabilities(context);
+        if has_rounds {
+            let model = Sampling::new(capabilities, Limits::default(), outbox)?;
+            return Ok(Arc::new(model));
+        }
+        let config = &self.server.config;
+        let queue = self
+            .queue
+            .get_or_init(|| config.bears.queue(context, config.queue()));
         let limits = Limits {
-            concurrency: (!has_rounds).then_some(self.server.config.limit),
+            concurrency: Some(queue.snapshot().limit),
         };
-        let model: SharedModel = Arc::new(Sampling::new(capabilities(context), limits, outbox)?);
-        Ok(if has_rounds {
-            model
-        } else {
-            self.queue.around(model)
-        })
+        let model = Sampling::new(capabilities, limits, outbox)?;
+        Ok(queue.around(Arc::new(model)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod back_channel;
+mod bears;
 mod catalog;
 mod handler;
 mod http;
@@ -10,9 +11,12 @@ mod rounds;
 mod wire;
 mod withdrawal;
 
-use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{io, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use antiphon_core::SystemClock;
+use antiphon_core::{
+    SystemClock,
+    layers::queue::{OnFailure, QueueConfig},
+};
 use rmcp::{
     ServiceExt,
     service::ServerInitializeError,
@@ -31,6 +35,8 @@ use wire::Wire;
 /// Bytes of the longest message that is read: documents travel in arguments.
 const LONGEST_MESSAGE: usize = 32 << 20;
 
+pub use bears::Bears;
+
 /// How a server deals with its clients.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
@@ -39,7 +45,11 @@ pub struct ServerConfig {
     /// Its version.
     pub version: String,
     /// Calls of a client's model that are out at once.
-    pub limit: NonZeroU32,
+    pub bears: Bears,
+    /// What a failed call of a client's model means for the others; a group of them is what one call of a tool asks.
+    pub on_failure: OnFailure,
+    /// Calls that may wait for a client's model; one more fails at once. `None`: any number.
+    pub max_waiting: Option<NonZeroUsize>,
     /// The longest that a call of a client's model may take: a person may have to approve it.
     pub call_timeout: Duration,
 }
@@ -49,8 +59,20 @@ impl Default for ServerConfig {
         Self {
             instructions: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            limit: NonZeroU32::MIN,
+            bears: Bears::default(),
+            on_failure: OnFailure::default(),
+            max_waiting: None,
             call_timeout: Duration::from_secs(600),
+        }
+    }
+}
+
+impl ServerConfig {
+    fn queue(&self) -> QueueConfig {
+        QueueConfig {
+            on_failure: self.on_failure,
+            call_timeout: Some(self.call_timeout),
+            longest: self.max_waiting,
         }
     }
 }

@@ -31,6 +31,14 @@ use writer::{Op, Writer};
 /// Tells the time of day, in seconds since the beginning of 1970 (UTC).
 pub type WallTime = Arc<dyn Fn() -> u64 + Send + Sync>;
 
+/// That of this machine.
+pub(crate) fn wall_time() -> WallTime {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs())
+    })
+}
+
 /// What a cache forgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -95,11 +103,7 @@ impl DiskCache {
     /// # Errors
     /// It cannot be opened, or was written by a newer release.
     pub fn open(path: &Path, bounds: Bounds) -> Result<Self, Error> {
-        let wall: WallTime = Arc::new(|| {
-            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            since.map_or(0, |since| since.as_secs())
-        });
-        Self::open_at(path, bounds, wall)
+        Self::open_at(path, bounds, wall_time())
     }
 
     /// [`Self::open`] with a clock of the caller's.

@@ -92,7 +92,12 @@ const KEY: Shape = Table(&[
     ("admin", Value),
 ]);
 
-const MCP: Shape = Table(&[("limit", Value), ("call_timeout", Value)]);
+const MCP: Shape = Table(&[
+    ("limit", Value),
+    ("call_timeout", Value),
+    ("on_failure", Value),
+    ("max_waiting", Value),
+]);
 
 /// The whole file.
 pub(super) const FILE: Shape = Table(&[

@@ -1,7 +1,12 @@
 //! `[mcp]`: what is known of the clients whose model is borrowed.
 
-use std::{fmt, num::NonZeroU32, time::Duration};
+use std::{
+    fmt,
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
 
+use antiphon_core::layers::queue::OnFailure;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
@@ -17,6 +22,11 @@ pub struct McpSettings {
     /// How long a call of a client's model may take: a person may have to approve it. 10 minutes where nothing is said.
     #[serde(default, deserialize_with = "duration")]
     pub call_timeout: Option<Duration>,
+    /// What a failed call of a client's model means for the others; nothing where nothing is said.
+    #[serde(default, deserialize_with = "on_failure")]
+    pub on_failure: Option<OnFailure>,
+    /// Calls that may wait for a client's model; any number where nothing is said.
+    pub max_waiting: Option<NonZeroUsize>,
 }
 
 /// How many calls a client's model bears at once.
@@ -32,6 +42,20 @@ impl McpSettings {
     pub(super) fn merge(&mut self, over: Self) {
         self.limit = over.limit.or(self.limit);
         self.call_timeout = over.call_timeout.or(self.call_timeout);
+        self.on_failure = over.on_failure.or(self.on_failure);
+        self.max_waiting = over.max_waiting.or(self.max_waiting);
+    }
+}
+
+fn on_failure<'de, D: Deserializer<'de>>(value: D) -> Result<Option<OnFailure>, D::Error> {
+    match String::deserialize(value)?.as_str() {
+        "isolate" => Ok(Some(OnFailure::Isolate)),
+        "poison" => Ok(Some(OnFailure::Poison)),
+        "skip_group" => Ok(Some(OnFailure::SkipGroup)),
+        other => Err(D::Error::unknown_variant(
+            other,
+            &["isolate", "poison", "skip_group"],
+        )),
     }
 }
 
@@ -61,5 +85,44 @@ impl<'de> Deserialize<'de> for ClientLimit {
         }
 
         value.deserialize_any(Limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+
+    fn said(line: &str) -> String {
+        let error = Config::from_toml(&format!("[mcp]\n{line}")).unwrap_err();
+        error.to_string()
+    }
+
+    #[test]
+    fn each_mistake_is_told_with_what_may_stand_there() {
+        for (line, words) in [
+            ("limit = 0", "a number from 1 on, or \"auto\""),
+            ("limit = \"many\"", "a number from 1 on, or \"auto\""),
+            (
+                "on_failure = \"stop\"",
+                "unknown variant `stop`, expected one of `isolate`, `poison`, `skip_group`",
+            ),
+            ("max_waiting = 0", "expected a nonzero usize"),
+            ("call_timeout = 7", "call_timeout"),
+            ("max_wait = 7", "max_waiting"),
+        ] {
+            let told = said(line);
+            assert!(told.contains(words), "{line}: {told}");
+        }
+    }
+
+    #[test]
+    fn the_nearer_file_says_what_holds() {
+        let settings = |text: &str| Config::from_toml(text).unwrap().settings.mcp;
+        let mut merged = settings("[mcp]\nlimit = 4\non_failure = \"poison\"\nmax_waiting = 9");
+        merged.merge(settings("[mcp]\nlimit = \"auto\"\nmax_waiting = 10"));
+        assert_eq!(merged.limit, Some(ClientLimit::Auto));
+        assert_eq!(merged.on_failure, Some(OnFailure::Poison));
+        assert_eq!(merged.max_waiting, NonZeroUsize::new(10));
     }
 }

@@ -27,6 +27,7 @@ mod map_reduce;
 mod numbers;
 mod review;
 mod run_file;
+mod serving;
 mod spending;
 mod votes;
 mod watched;
@@ -35,15 +36,18 @@ mod wording;
 use std::sync::Arc;
 
 pub use antiphon_mcp::{
-    Call, Effects, HttpConfig, HttpService, Principal, Progress, Server, ServerConfig, Step, Tool,
-    ToolFacts,
+    Bears, Call, Effects, HttpConfig, HttpService, Principal, Progress, Server, ServerConfig, Step,
+    Tool, ToolFacts,
 };
+
+pub use antiphon_store::ClientBook;
 
 pub use choice::Models;
 pub use folder::Folder;
+pub use serving::server_config;
 
 /// What clients are told of all tools together, for the model that uses them.
-pub const INSTRUCTIONS: &str = "\
+const INSTRUCTIONS: &str = "\
 Antiphon puts work to language models, many calls side by side: one question, the same to several models with one \
 decision, the same about each of many documents, a whole file of requests. Give it all documents in one call rather than \
 one call for each: what is inside a call runs in parallel, within what the models bear. Without a configured provider \

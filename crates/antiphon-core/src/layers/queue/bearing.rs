@@ -37,6 +37,12 @@ pub trait Bearing: Send + fmt::Debug {
     /// A call ended. Each turn that was started ends so, or is withdrawn.
     fn ended(&mut self, _turn: Turn, _ending: Ending, _now: Moment) {}
 
+    /// Whether a call that fails like this is asked again, because it was out beside others that it may have failed for.
+    /// Whoever waits for it does not notice. If so its turn has ended.
+    fn excuses(&mut self, _turn: Turn, _kind: ErrorKind, _now: Moment) -> bool {
+        false
+    }
+
     /// When [`Bearing::withdrawn`] should be asked. After that it must be a later moment, else it is not asked again before
     /// something happens.
     fn look_at(&self) -> Option<Moment> {

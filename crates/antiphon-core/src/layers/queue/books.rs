@@ -7,7 +7,7 @@ use super::{
     gate::Keeper,
     snapshot::QueueSnapshot,
 };
-use crate::{Clock, Error, Moment};
+use crate::{Clock, Error, ErrorKind, Moment};
 
 #[derive(Debug)]
 pub(super) struct Books {
@@ -54,6 +54,11 @@ impl Books {
 
     pub(super) fn alarm(&self) -> Option<Moment> {
         self.alarm
+    }
+
+    /// Whether a call that fails like this is asked again.
+    pub(super) fn excuses(&mut self, turn: Turn, kind: ErrorKind) -> bool {
+        self.bearing.excuses(turn, kind, self.clock.now())
     }
 
     /// The timer rings: the calls that are taken back. It may ring too early, for what has changed since it was set.

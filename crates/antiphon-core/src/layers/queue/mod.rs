@@ -22,6 +22,7 @@ mod bearing;
 mod books;
 mod config;
 mod gate;
+mod measured;
 mod passage;
 mod queued;
 mod snapshot;
@@ -46,6 +47,7 @@ use crate::{BoxFuture, Clock, SharedModel, SystemClock};
 
 pub use bearing::{Bearing, Ending, Fixed, Turn};
 pub use config::{OnFailure, QueueConfig};
+pub use measured::{ClientName, Measured, Reason, Refused, Verdict, Verdicts, WIDEST};
 pub use snapshot::QueueSnapshot;
 
 /// The very same model where it bears any number of calls; else the model behind a [`Queue`] of its own.

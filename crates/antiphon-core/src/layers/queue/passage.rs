@@ -77,6 +77,15 @@ impl Passage {
         std::future::poll_fn(|cx| self.group.queue.gate.poll_taken_back(turn, cx)).await;
     }
 
+    /// Whether the call is asked again although it failed like this.
+    pub(super) fn is_excused(&self, error: &Error) -> bool {
+        let Some(turn) = self.turn else {
+            return false;
+        };
+        let gate = &self.group.queue.gate;
+        !error.stops_the_run() && gate.look(|books, _, _| books.excuses(turn, error.kind()))
+    }
+
     /// Back into the line, after the call has been dropped; `Err` if the line was closed meanwhile.
     pub(super) fn wait_again(mut self) -> Result<Ticket, Error> {
         let queue = &self.group.queue;

@@ -101,6 +101,7 @@ impl Queued {
         };
         let (head, answer) = match begun {
             Ok(begun) => begun,
+            Err(error) if passage.is_excused(&error) => return ControlFlow::Continue(passage),
             Err(error) => {
                 passage.failed(&error);
                 return ControlFlow::Break(Err(error));

@@ -4,6 +4,7 @@ mod calls;
 mod interleavings;
 mod known_cases;
 mod learning;
+mod measured;
 mod policies;
 mod properties;
 
