@@ -9,6 +9,7 @@
 //!    └── OutputLine: what must be equal in two outputs
 //!
 //! official clients ─────────> Gateway (antiphon serve) ──> Sim
+//! McpClient ── tools ───────> antiphon mcp ── sampling ──> McpClient ──> Sim
 //! ```
 //! Everything is blocking, and everything started here ends with the value that stands for it.
 
