@@ -70,7 +70,7 @@ async function callAll(call) {
       timeout: 600_000,
     };
     const controller = new AbortController();
-    if (number === 0 && PLAN.gives_up != null) {
+    if (isIn("gives_up", JSON.stringify(given))) {
       options.signal = controller.signal;
       givingUp.happened.then(() => controller.abort("the user gave it up"));
     }

@@ -9,7 +9,7 @@ rounds      lists of calls {tool, arguments}; those of one list are made at once
 refuses     the user declines what has this text in it
 holds       what has this text in it is never answered
 gathers     nothing is answered until so many wait
-gives_up    once this text is to be sampled, the client gives up its first call
+gives_up    a call with this text in its arguments is given up once this text is to be sampled
 leaves      once this text is to be sampled, the client closes the connection
 """
 
@@ -94,8 +94,12 @@ class Lent:
         return {"role": "assistant", "content": content, "model": "lent", "stopReason": "endTurn"}
 
 
+def is_given_up(arguments):
+    return is_in("gives_up", json.dumps(arguments))
+
+
 async def call_all(call, lent):
-    """Makes all calls of the plan, each with `call(tool, arguments, progress, number)`, which returns the result."""
+    """Makes all calls of the plan, each with `call(tool, arguments, progress)`, which returns the result."""
     number = 0
 
     async def one(number, tool, arguments):
@@ -103,7 +107,7 @@ async def call_all(call, lent):
             tell("progress", call=number, done=done, total=total, message=message)
 
         try:
-            result = await call(tool, arguments, progress, number)
+            result = await call(tool, arguments, progress)
             tell("result", call=number, result=result)
         except Exception as error:
             told = getattr(error, "error", None)

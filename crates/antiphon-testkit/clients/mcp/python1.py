@@ -6,7 +6,7 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from plan import DECLINED, PLAN, Lent, call_all, tell
+from plan import DECLINED, PLAN, Lent, call_all, is_given_up, tell
 
 
 def wire(value):
@@ -35,10 +35,10 @@ async def main():
         tools = [tool.name for tool in (await session.list_tools()).tools]
         tell("ready", protocol=hello.protocolVersion, server=wire(hello.serverInfo), tools=tools)
 
-        async def call(tool, arguments, progress, number):
+        async def call(tool, arguments, progress):
             # the number that the session gives the request that it sends next
             request = session._request_id
-            if number > 0 or PLAN.get("gives_up") is None:
+            if not is_given_up(arguments):
                 return wire(await session.call_tool(tool, arguments, progress_callback=progress))
 
             async def give_up(scope):

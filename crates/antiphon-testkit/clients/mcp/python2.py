@@ -6,7 +6,7 @@ import anyio
 import mcp_types as types
 from mcp import Client, MCPDeprecationWarning, StdioServerParameters
 
-from plan import DECLINED, PLAN, Lent, call_all, tell
+from plan import DECLINED, PLAN, Lent, call_all, is_given_up, tell
 
 
 def wire(value):
@@ -34,8 +34,8 @@ async def main():
         info = client.server_info
         tell("ready", protocol=client.protocol_version, server=info and wire(info), tools=tools)
 
-        async def call(tool, arguments, progress, number):
-            if number > 0 or PLAN.get("gives_up") is None:
+        async def call(tool, arguments, progress):
+            if not is_given_up(arguments):
                 return wire(await client.call_tool(tool, arguments, progress_callback=progress))
 
             async def give_up(scope):

@@ -150,7 +150,7 @@ impl McpPlan {
         self.with("gathers", count)
     }
 
-    /// The first call is given up once this text is to be sampled for it; the sampling is answered all the same.
+    /// A call with this text in its arguments is given up once this text is to be sampled, which is answered all the same.
     #[must_use]
     pub fn giving_up_at(self, text: &str) -> Self {
         self.with("gives_up", text)

@@ -9,18 +9,24 @@ use antiphon_testkit::{
 };
 use serde_json::{Value, json};
 
-/// A test for each of some clients.
-macro_rules! for_each_sdk {
-    ($($sdk:ident = $value:ident)*: $tests:tt) => {
-        $(for_each_sdk! { @one $sdk $value $tests })*
+/// Tests for all clients, or for those that know the newer era, or answer many requests at once.
+macro_rules! for_sdks {
+    (all: $($test:ident)*) => {
+        $(for_sdks! { @ $test python1 = Python1 python2 = Python2 typescript1 = TypeScript1 typescript2 = TypeScript2 })*
     };
-    (@one $sdk:ident $value:ident [$($test:ident)*]) => {
-        mod $sdk {
-            $(#[test] fn $test() { super::$test(antiphon_testkit::clients::Sdk::$value); })*
+    (parallel: $($test:ident)*) => {
+        $(for_sdks! { @ $test python2 = Python2 typescript1 = TypeScript1 typescript2 = TypeScript2 })*
+    };
+    (modern: $($test:ident)*) => {
+        $(for_sdks! { @ $test python2 = Python2 typescript2 = TypeScript2 })*
+    };
+    (@ $test:ident $($name:ident = $sdk:ident)*) => {
+        mod $test {
+            $(#[test] fn $name() { super::$test(antiphon_testkit::clients::Sdk::$sdk); })*
         }
     };
 }
-use for_each_sdk;
+use for_sdks;
 
 fn sandbox() -> Sandbox {
     Sandbox::new(env!("CARGO_BIN_EXE_antiphon"))
