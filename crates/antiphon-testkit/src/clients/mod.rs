@@ -1,5 +1,6 @@
 //! The clients that people really use, in Python and JavaScript: they judge whether an endpoint speaks their language.
 
+mod conformance;
 mod mcp;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
 
 use serde_json::Value;
 
+pub use conformance::{Check, conformance};
 pub use mcp::{McpClient, McpPlan, Sdk, Told};
 
 /// Set by CI: missing clients are then a failure, not a test that is left out.

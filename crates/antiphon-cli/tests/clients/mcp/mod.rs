@@ -1,7 +1,9 @@
 //! `antiphon mcp` with the clients of the Model Context Protocol that people have, each of which lends a model: the
 //! simulated provider.
 
+mod conformance;
 mod handshake;
+mod http;
 
 use antiphon_testkit::{
     Sandbox, Sim,
