@@ -4,6 +4,8 @@
 mod conformance;
 mod handshake;
 mod http;
+mod modern;
+mod tools;
 
 use antiphon_testkit::{
     Sandbox, Sim,
@@ -43,6 +45,16 @@ fn lent(sandbox: &Sandbox) -> Sim {
 fn asks(topics: &[&str]) -> Vec<(&'static str, Value)> {
     let ask = |topic: &&str| ("ask", json!({"prompt": format!("Tell me of {topic}")}));
     topics.iter().map(ask).collect()
+}
+
+/// Documents that are made one text of. What is asked about each has "Known of" its topic in it.
+fn map_reduce(topics: &[&str]) -> (&'static str, Value) {
+    let document =
+        |topic: &&str| json!({"id": topic, "text": format!("Known of {topic}: little.")});
+    let documents: Vec<Value> = topics.iter().map(document).collect();
+    let arguments =
+        json!({"documents": documents, "map": "List the facts", "reduce": "Merge the lists"});
+    ("map_reduce", arguments)
 }
 
 /// The answer of a call belongs to its question: the simulated provider names what it answers.
