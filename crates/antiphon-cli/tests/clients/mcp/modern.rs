@@ -92,9 +92,10 @@ fn a_client_without_a_model_is_told_what_is_missing(sdk: Sdk) {
     let Some(told) = McpClient::run(&sandbox, sdk, &plan) else {
         return;
     };
-    let error = told.error(0);
-    assert!(error.starts_with("unsupported: "), "{error}");
-    assert!(error.contains("`sampling`"), "{error}");
+    let end = told.end_of(0);
+    assert_eq!(end["code"], -32021, "{end}");
+    let message = end["message"].as_str().expect("words");
+    assert!(message.contains("`sampling`"), "{message}");
     assert!(told.sampled().is_empty());
 }
 
