@@ -4,7 +4,9 @@
 mod conformance;
 mod handshake;
 mod http;
+mod limits;
 mod modern;
+mod policies;
 mod tools;
 
 use antiphon_testkit::{
