@@ -37,7 +37,8 @@ macro_rules! scenarios {
     };
 }
 
-// rebinding: the suite wants requests of web pages of this machine let in, but no page has business here
+// rebinding: the suite wants requests of web pages of this machine let in, but no page has business here;
+// caching: it wants lists of what there is none of
 scenarios! { "2025-11-25" handshake:
     initialize "server-initialize" []
     ping "ping" []
@@ -49,7 +50,11 @@ scenarios! { "2025-11-25" handshake:
 scenarios! { "2026-07-28" modern:
     stateless "server-stateless" []
     tools "tools-list" []
-    caching "caching" []
+    caching "caching" [
+        "sep-2549-prompts-list-caching-hints",
+        "sep-2549-resources-list-caching-hints",
+        "sep-2549-resources-templates-list-caching-hints",
+    ]
     headers "http-header-validation" []
     streams "server-sse-multiple-streams" []
     rebinding "dns-rebinding-protection" ["localhost-host-valid-accepted"]
