@@ -9,6 +9,7 @@
 //!    └── OutputLine: what must be equal in two outputs
 //!
 //! official clients ─────────> Gateway (antiphon serve) ──> Sim
+//! McpClient ── tools ───────> antiphon mcp ── sampling ──> McpClient ──> Sim
 //! ```
 //! Everything is blocking, and everything started here ends with the value that stands for it.
 
@@ -24,6 +25,7 @@ mod crash;
 mod failpoint;
 mod gateway;
 mod http;
+mod mcp;
 mod output;
 mod proxy;
 mod sandbox;
@@ -33,6 +35,7 @@ pub use command::{Antiphon, Ended, Running, Signal};
 pub use crash::{CrashDriver, KillAt, kills, rows, seed, writes};
 pub use failpoint::{Cause, FailPoint, Fault, Write};
 pub use gateway::Gateway;
+pub use mcp::McpServer;
 pub use output::{OutputLine, outputs};
 pub use proxy::{FaultProxy, Traffic};
 pub use sandbox::Sandbox;

@@ -1,6 +1,8 @@
 //! The official clients, each against the simulated provider (which proves that it is a faithful one) and against the
 //! gateway in front of it.
 
+mod mcp;
+
 use antiphon_testkit::{
     Gateway, Sandbox, Sim,
     clients::{Endpoint, talk},

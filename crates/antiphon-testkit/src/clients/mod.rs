@@ -1,5 +1,8 @@
 //! The clients that people really use, in Python and JavaScript: they judge whether an endpoint speaks their language.
 
+mod conformance;
+mod mcp;
+
 use std::{
     env,
     path::{Path, PathBuf},
@@ -7,6 +10,9 @@ use std::{
 };
 
 use serde_json::Value;
+
+pub use conformance::{Check, conformance};
+pub use mcp::{McpClient, McpPlan, Sdk, Told};
 
 /// Set by CI: missing clients are then a failure, not a test that is left out.
 const REQUIRED: &str = "ANTIPHON_CLIENTS_REQUIRED";
@@ -24,11 +30,30 @@ pub struct Endpoint {
     pub is_gateway: bool,
 }
 
-/// Where `./test` puts the clients.
-fn tools() -> Option<PathBuf> {
+/// Where `./test` puts the clients. `None` where it could not: the test is then left out, and says so.
+///
+/// # Panics
+/// When they are missing where they are required.
+fn tools(script: &str) -> Option<PathBuf> {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/clients");
     // written once all is there
-    tools.join("pins").is_file().then_some(tools)
+    if tools.join("pins").is_file() {
+        return Some(tools);
+    }
+    assert!(
+        env::var_os(REQUIRED).is_none(),
+        "{REQUIRED} is set, but the clients are missing; ./test installs them"
+    );
+    #[allow(clippy::print_stderr, reason = "whoever reads the log should know")]
+    {
+        eprintln!("SKIPPED: {script} did not run, as the clients are not installed");
+    }
+    None
+}
+
+/// The scripts that are run with the clients.
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 
 /// Runs the checks of a client: a script of the folder `clients` of this crate.
@@ -38,15 +63,7 @@ fn tools() -> Option<PathBuf> {
 /// # Panics
 /// With what the client said, when a check fails or the clients are missing where they are required.
 pub fn talk(script: &str, endpoint: &Endpoint) {
-    let Some(tools) = tools() else {
-        assert!(
-            env::var_os(REQUIRED).is_none(),
-            "{REQUIRED} is set, but the clients are missing; ./test installs them"
-        );
-        #[allow(clippy::print_stderr, reason = "whoever reads the log should know")]
-        {
-            eprintln!("SKIPPED: {script} did not run, as the clients are not installed");
-        }
+    let Some(tools) = tools(script) else {
         return;
     };
     let mut command = match script.ends_with(".py") {
@@ -61,9 +78,8 @@ pub fn talk(script: &str, endpoint: &Endpoint) {
     if endpoint.is_gateway {
         command.env("GATEWAY", "1");
     }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
     let ended = command
-        .arg(folder.join(script))
+        .arg(scripts().join(script))
         .env("TOOLS", &tools)
         .env("BASE_URL", &endpoint.url)
         .env("SIM_URL", &endpoint.provider)
