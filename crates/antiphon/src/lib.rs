@@ -97,3 +97,8 @@ pub use words::{nearest, parse_duration};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The program in the guide of MCP.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/mcp.md")]
+struct Mcp;
