@@ -260,14 +260,16 @@ impl Bearing for Measured {
     }
 }
 
-/// Whether a failure may come of too many calls at once: not what a person, a caller or this program decided.
+/// Whether a failure may come of too many calls at once: not what a person, a caller or this program decided, and not what
+/// is wrong with the request.
 fn speaks_of_client(kind: ErrorKind) -> bool {
-    !matches!(
+    let is_of_request = matches!(
         kind,
-        ErrorKind::Rejected
+        ErrorKind::BadRequest
+            | ErrorKind::ContextLength
+            | ErrorKind::Refused
+            | ErrorKind::Rejected
             | ErrorKind::Unsupported
-            | ErrorKind::Stopped
-            | ErrorKind::Budget
-            | ErrorKind::Ledger
-    )
+    );
+    !is_of_request && !kind.is_given_up()
 }
