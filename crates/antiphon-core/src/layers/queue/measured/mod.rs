@@ -37,7 +37,7 @@ use stage::{Alone, Stage, Suspicion};
 pub use verdict::{ClientName, Reason, Refused, Verdict, Verdicts};
 
 /// The most calls that a client is given at once.
-pub const WIDEST: u32 = 64;
+const WIDEST: u32 = 64;
 /// Answers at the last good width after which a wider one is tried.
 const FIRST: usize = 2;
 /// Answers at the last good width between two probes.
@@ -90,7 +90,8 @@ impl Measured {
     }
 
     /// What is known by now.
-    pub fn verdict(&self) -> Verdict {
+    #[cfg(test)]
+    fn verdict(&self) -> Verdict {
         self.verdict
     }
 
