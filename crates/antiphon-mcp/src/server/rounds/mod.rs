@@ -14,7 +14,8 @@
 //! When a tool only waits cannot be known from outside, since its parts may run in other tasks. It is taken for waiting
 //! once it has asked nothing more for [`QUIET`]. Nothing but the number of rounds hangs on that: a call that comes late
 //! travels in the next round. Work that is under way elsewhere, the call of another model for instance, ends with the round
-//! and begins anew in the next.
+//! and begins anew in the next: to wait for it would not help, since the tool begins anew too. A tool that mixes models keeps
+//! what the others say itself, as a job does in its ledger.
 
 mod replay;
 mod response;
