@@ -37,7 +37,15 @@ pub(crate) fn check<B>(request: &Request<B>, pages: Pages) -> Result<(), Error> 
         return forbid(message.to_owned());
     }
     if comes_from_elsewhere(request, pages) {
-        let message = "without [[keys]] this server takes nothing from pages of other sites; configure keys, or ask from a program";
+        let message = match pages {
+            Pages::Own => {
+                "without [[keys]] this server takes nothing from pages of other sites; configure keys, or ask from a program"
+            }
+            // keys would not help
+            Pages::OfLoopback => {
+                "this server takes nothing from pages of other sites than localhost, 127.0.0.1 and [::1]; ask from a program"
+            }
+        };
         return forbid(message.to_owned());
     }
     if is_plain_text(request.headers()) {
