@@ -78,7 +78,13 @@ fn comes_from_elsewhere<B>(request: &Request<B>, pages: Pages) -> bool {
 
 fn is_page_of_loopback(scheme: &str, host: &str) -> bool {
     let is_page = matches!(scheme, "http" | "https");
-    is_page && Authority::try_from(host).is_ok_and(|host| is_loopback(host.host()))
+    let authority = Authority::try_from(host).ok();
+    // what follows the host need not be a port for it to be parsed
+    let host = authority.as_ref().filter(|authority| {
+        let rest = authority.as_str().strip_prefix(authority.host());
+        rest.is_some_and(|rest| rest.is_empty() || authority.port_u16().is_some())
+    });
+    is_page && host.is_some_and(|authority| is_loopback(authority.host()))
 }
 
 fn is_plain_text(headers: &HeaderMap) -> bool {
