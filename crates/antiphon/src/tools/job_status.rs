@@ -251,7 +251,7 @@ impl Tool for JobStatus {
             title: "How far a job is",
             description: "Tells how far the job is that writes an output file: rows done, failed and left, what was used, how \
                           long it will take, and how to go on. It also knows jobs of other processes and such as were killed. \
-                          It disturbs nothing and changes nothing.",
+                          It makes no call of a model, disturbs nothing and changes nothing.",
             input: facts::input_of::<Arguments>(),
             output: facts::output_of::<Output>(),
             is_read_only: true,

@@ -366,7 +366,7 @@ impl Tool for RunFile {
         ToolFacts {
             name: "run_file",
             title: "Ask a model about every row of a file",
-            description: "Puts every row of a file to a language model and writes one line of JSON for each, in order. Use it \
+            description: "Puts every row of a file to a language model and writes one line of JSON for each, in order: one call of the model a row. Use it \
                           for more rows than fit into one answer. Every answer is kept on disk as soon as it is there: called \
                           again with the same output it goes on where it ended, and asks no answered row again. job_status \
                           tells how far it is. Gives the numbers of rows, what was used, and the first failures; the answers \
