@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    callers::{Callers, check_local},
+    callers::{Callers, Pages, check_local},
     calls::Calls,
     incoming,
     refusal::{status_of, whole_seconds},
@@ -95,7 +95,7 @@ impl ToolSite {
 
     async fn answered(&self, mut request: Request) -> Result<Response<Body>, Error> {
         if !self.needs_keys() {
-            check_local(&request)?;
+            check_local(&request, Pages::OfLoopback)?;
         }
         let caller = self.0.callers.identify(request.headers())?;
         if let Some(name) = caller.name() {

@@ -14,6 +14,8 @@ pub(super) struct Arguments {
     schema: Option<Schema>,
     /// The names of its fields, where it takes no others.
     fields: Option<Vec<String>>,
+    /// Those that must be there.
+    required: Vec<String>,
 }
 
 impl Arguments {
@@ -22,13 +24,17 @@ impl Arguments {
         let takes_others = schema.get("additionalProperties") != Some(&Value::Bool(false));
         let properties = schema.get("properties").and_then(Value::as_object);
         let fields = properties.filter(|_| !takes_others);
+        let required = schema.get("required").and_then(Value::as_array);
+        let required = required.into_iter().flatten().filter_map(Value::as_str);
         Self {
             schema: Schema::new(Value::Object(schema.clone())).ok(),
             fields: fields.map(|fields| fields.keys().cloned().collect()),
+            required: required.map(str::to_owned).collect(),
         }
     }
 
-    /// Gives the arguments back where they fit.
+    /// Gives the arguments back where they fit, without those that are null and need not be there: clients that fill in
+    /// every field leave them out in this way.
     ///
     /// # Errors
     /// [`ErrorKind::BadRequest`]: what does not fit.
@@ -38,6 +44,7 @@ impl Arguments {
         mut given: Map<String, Value>,
     ) -> Result<Map<String, Value>, Error> {
         let mut faults = Vec::new();
+        given.retain(|name, value| !value.is_null() || self.required.contains(name));
         if let Some(fields) = &self.fields {
             given.retain(|name, _| {
                 let is_known = fields.contains(name);
@@ -109,6 +116,14 @@ mod tests {
     #[test]
     fn what_fits_is_given_back() {
         assert!(fault(json!({"prompt": "Hi", "max_tokens": 5})).contains("Number(5)"));
+    }
+
+    #[test]
+    fn null_stands_for_what_is_left_out() {
+        let left_out = fault(json!({"prompt": "Hi", "max_tokens": null}));
+        assert!(!left_out.contains("max_tokens"), "{left_out}");
+        let missing = fault(json!({"prompt": null}));
+        assert!(missing.contains("/prompt: null is not of"), "{missing}");
     }
 
     #[test]

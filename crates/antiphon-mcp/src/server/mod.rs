@@ -6,6 +6,7 @@ mod bears;
 mod catalog;
 mod handler;
 mod http;
+mod line;
 mod progress;
 mod rounds;
 mod wire;

@@ -5,6 +5,8 @@ use antiphon_store::FailedRow;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::wording;
+
 /// What all runs of a job have used so far. What is not known is null, never 0.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub(super) struct Used {
@@ -73,7 +75,7 @@ impl From<&FailedRow> for Failure {
         Self {
             custom_id: row.custom_id.clone(),
             code: row.kind.code().to_owned(),
-            message: row.message.clone(),
+            message: wording::of_tool(&row.message),
         }
     }
 }

@@ -195,11 +195,11 @@ fn refused(what: &str) -> ErrorData {
     ErrorData::invalid_params(message, None)
 }
 
-/// Whether a tool has failed because its client lends no model.
+/// Whether a tool has failed because its client lends no model. The tool may have added what to do about it.
 pub(super) fn is_lacking(failure: &Error, lent: &Result<SharedModel, Error>) -> bool {
     let refusal = lent.as_ref().err();
     refusal.is_some_and(|refusal| {
-        failure.kind() == ErrorKind::Unsupported && failure.message() == refusal.message()
+        failure.kind() == ErrorKind::Unsupported && failure.message().starts_with(refusal.message())
     })
 }
 
