@@ -23,7 +23,16 @@ pub(super) struct Jobs {
     running: Mutex<HashMap<PathBuf, Arc<Running>>>,
     /// Jobs that were given up before their end, and the run in which that series began: what fails in it stands until a
     /// call comes to its end. A call that the protocol makes again and again would ask such rows each time.
-    given_up: Mutex<VecDeque<(PathBuf, i64)>>,
+    given_up: Mutex<VecDeque<GivenUp>>,
+}
+
+/// A job that was given up.
+#[derive(Debug)]
+struct GivenUp {
+    output: PathBuf,
+    /// Whether rows were asked again that had failed for good: a call that says otherwise is no repetition of it.
+    retry_failed: bool,
+    first_run: i64,
 }
 
 /// A job that runs.
@@ -73,18 +82,22 @@ impl Place {
     }
 
     /// The run from which on failures stand.
-    pub(super) fn failures_stand_since(&self) -> Option<i64> {
+    pub(super) fn failures_stand_since(&self, retry_failed: bool) -> Option<i64> {
         let given_up = lock(&self.jobs.given_up);
-        let known = given_up.iter().find(|(output, _)| *output == self.output);
-        known.map(|(_, run)| *run)
+        let known = given_up.iter().find(|job| job.output == self.output)?;
+        (known.retry_failed == retry_failed).then_some(known.first_run)
     }
 
-    /// It came to an end, in this run of the job, with so many rows left.
-    pub(super) fn ends(&self, run: i64, pending: u64) {
+    /// It came to an end with so many rows left, in a series of calls that began with this run of the job.
+    pub(super) fn ends(&self, first_run: i64, retry_failed: bool, pending: u64) {
         let mut given_up = lock(&self.jobs.given_up);
-        given_up.retain(|(output, _)| *output != self.output);
+        given_up.retain(|job| job.output != self.output);
         if self.running.given_up.is_cancelled() && pending > 0 {
-            given_up.push_back((self.output.clone(), run));
+            given_up.push_back(GivenUp {
+                output: self.output.clone(),
+                retry_failed,
+                first_run,
+            });
             // a server may live long
             if given_up.len() > MOST_GIVEN_UP {
                 given_up.pop_front();
@@ -176,16 +189,17 @@ mod tests {
         for number in 0..=MOST_GIVEN_UP {
             let place = jobs.place(&output(number)).await.unwrap();
             place.running.give_up();
-            place.ends(number as i64 + 1, 1);
+            place.ends(number as i64 + 1, false, 1);
         }
         assert!(lock(&jobs.running).is_empty());
         assert_eq!(lock(&jobs.given_up).len(), MOST_GIVEN_UP);
         for (number, since) in [(0, None), (1, Some(2)), (1000, Some(1001))] {
             let place = jobs.place(&output(number)).await.unwrap();
-            assert_eq!(place.failures_stand_since(), since);
+            assert_eq!(place.failures_stand_since(false), since);
+            assert_eq!(place.failures_stand_since(true), None);
             // one that comes to its end is forgotten
-            place.ends(7, 0);
-            assert_eq!(place.failures_stand_since(), None);
+            place.ends(7, false, 0);
+            assert_eq!(place.failures_stand_since(false), None);
         }
     }
 }

@@ -210,7 +210,7 @@ fn wanted(mut options: RunOptions, models: &Models, call: &Call, place: &Place) 
             options.session.given = given(lent);
         }
     }
-    options.failures_stand_since = place.failures_stand_since();
+    options.failures_stand_since = place.failures_stand_since(options.retry_failed);
     Wanted {
         options,
         config,
@@ -268,7 +268,7 @@ async fn performed(wanted: Wanted, place: Place, output: PathBuf) -> Result<Ende
         config,
         unlent,
     } = wanted;
-    let since = options.failures_stand_since;
+    let series = (options.failures_stand_since, options.retry_failed);
     let state = options.output.state_folder();
     let prepared = blocking(move || PreparedRun::new(options, config, &env::process)).await?;
     let prepared = prepared.map_err(|error| refused(error, &output, unlent))?;
@@ -276,7 +276,8 @@ async fn performed(wanted: Wanted, place: Place, output: PathBuf) -> Result<Ende
     let notes = prepared.notes.clone();
     place.begins(watch.clone());
     let end = prepared.run().await;
-    place.ends(since.unwrap_or(watch.run()), end.report.pending);
+    let first = series.0.unwrap_or(watch.run());
+    place.ends(first, series.1, end.report.pending);
     let standing = blocking(move || {
         let state = state?;
         let in_use = StateDir::is_in_use(&state).unwrap_or(false);

@@ -43,6 +43,27 @@ async fn a_file_is_run_by_a_configured_model_and_its_status_told() {
 }
 
 #[tokio::test]
+async fn rows_name_the_clients_model_as_calls_do() {
+    let mut stage = Stage::new(0);
+    let lines = [
+        json!({"prompt": "one", "model": "client"}),
+        json!({"prompt": "two", "model": "sim/demo"}),
+        json!({"prompt": "three"}),
+    ];
+    let lines = lines.map(|line| line.to_string() + "\n").concat();
+    fs::write(stage.folder.path().join("in.jsonl"), lines).unwrap();
+    let arguments = json!({"input": "in.jsonl", "output": "out.jsonl"});
+    let (run, _) = stage.begin("run_file", arguments);
+    for asked in stage.take(2).await {
+        assert_ne!(asked.prompt, "two");
+        asked.answer(Ok("said"));
+    }
+    assert_eq!(rows(&run.await.unwrap().unwrap()), [3, 3, 0, 0]);
+    let told = |row: usize| stage.output()[row]["antiphon"]["text"].clone();
+    assert_eq!((told(0), told(2)), (json!("said"), json!("said")));
+}
+
+#[tokio::test]
 async fn the_command_line_goes_on_where_the_tool_ended() {
     let stage = Stage::new(3);
     let mut arguments = lent();
