@@ -95,7 +95,7 @@ impl TypedTool for JobStatus {
     const DESCRIPTION: &'static str = "\
         Tells how far the job is that writes an output file: rows done, failed and left, what was used, how long \
         it will take, and how to go on. It also knows jobs of other processes and such as were killed. It \
-        disturbs nothing and changes nothing.";
+        makes no call of a model, disturbs nothing and changes nothing.";
 
     fn effects() -> Effects {
         Effects {

@@ -56,7 +56,7 @@ fn tools_are_told_in_plain_schemas_that_clients_take() {
         assert_eq!(tool.effects().is_open_world, asks_a_model(name), "{name}");
         assert!(!facts.title.is_empty(), "{name}");
         let cost = ["of a model", "of the model"].map(|words| facts.description.contains(words));
-        assert_eq!(cost.contains(&true), asks_a_model(name), "{name}: its cost");
+        assert!(cost.contains(&true), "{name}: its cost");
         for (schema, is_input) in [(facts.input, true), (facts.output, false)] {
             let schema = Value::Object(schema);
             Schema::new(schema.clone()).unwrap();
