@@ -53,7 +53,7 @@ pub(crate) struct McpArgs {
     /// Serve over HTTP at this address, at /mcp, in place of stdin and stdout; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", value_parser = listen::address)]
     pub(crate) http: Option<SocketAddr>,
-    /// Certificate for TLS, PEM, the server's own first
+    /// Certificate for TLS, PEM, the server's own first; read again on SIGHUP
     #[arg(long, value_name = "FILE", requires = "tls_key", requires = "http")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// Its key, PEM, which others on this machine must not be able to read

@@ -1,9 +1,10 @@
 //! `antiphon mcp` as its clients and its user meet it.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::fs::PermissionsExt},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -363,4 +364,29 @@ fn what_would_not_be_kept_to_or_would_open_the_purse_is_refused_at_the_start() {
     }
     let ended = sandbox.antiphon(["mcp", "--json"]).run().exits(2);
     ended.says("--http <HOST:PORT>");
+}
+
+#[test]
+fn a_signal_has_the_certificate_read_again_and_only_that() {
+    let sandbox = sandbox();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    sandbox.write("a.crt", made.cert.pem());
+    sandbox.write("a.key", made.signing_key.serialize_pem());
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(sandbox.path("a.key"), private).unwrap();
+    let args = ["mcp", "--http", "127.0.0.1:0"];
+    let tls = ["--tls-cert", "a.crt", "--tls-key", "a.key"];
+    let mut server = sandbox.antiphon(args).args(tls).start();
+    let up = server.until(|process| process.stdout().ends_with(b"\n"));
+    assert!(up, "the server ended: {}", server.stderr());
+    let mut says = |words: &str, signal| {
+        server.signal(signal);
+        let said = server.until(|process| process.stderr().contains(words));
+        assert!(said, "{}", server.stderr());
+    };
+    says("certificate read again", Signal::Hangup);
+    sandbox.write("a.crt", "nothing");
+    says("the certificate from before stays in use", Signal::Hangup);
+    server.signal(Signal::Terminate);
+    server.wait().exits(0);
 }

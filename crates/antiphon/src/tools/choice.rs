@@ -13,7 +13,25 @@ use crate::{
 };
 
 /// The name that stands for the client's own model.
-pub(super) const CLIENT: &str = "client";
+const CLIENT: &str = "client";
+
+/// A model's name as a session knows it that was [`given`] the client's.
+pub(super) fn in_session(name: String) -> String {
+    match name.as_str() {
+        CLIENT => clients_name(),
+        _ => name,
+    }
+}
+
+/// The name of the client's own model in such a session.
+pub(super) fn clients_name() -> String {
+    format!("{GIVEN}/{CLIENT}")
+}
+
+/// The client's own model, as it is given to a session.
+pub(super) fn given(model: SharedModel) -> BTreeMap<String, SharedModel> {
+    BTreeMap::from([(CLIENT.to_owned(), model)])
+}
 
 /// Context window, in tokens, of a model that nothing is known of, as on the command line: it fits nearly every model.
 const UNKNOWN_WINDOW: usize = 8_000;
@@ -116,10 +134,9 @@ impl Models {
     }
 
     fn of_client(&self, call: &Call) -> Result<Choice, Error> {
-        let given = BTreeMap::from([(CLIENT.to_owned(), self.lent(call)?)]);
-        let session = self.configured.lending(given);
+        let session = self.configured.lending(given(self.lent(call)?));
         Ok(Choice {
-            model: session.model(&format!("{GIVEN}/{CLIENT}"))?,
+            model: session.model(&clients_name())?,
             name: CLIENT.to_owned(),
             window: CLIENT_WINDOW,
         })
