@@ -68,8 +68,12 @@ impl<'a> Log<'a> {
     }
 
     pub(super) fn failed(&self, error: &Error) {
-        if self.tells(LogLevel::Error) {
-            let (ensemble, code) = (self.ensemble, error.kind().code());
+        let (ensemble, code) = (self.ensemble, error.kind().code());
+        if error.kind().is_given_up() {
+            if self.tells(LogLevel::Debug) {
+                debug!(target: TARGET, ensemble, code, "given up");
+            }
+        } else if self.tells(LogLevel::Error) {
             error!(target: TARGET, ensemble, code, "no answer");
         }
     }

@@ -128,11 +128,8 @@ impl<'a> Round<'a> {
                     self.replay.ask(asked);
                     asked_at = Instant::now();
                 }
-                () = told.cancelled() => {
-                    let why = Error::stopped("the client gave the call up");
-                    end(work, inbox, self.replay, &why).await;
-                    return Outcome::Done(Err(why));
-                }
+                // nobody waits for what it would still do in order
+                () = told.cancelled() => return Outcome::Done(Err(Error::stopped("the client gave the call up"))),
                 () = sleep_until(asked_at + quiet), if self.replay.waits() => break,
             }
         }
