@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::{
     Models,
     choice::CLIENT,
-    facts,
+    facts, folder,
     jobs::{Place, Running, is_running},
     lent::Lent,
     numbers::{Failure, Used},
@@ -253,7 +253,7 @@ fn waiting(model: &SharedModel, concurrency: Option<NonZeroU32>) -> Option<NonZe
 fn read_schema(path: PathBuf, named: &str) -> Result<Value, Error> {
     let wrong =
         |error: String| Error::new(ErrorKind::BadRequest, format!("schema {named}: {error}"));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let text = folder::text(&path).map_err(|error| wrong(error.to_string()))?;
     serde_json::from_str(&text).map_err(|error| wrong(format!("it is not JSON: {error}")))
 }
 
