@@ -168,6 +168,10 @@ impl Verdicts for ClientBook {
 }
 
 /// Takes a lock, which others hold for a moment; from one that was suspended meanwhile it is not waited for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the system has no wait for a lock that ends, and this is a thread of its own"
+)]
 fn take(lock: &std::fs::File) -> io::Result<()> {
     for _try in 0..MOST_TRIES {
         match lock.try_lock() {
