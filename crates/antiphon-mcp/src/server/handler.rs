@@ -141,7 +141,7 @@ impl ServerHandler for Handler {
         let CustomRequest { method, .. } = request;
         Err(match method == CallToolRequestMethod::VALUE {
             true => ErrorData::invalid_params(
-                "the parameters cannot be read: `name` is a text, and `arguments` an object",
+                "the parameters cannot be read: `name` and `requestState` are texts, `arguments` and `inputResponses` objects",
                 None,
             ),
             false => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None),
