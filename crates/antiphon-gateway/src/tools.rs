@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    callers::{Callers, check_local},
+    callers::{Callers, Pages, check_local},
     calls::Calls,
     incoming,
     refusal::{status_of, whole_seconds},
@@ -95,7 +95,7 @@ impl ToolSite {
 
     async fn answered(&self, mut request: Request) -> Result<Response<Body>, Error> {
         if !self.needs_keys() {
-            check_local(&request)?;
+            check_local(&request, Pages::OfLoopback)?;
         }
         let caller = self.0.callers.identify(request.headers())?;
         if let Some(name) = caller.name() {
@@ -144,7 +144,9 @@ async fn nothing_there(request: Request) -> Response<Body> {
 
 /// An error that concerns no request of JSON-RPC, or one that nobody has read.
 fn refused(error: &Error) -> Response<Body> {
-    let told = json!({"code": REFUSED, "message": error.message()});
+    // what serves both says it of the gateway
+    let message = error.message().replace("the gateway", "this server");
+    let told = json!({"code": REFUSED, "message": message});
     let body = json!({"jsonrpc": "2.0", "id": null, "error": told});
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status_of(error);
@@ -161,4 +163,23 @@ fn refused(error: &Error) -> Response<Body> {
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::stopping;
+
+    #[tokio::test]
+    async fn a_refusal_is_an_error_of_json_rpc_and_does_not_speak_of_the_gateway() {
+        let response = refused(&stopping());
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        let body = axum::body::to_bytes(response.into_body(), 1 << 16).await;
+        let told: serde_json::Value = serde_json::from_slice(&body.unwrap()).unwrap();
+        assert_eq!(told["id"], serde_json::Value::Null);
+        assert_eq!(told["error"]["code"], REFUSED);
+        let message = told["error"]["message"].as_str().unwrap();
+        assert!(message.starts_with("this server is stopping"), "{message}");
+    }
 }

@@ -79,7 +79,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: ANTIPHON_LOG,
-        about: "debug tells of each attempt on stderr, without prompts, answers or keys",
+        about: "info tells on stderr how often each client of antiphon mcp was asked, debug of each attempt, too; without prompts, answers or keys",
     },
     Variable {
         name: "OPENAI_API_KEY",

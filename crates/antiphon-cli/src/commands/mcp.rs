@@ -53,7 +53,7 @@ pub(crate) struct McpArgs {
     /// Serve over HTTP at this address, at /mcp, in place of stdin and stdout; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", value_parser = listen::address)]
     pub(crate) http: Option<SocketAddr>,
-    /// Certificate for TLS, PEM, the server's own first
+    /// Certificate for TLS, PEM, the server's own first; read again on SIGHUP
     #[arg(long, value_name = "FILE", requires = "tls_key", requires = "http")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// Its key, PEM, which others on this machine must not be able to read
@@ -76,6 +76,13 @@ pub(crate) fn run(args: &McpArgs, printer: &Printer) -> Result<Exit> {
         None => Folder::working(),
     };
     let models = Models::in_folder(config.clone(), args.model.clone(), stop.clone(), folder);
+    if let Err(error) = models.check_usual() {
+        // a call that names another model can still be answered
+        printer.say(&format!(
+            "warning: tools that name no model cannot be answered: {}",
+            error.message()
+        ));
+    }
     let book = env::default_state_dir(&env::process).map(|folder| ClientBook::in_folder(&folder));
     let server_config = tools::server_config(&config.settings.mcp, book.as_ref());
     let server = Server::new(tools::tools(&models), server_config);

@@ -1,14 +1,15 @@
 //! `antiphon serve`: the gateway.
 
+pub(crate) mod certificate;
 pub(crate) mod listen;
 mod observers;
 mod operation;
 mod size;
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use antiphon::{SystemClock, core::patterns::RescueMode, env, session::SessionOptions};
-use antiphon_gateway::{BodyLimits, CallerBooks, Gateway, Running, Server, ServerConfig, Tls};
+use antiphon_gateway::{BodyLimits, CallerBooks, Gateway, Running, Server, ServerConfig};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use observers::Observers;
@@ -98,7 +99,7 @@ async fn serve(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
             args.listen
         );
     }
-    let tls = tls(args, printer)?;
+    let tls = certificate::read(args.tls_cert.as_deref(), args.tls_key.as_deref(), printer)?;
     let config = ServerConfig {
         tls: tls.clone(),
         body: BodyLimits {
@@ -156,17 +157,6 @@ async fn serve(args: &ServeArgs, printer: &Printer) -> Result<Exit> {
     }
     observers.close().await;
     Ok(exit)
-}
-
-fn tls(args: &ServeArgs, printer: &Printer) -> Result<Option<Arc<Tls>>> {
-    let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) else {
-        return Ok(None);
-    };
-    let (tls, warning) = Tls::load(certificate, key)?;
-    if let Some(warning) = warning {
-        printer.say(&format!("warning: {warning}"));
-    }
-    Ok(Some(Arc::new(tls)))
 }
 
 fn tell(server: &Server, args: &ServeArgs, printer: &Printer) -> Result<()> {

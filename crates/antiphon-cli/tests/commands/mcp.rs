@@ -1,9 +1,10 @@
 //! `antiphon mcp` as its clients and its user meet it.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::fs::PermissionsExt},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -15,9 +16,13 @@ fn sandbox() -> Sandbox {
 }
 
 fn initialize() -> Value {
+    introduction(&json!({"sampling": {}}))
+}
+
+fn introduction(capabilities: &Value) -> Value {
     let params = json!({
         "protocolVersion": "2025-06-18",
-        "capabilities": {"sampling": {}},
+        "capabilities": capabilities,
         "clientInfo": {"name": "raw", "version": "1"},
     });
     json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params})
@@ -37,15 +42,19 @@ struct Client {
 
 impl Client {
     fn start(sandbox: &Sandbox) -> Self {
+        Self::start_with(sandbox, &[("ANTIPHON_LOG", "trace")], Stdio::null())
+    }
+
+    fn start_with(sandbox: &Sandbox, env: &[(&str, &str)], stderr: Stdio) -> Self {
         let mut server = Command::new(env!("CARGO_BIN_EXE_antiphon"))
             .arg("mcp")
             .current_dir(sandbox.folder())
             .env_clear()
             .env("HOME", sandbox.folder())
-            .env("ANTIPHON_LOG", "trace")
+            .envs(env.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         Self {
@@ -111,6 +120,59 @@ fn the_end_of_stdin_gives_calls_up_and_ends_the_server() {
     let given_up = |message: &Value| message["id"] == 1 && message["result"]["isError"] == true;
     assert!(messages.iter().any(given_up), "{messages:?}");
     assert_eq!(code, Some(0));
+}
+
+#[test]
+fn the_log_tells_what_a_clients_model_was_asked() {
+    let sandbox = sandbox();
+    let env = [("ANTIPHON_LOG", "info")];
+    let mut client = Client::start_with(&sandbox, &env, Stdio::piped());
+    client.ask();
+    let mut stderr = client.server.stderr.take().unwrap();
+    client.writer = None;
+    assert_eq!(client.end().1, Some(0));
+    let mut log = String::new();
+    stderr.read_to_string(&mut log).unwrap();
+    let told = "client raw 1: 1 call of its model, at most 1 at once, longest wait 0.0 s";
+    assert!(log.contains(told), "{log}");
+}
+
+#[test]
+fn a_key_and_no_model_ends_in_words_that_say_what_to_name() {
+    let sandbox = sandbox();
+    for (env, words) in [
+        (
+            &[("OPENAI_API_KEY", "sk-x")][..],
+            "start the server with `--model openai/…`",
+        ),
+        (&[], "start the server with `--model provider/model`"),
+    ] {
+        let mut client = Client::start_with(&sandbox, env, Stdio::null());
+        client.send(&introduction(&json!({})).to_string());
+        client.next();
+        client.send(&ask(1).to_string());
+        let told = client.next()["result"]["content"][0]["text"].to_string();
+        assert!(told.contains("has not declared the capability `sampling`; "));
+        assert!(told.contains(words), "{told}");
+        client.writer = None;
+        client.end();
+    }
+}
+
+#[test]
+fn a_model_that_cannot_be_asked_is_told_at_the_start() {
+    let sandbox = sandbox();
+    for (model, why) in [
+        ("openai/gpt-4o-mini", "no API key for openai"),
+        (
+            "opnai/gpt-4o-mini",
+            "unknown provider \"opnai\"; did you mean \"openai\"?",
+        ),
+    ] {
+        let words = format!("warning: tools that name no model cannot be answered: {why}");
+        let ended = sandbox.antiphon(["mcp", "-m", model]).run().exits(0);
+        ended.says(&words);
+    }
 }
 
 #[test]
@@ -258,6 +320,8 @@ fn over_http_web_pages_and_strangers_are_refused() {
     let server = Server::start(&sandbox);
     let page = server.text("origin: https://evil.example\r\n", &initialize());
     assert!(page.starts_with("HTTP/1.1 403"), "{page}");
+    let own = server.text("origin: http://localhost:6274\r\n", &initialize());
+    assert!(own.starts_with("HTTP/1.1 200"), "{own}");
     drop(server);
 
     sandbox.write(
@@ -300,4 +364,29 @@ fn what_would_not_be_kept_to_or_would_open_the_purse_is_refused_at_the_start() {
     }
     let ended = sandbox.antiphon(["mcp", "--json"]).run().exits(2);
     ended.says("--http <HOST:PORT>");
+}
+
+#[test]
+fn a_signal_has_the_certificate_read_again_and_only_that() {
+    let sandbox = sandbox();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    sandbox.write("a.crt", made.cert.pem());
+    sandbox.write("a.key", made.signing_key.serialize_pem());
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(sandbox.path("a.key"), private).unwrap();
+    let args = ["mcp", "--http", "127.0.0.1:0"];
+    let tls = ["--tls-cert", "a.crt", "--tls-key", "a.key"];
+    let mut server = sandbox.antiphon(args).args(tls).start();
+    let up = server.until(|process| process.stdout().ends_with(b"\n"));
+    assert!(up, "the server ended: {}", server.stderr());
+    let mut says = |words: &str, signal| {
+        server.signal(signal);
+        let said = server.until(|process| process.stderr().contains(words));
+        assert!(said, "{}", server.stderr());
+    };
+    says("certificate read again", Signal::Hangup);
+    sandbox.write("a.crt", "nothing");
+    says("the certificate from before stays in use", Signal::Hangup);
+    server.signal(Signal::Terminate);
+    server.wait().exits(0);
 }

@@ -271,8 +271,13 @@ async fn answer_row(
     });
 }
 
-/// Drains the job when its time is up.
-pub async fn drain_at_deadline(stop: Stop, deadline: Duration) {
-    tokio::time::sleep(deadline).await;
-    stop.drain(StopReason::Deadline);
+/// Drains the job when its time is up. Without any time that is now, before the future is first polled: nothing is sent.
+pub fn drain_at_deadline(stop: Stop, deadline: Duration) -> impl Future<Output = ()> + use<> {
+    if deadline.is_zero() {
+        stop.drain(StopReason::Deadline);
+    }
+    async move {
+        tokio::time::sleep(deadline).await;
+        stop.drain(StopReason::Deadline);
+    }
 }

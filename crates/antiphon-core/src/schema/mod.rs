@@ -7,6 +7,7 @@ mod size;
 
 use std::{fmt, sync::Arc};
 
+use jsonschema::{ValidationError, error::ValidationErrorKind};
 use schemars::JsonSchema;
 use serde_json::Value;
 
@@ -17,6 +18,10 @@ use crate::{Error, ErrorKind};
 
 /// Faults of an answer that are told at once.
 const MOST_FAULTS: usize = 5;
+/// Bytes of the values that are named where another one stands.
+const LONGEST_CHOICE: usize = 400;
+/// Bytes of a wrong value that are repeated: of a long one the fault would be told far behind it.
+const LONGEST_VALUE: usize = 200;
 
 /// Why a value does not fit its schema, in words that a model can act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,8 +116,8 @@ impl Schema {
             .iter_errors(value)
             .take(MOST_FAULTS)
             .map(|error| match error.instance_path().to_string().as_str() {
-                "" => error.to_string(),
-                path => format!("{path}: {error}"),
+                "" => told(&error),
+                path => format!("{path}: {}", told(&error)),
             })
             .collect();
         if faults.is_empty() {
@@ -141,6 +146,26 @@ impl Schema {
         let value = self.read(text)?;
         self.validate(&value)?;
         Ok(value)
+    }
+}
+
+/// What is wrong with a value, which is not repeated where it is long. Of the values that may stand there all are named,
+/// unless they are very many: whoever reads this picks one.
+fn told(error: &ValidationError<'_>) -> String {
+    let value = error.instance().to_string();
+    let is_long = value.len() > LONGEST_VALUE;
+    let value = if is_long { "the value" } else { &value };
+    if let ValidationErrorKind::Enum { options } = error.kind() {
+        let options = options.as_array().into_iter().flatten();
+        let options: Vec<String> = options.map(Value::to_string).collect();
+        let options = options.join(", ");
+        if options.len() <= LONGEST_CHOICE {
+            return format!("{value} is not one of {options}");
+        }
+    }
+    match is_long {
+        true => error.masked_with(value).to_string(),
+        false => error.to_string(),
     }
 }
 
@@ -234,6 +259,34 @@ mod tests {
         let OffSchema(fault) = schema.validate(&json!({"score": 11})).unwrap_err();
         assert!(fault.starts_with("/score: "), "{fault}");
         assert!(Schema::new(json!({"type": "nonsense"})).is_err());
+    }
+
+    #[test]
+    fn a_long_value_does_not_hide_its_fault() {
+        let schema = json!({"properties": {"documents": {"maxItems": 2}}});
+        let schema = Schema::new(schema).unwrap();
+        let documents = vec!["a long document ".repeat(100); 3];
+        let wrong = json!({ "documents": documents });
+        let OffSchema(fault) = schema.validate(&wrong).unwrap_err();
+        assert_eq!(fault, "/documents: the value has more than 2 items");
+    }
+
+    #[test]
+    fn all_values_that_may_stand_there_are_named() {
+        let fault = |schema: Value| {
+            let OffSchema(fault) = Schema::new(schema)
+                .unwrap()
+                .validate(&json!("e"))
+                .unwrap_err();
+            fault
+        };
+        assert_eq!(
+            fault(json!({"enum": ["a", "b", "c", "d"]})),
+            "\"e\" is not one of \"a\", \"b\", \"c\", \"d\""
+        );
+        let many: Vec<String> = (0..1_000).map(|i| i.to_string()).collect();
+        let fault = fault(json!({"enum": many}));
+        assert!(fault.contains("998 other"), "{fault}");
     }
 
     #[test]

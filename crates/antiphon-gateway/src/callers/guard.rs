@@ -11,7 +11,7 @@ use axum::{
 };
 use http::{HeaderValue, Response, StatusCode, header::WWW_AUTHENTICATE};
 
-use super::{Callers, local};
+use super::{Callers, Pages, local};
 use crate::{Gateway, refusal::refusal, routes::front_of};
 
 /// Beginnings of paths behind which each route asks for keys itself, and those that anybody may see.
@@ -33,7 +33,7 @@ pub(crate) async fn guard(
     }
     let running = gateway.running();
     if !running.needs_keys()
-        && let Err(error) = local::check(&request)
+        && let Err(error) = local::check(&request, Pages::Own)
     {
         return refusal(&error, front_of(&request), &gateway.request_id());
     }

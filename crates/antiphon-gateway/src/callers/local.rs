@@ -15,20 +15,37 @@ const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Whether a page asks, or somebody goes to one.
 const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
+/// The pages whose requests are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pages {
+    /// Those of this very server.
+    Own,
+    /// Those that any server on loopback shows: whoever runs one could ask without a page, too.
+    OfLoopback,
+}
+
 /// Whether this machine asks, and not another site in its browser.
 ///
 /// # Errors
 /// [`ErrorKind::Auth`] with status 403: it names another host, or comes from another site. [`ErrorKind::BadRequest`] with
 /// status 415: a body of `text/plain`, which pages may send everywhere.
-pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Error> {
+pub(crate) fn check<B>(request: &Request<B>, pages: Pages) -> Result<(), Error> {
     let forbid = |message: String| Err(Error::new(ErrorKind::Auth, message).with_status(403));
     // HTTP/1.0 may leave it out; browsers never do
     if has_host(request) && !names_loopback(request) {
-        let message = "without [[keys]] the gateway is asked as 127.0.0.1, [::1] or localhost only; configure keys to ask it by another name";
+        let message = "without [[keys]] this server is asked as 127.0.0.1, [::1] or localhost only; configure keys to ask it by another name";
         return forbid(message.to_owned());
     }
-    if comes_from_elsewhere(request) {
-        let message = "without [[keys]] the gateway takes nothing from pages of other sites; configure keys, or ask from a program";
+    if comes_from_elsewhere(request, pages) {
+        let message = match pages {
+            Pages::Own => {
+                "without [[keys]] this server takes nothing from pages of other sites; configure keys, or ask from a program"
+            }
+            // keys would not help
+            Pages::OfLoopback => {
+                "this server takes nothing from pages of other sites than localhost, 127.0.0.1 and [::1]; ask from a program"
+            }
+        };
         return forbid(message.to_owned());
     }
     if is_plain_text(request.headers()) {
@@ -42,22 +59,32 @@ fn has_host<B>(request: &Request<B>) -> bool {
     request.uri().authority().is_some() || request.headers().contains_key(header::HOST)
 }
 
-fn comes_from_elsewhere<B>(request: &Request<B>) -> bool {
+fn comes_from_elsewhere<B>(request: &Request<B>, pages: Pages) -> bool {
     let headers = request.headers();
-    let is_own = |origin: &[u8]| {
-        let origin = std::str::from_utf8(origin).ok();
-        let host = origin.and_then(|origin| origin.split_once("://"));
-        let own = authority(request);
-        host.zip(own)
-            .is_some_and(|((_, host), own)| host.eq_ignore_ascii_case(own.as_str()))
-    };
     if let Some(origin) = headers.get(header::ORIGIN) {
-        return !is_own(origin.as_bytes());
+        let origin = std::str::from_utf8(origin.as_bytes()).ok();
+        let Some((scheme, host)) = origin.and_then(|origin| origin.split_once("://")) else {
+            return true;
+        };
+        let is_own = authority(request).is_some_and(|own| host.eq_ignore_ascii_case(own.as_str()));
+        let is_taken = is_own || (pages == Pages::OfLoopback && is_page_of_loopback(scheme, host));
+        return !is_taken;
     }
     let says = |name: &HeaderName, word: &str| headers.get(name).is_some_and(|value| value == word);
     // a link that leads to the dashboard is followed by a person, who sees where it led
     let is_followed = request.method() == Method::GET && says(&MODE, "navigate");
     says(&SITE, "cross-site") && !is_followed
+}
+
+fn is_page_of_loopback(scheme: &str, host: &str) -> bool {
+    let is_page = matches!(scheme, "http" | "https");
+    let authority = Authority::try_from(host).ok();
+    // what follows the host need not be a port for it to be parsed
+    let host = authority.as_ref().filter(|authority| {
+        let rest = authority.as_str().strip_prefix(authority.host());
+        rest.is_some_and(|rest| rest.is_empty() || authority.port_u16().is_some())
+    });
+    is_page && host.is_some_and(|authority| is_loopback(authority.host()))
 }
 
 fn is_plain_text(headers: &HeaderMap) -> bool {
@@ -144,13 +171,17 @@ mod tests {
     }
 
     fn status_of(method: &str, pairs: &[(&str, &str)]) -> Option<u16> {
+        status_where(Pages::Own, method, pairs)
+    }
+
+    fn status_where(pages: Pages, method: &str, pairs: &[(&str, &str)]) -> Option<u16> {
         let mut request = Request::builder()
             .method(method)
             .uri("/v1/chat/completions");
         for (name, value) in pairs {
             request = request.header(*name, *value);
         }
-        let checked = check(&request.body(()).unwrap());
+        let checked = check(&request.body(()).unwrap(), pages);
         checked.err().and_then(|error| error.status())
     }
 
@@ -209,6 +240,34 @@ mod tests {
                 status_of("POST", &[host, ("content-type", kind)]),
                 Some(415)
             );
+        }
+    }
+    #[test]
+    fn pages_of_loopback_are_let_in_where_they_may_ask() {
+        let let_in = |origin| {
+            let pairs = [("host", "127.0.0.1:8080"), ("origin", origin)];
+            status_where(Pages::OfLoopback, "POST", &pairs).is_none()
+        };
+        for origin in [
+            "http://127.0.0.1:8080",
+            "http://localhost:6274",
+            "http://localhost",
+            "https://localhost:8443",
+            "http://[::1]:3000",
+        ] {
+            assert!(let_in(origin), "{origin}");
+        }
+        for origin in [
+            "http://evil.example",
+            "http://localhost.evil.example:6274",
+            "http://localhost:6274@evil.example",
+            "http://127.0.0.1:8080.evil.example",
+            "app://localhost",
+            "localhost",
+            "null",
+            "",
+        ] {
+            assert!(!let_in(origin), "{origin}");
         }
     }
 }

@@ -36,7 +36,7 @@ use http::{HeaderMap, StatusCode};
 pub use books::CallerBooks;
 pub(crate) use guard::guard;
 pub use key::NewKey;
-pub(crate) use local::check as check_local;
+pub(crate) use local::{Pages, check as check_local};
 pub(crate) use state::CallerBudget;
 pub use state::CallerState;
 

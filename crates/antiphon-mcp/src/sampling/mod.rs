@@ -84,8 +84,8 @@ impl Sampling {
         outbox: Outbox,
     ) -> Result<Self, Error> {
         if !capabilities.sampling {
-            let message = "this client lends no model: it has not declared the capability `sampling`; configure a provider \
-                           and a default_model in antiphon.toml, or name one with `model`";
+            let message =
+                "this client lends no model: it has not declared the capability `sampling`";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         Ok(Self {

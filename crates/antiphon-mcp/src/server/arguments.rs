@@ -16,6 +16,8 @@ pub(super) struct Arguments {
     schema: Option<Schema>,
     /// The names of its fields, where it takes no others.
     fields: Option<Vec<String>>,
+    /// Those that must be there.
+    required: Vec<String>,
 }
 
 impl Arguments {
@@ -24,13 +26,17 @@ impl Arguments {
         let takes_others = schema.get("additionalProperties") != Some(&Value::Bool(false));
         let properties = schema.get("properties").and_then(Value::as_object);
         let fields = properties.filter(|_| !takes_others);
+        let required = schema.get("required").and_then(Value::as_array);
+        let required = required.into_iter().flatten().filter_map(Value::as_str);
         Self {
             schema: Schema::new(Value::Object(schema.clone())).ok(),
             fields: fields.map(|fields| fields.keys().cloned().collect()),
+            required: required.map(str::to_owned).collect(),
         }
     }
 
-    /// Gives the arguments back where they fit.
+    /// Gives the arguments back where they fit, without those that are null and need not be there: clients that fill in
+    /// every field leave them out in this way.
     ///
     /// # Errors
     /// [`ErrorKind::BadRequest`]: what does not fit.
@@ -40,6 +46,7 @@ impl Arguments {
         mut given: Map<String, Value>,
     ) -> Result<Map<String, Value>, Error> {
         let mut faults = Vec::new();
+        given.retain(|name, value| !value.is_null() || self.required.contains(name));
         if let Some(fields) = &self.fields {
             given.retain(|name, _| {
                 let is_known = fields.contains(name);
@@ -114,6 +121,14 @@ mod tests {
     }
 
     #[test]
+    fn null_stands_for_what_is_left_out() {
+        let left_out = fault(json!({"prompt": "Hi", "max_tokens": null}));
+        assert!(!left_out.contains("max_tokens"), "{left_out}");
+        let missing = fault(json!({"prompt": null}));
+        assert!(missing.contains("/prompt: null is not of"), "{missing}");
+    }
+
+    #[test]
     fn a_slip_is_told_with_the_field_that_was_meant() {
         assert_eq!(
             fault(json!({"promt": "Hi", "prompt": "Hi"})),
@@ -147,7 +162,7 @@ mod tests {
                 .unwrap(),
         );
         let given = (0..200)
-            .map(|number| (format!("f{number}"), Value::Null))
+            .map(|number| (format!("f{number}"), json!(1)))
             .collect();
         let fault = arguments.check("ask", given).unwrap_err();
         assert_eq!(

@@ -6,7 +6,6 @@ use antiphon_core::{
     SystemClock,
     layers::queue::{Bearing, ClientName, Fixed, Measured, Queue, QueueConfig, Verdicts},
 };
-use rmcp::{RoleServer, service::RequestContext};
 
 /// How many calls a client's model is given at once.
 #[derive(Clone, Debug)]
@@ -28,23 +27,16 @@ impl Default for Bears {
 }
 
 impl Bears {
-    /// The line in front of the model of the client that a request came from.
-    pub(super) fn queue(
-        &self,
-        context: &RequestContext<RoleServer>,
-        config: QueueConfig,
-    ) -> Arc<Queue> {
+    /// The line in front of the model of a client.
+    pub(super) fn queue(&self, client: &ClientName, config: QueueConfig) -> Arc<Queue> {
         let bearing: Box<dyn Bearing> = match self {
             Self::Fixed(limit) => Box::new(Fixed(*limit)),
             Self::Auto(verdicts) => {
-                let info = context.client_info();
-                let client = info.map(|info| (info.name, info.version));
-                let (name, version) = client.unwrap_or_default();
-                let remembered = match is_nameless(&name, &version) {
+                let remembered = match is_nameless(&client.name, &client.version) {
                     true => Arc::new(()),
                     false => Arc::clone(verdicts),
                 };
-                Box::new(Measured::new(ClientName { name, version }, remembered))
+                Box::new(Measured::new(client.clone(), remembered))
             }
         };
         Queue::with(bearing, config, SystemClock::shared())

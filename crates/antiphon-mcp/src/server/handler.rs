@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use antiphon_core::{Error, ErrorKind, Limits, SharedModel, layers::queue::Queue};
+use antiphon_core::{Error, ErrorKind, Limits, SharedModel};
 use futures_util::FutureExt;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -27,6 +27,7 @@ use super::{
     Server, back_channel,
     catalog::Entry,
     http::SessionEnd,
+    line::Line,
     progress,
     rounds::{self, Outcome, Round},
 };
@@ -40,7 +41,7 @@ use crate::{
 pub(super) struct Handler {
     server: Server,
     /// Made with the first call: before it the client need not have said who it is.
-    queue: OnceLock<Arc<Queue>>,
+    line: OnceLock<Line>,
     /// The client is gone: nobody waits for its calls any more.
     gone: CancellationToken,
 }
@@ -49,7 +50,7 @@ impl Handler {
     pub(super) fn new(server: &Server, gone: CancellationToken) -> Self {
         Self {
             server: server.clone(),
-            queue: OnceLock::new(),
+            line: OnceLock::new(),
             gone,
         }
     }
@@ -75,9 +76,8 @@ impl Handler {
             return Ok(Arc::new(model));
         }
         let config = &self.server.config;
-        let queue = self
-            .queue
-            .get_or_init(|| config.bears.queue(context, config.queue()));
+        let line = self.line.get_or_init(|| Line::new(config, context));
+        let queue = &line.queue;
         let limits = Limits {
             concurrency: Some(queue.snapshot().limit),
         };

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::lines::{Line, Lines};
+use super::incoming::{Incoming, Received};
 
 /// Bytes of the longest message that is read: documents travel in arguments.
 const LONGEST_MESSAGE: usize = 32 << 20;
@@ -33,7 +33,7 @@ const MOST_UNSENT: usize = 4096;
 /// nobody. What comes before the first request is dropped, where the library would end the connection. A client can have so
 /// many requests under way and no more, none of them under the id of another, which would get an answer too few.
 pub(super) struct Wire<R, W: AsyncWrite> {
-    lines: Lines<R>,
+    incoming: Incoming<R>,
     writer: AsyncRwTransport<RoleServer, Empty, W>,
     gone: CancellationToken,
     has_begun: bool,
@@ -95,7 +95,7 @@ where
 {
     pub(super) fn new(reader: R, writer: W, gone: CancellationToken) -> Self {
         Self {
-            lines: Lines::new(reader, LONGEST_MESSAGE),
+            incoming: Incoming::new(reader, LONGEST_MESSAGE),
             writer: AsyncRwTransport::new_server(tokio::io::empty(), writer),
             gone,
             has_begun: false,
@@ -182,14 +182,14 @@ where
             // its sender lives as long as this value
             let _below = unsent.wait_for(|count| *count < MOST_UNSENT).await;
             drop(_below);
-            match self.lines.next().await {
+            match self.incoming.next().await {
                 None => {
                     self.gone.cancel();
                     return None;
                 }
-                Some(Line::Refused(refusal)) if self.has_begun => self.refuse(*refusal),
-                Some(Line::Refused(_)) => {}
-                Some(Line::Message(message, bytes)) => match self.begin(&message, bytes) {
+                Some(Received::Refused(refusal)) if self.has_begun => self.refuse(*refusal),
+                Some(Received::Refused(_)) => {}
+                Some(Received::Message(message, bytes)) => match self.begin(&message, bytes) {
                     Ok(()) if self.has_begun => return Some(*message),
                     Ok(()) => {}
                     Err(refusal) => self.refuse(*refusal),

@@ -9,7 +9,13 @@ use antiphon_mcp::Call;
 use futures_util::future::{join, join_all};
 use rmcp::service::ClientLifecycleMode;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use support::*;
 
@@ -177,6 +183,37 @@ async fn a_call_that_comes_late_travels_in_the_next_round() {
     assert_eq!(second.prompts(), ["late"]);
     let done = second.shouted(&client).await.done();
     assert_eq!(done, json!({"told": ["EARLY", "LATE"]}));
+}
+
+/// Parts in tasks of their own come in another order each time, on a machine that is busy.
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_late_with_what_was_answered_is_waited_for() {
+    let runs = Arc::new(AtomicU32::new(0));
+    let tool = Scripted::new("crossing", move |_, call| {
+        let first = runs.fetch_add(1, Ordering::SeqCst) == 0;
+        Box::pin(async move {
+            let asks = ["a", "b"].map(|prompt| {
+                let model = call.client_model();
+                let is_late = first == (prompt == "b");
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(if is_late { 500 } else { 0 })).await;
+                    told_or_code(&model.unwrap(), prompt).await
+                })
+            });
+            let [a, b] = asks;
+            Ok(json!({"told": [a.await.unwrap(), b.await.unwrap()]}))
+        })
+    });
+    let client = connected(&server(&tool), DESK).await;
+    let first = Turn::of(&client, call(&tool, json!({})))
+        .await
+        .unwrap()
+        .asked();
+    assert_eq!(first.prompts(), ["a"]);
+    let second = first.shouted(&client).await.asked();
+    assert_eq!(second.prompts(), ["b"]);
+    let done = second.shouted(&client).await.done();
+    assert_eq!(done, json!({"told": ["A", "B"]}));
 }
 
 #[tokio::test(start_paused = true)]

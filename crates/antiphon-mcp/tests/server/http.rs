@@ -223,13 +223,14 @@ async fn a_session_is_its_owners_alone() {
 }
 
 #[tokio::test]
-async fn web_pages_are_refused_whatever_name_they_use() {
+async fn pages_of_other_sites_are_refused_whatever_name_they_use() {
     let service = service(vec![echo()], HttpConfig::default());
     for (name, value) in [
         ("host", "evil.example"),
         ("host", "127.0.0.1.evil.example:8000"),
         ("origin", "https://evil.example"),
-        ("origin", "http://localhost:8000"),
+        ("origin", "http://localhost.evil.example:8000"),
+        ("origin", "app://localhost"),
         ("origin", "null"),
     ] {
         let mut client = HttpClient::new(&service);
@@ -237,4 +238,14 @@ async fn web_pages_are_refused_whatever_name_they_use() {
         assert_eq!(client.initialize().await.status, 403, "{name}: {value}");
     }
     assert_eq!(service.sessions(), 0);
+    let pages = [
+        "http://localhost:6274",
+        "http://127.0.0.1",
+        "https://[::1]:8443",
+    ];
+    for page in pages {
+        let mut client = HttpClient::new(&service);
+        client.headers.insert("origin", page.parse().unwrap());
+        assert_eq!(client.initialize().await.status, 200, "{page}");
+    }
 }

@@ -29,7 +29,13 @@ async def main():
 
     async with (
         transport() as (reading, writing, *_),
-        ClientSession(reading, writing, sampling_callback=sample if PLAN["lends"] else None) as session,
+        ClientSession(
+            reading,
+            writing,
+            sampling_callback=sample if PLAN["lends"] else None,
+            # nothing is remembered of clients that have only the library's name
+            client_info=types.Implementation(name="tests-python1", version="1"),
+        ) as session,
     ):
         hello = await session.initialize()
         tools = [tool.name for tool in (await session.list_tools()).tools]

@@ -27,6 +27,8 @@ async def main():
     client = Client(
         server["url"] if "url" in server else StdioServerParameters(**server),
         sampling_callback=sample if PLAN["lends"] else None,
+        # nothing is remembered of clients that have only the library's name
+        client_info=types.Implementation(name="tests-python2", version="1"),
         mode="legacy" if era == "handshake" else era,
     )
     async with client:

@@ -224,6 +224,7 @@ fn in_plain_words(message: &str) -> String {
     [
         ("expected a sequence", "expected a list"),
         ("expected a nonzero u32", "expected a number from 1 on"),
+        ("expected a nonzero usize", "expected a number from 1 on"),
         ("expected a nonzero u64", "expected a number from 1 on"),
         ("expected u32", "expected a number from 0 on"),
         ("expected u64", "expected a number from 0 on"),

@@ -9,7 +9,7 @@ use std::{
 use antiphon_core::layers::queue::OnFailure;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, Visitor},
+    de::{Error, Unexpected, Visitor},
 };
 
 use super::file::duration;
@@ -20,7 +20,7 @@ pub struct McpSettings {
     /// Calls that a client's model bears at once; 1 where nothing is said.
     pub limit: Option<ClientLimit>,
     /// How long a call of a client's model may take: a person may have to approve it. 10 minutes where nothing is said.
-    #[serde(default, deserialize_with = "duration")]
+    #[serde(default, deserialize_with = "call_timeout")]
     pub call_timeout: Option<Duration>,
     /// What a failed call of a client's model means for the others; nothing where nothing is said.
     #[serde(default, deserialize_with = "on_failure")]
@@ -47,14 +47,24 @@ impl McpSettings {
     }
 }
 
+fn call_timeout<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {
+    let timeout = duration(text)?;
+    match timeout {
+        Some(Duration::ZERO) => Err(D::Error::custom(
+            "`mcp.call_timeout`: no call could end in time; write how long one may take, as \"10m\"",
+        )),
+        timeout => Ok(timeout),
+    }
+}
+
 fn on_failure<'de, D: Deserializer<'de>>(value: D) -> Result<Option<OnFailure>, D::Error> {
     match String::deserialize(value)?.as_str() {
         "isolate" => Ok(Some(OnFailure::Isolate)),
         "poison" => Ok(Some(OnFailure::Poison)),
         "skip_group" => Ok(Some(OnFailure::SkipGroup)),
-        other => Err(D::Error::unknown_variant(
-            other,
-            &["isolate", "poison", "skip_group"],
+        other => Err(D::Error::invalid_value(
+            Unexpected::Str(other),
+            &"\"isolate\", \"skip_group\" or \"poison\"",
         )),
     }
 }
@@ -72,14 +82,14 @@ impl<'de> Deserialize<'de> for ClientLimit {
 
             fn visit_i64<E: Error>(self, number: i64) -> Result<ClientLimit, E> {
                 let limit = u32::try_from(number).ok().and_then(NonZeroU32::new);
-                let wrong = || E::invalid_value(serde::de::Unexpected::Signed(number), &self);
+                let wrong = || E::invalid_value(Unexpected::Signed(number), &self);
                 limit.map(ClientLimit::Fixed).ok_or_else(wrong)
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<ClientLimit, E> {
                 match text {
                     "auto" => Ok(ClientLimit::Auto),
-                    other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
+                    other => Err(E::invalid_value(Unexpected::Str(other), &self)),
                 }
             }
         }
@@ -105,10 +115,11 @@ mod tests {
             ("limit = \"many\"", "a number from 1 on, or \"auto\""),
             (
                 "on_failure = \"stop\"",
-                "unknown variant `stop`, expected one of `isolate`, `poison`, `skip_group`",
+                "`mcp.on_failure`: invalid value: string \"stop\", expected \"isolate\", \"skip_group\" or \"poison\"",
             ),
-            ("max_waiting = 0", "expected a nonzero usize"),
+            ("max_waiting = 0", "expected a number from 1 on"),
             ("call_timeout = 7", "call_timeout"),
+            ("call_timeout = \"0s\"", "write how long one may take"),
             ("max_wait = 7", "max_waiting"),
         ] {
             let told = said(line);

@@ -158,8 +158,9 @@ pub struct SessionOptions {
     pub is_dry: bool,
     /// File of prices in place of the configured or built-in ones.
     pub catalog: Option<PathBuf>,
-    /// Models that the program brings, by the names after `given/`. They get layers like any other, but no time limits, and an
-    /// account that is always open: how many calls one bears at once is its own to say. One that bears few is wrapped by
+    /// Models that the program brings, by the names after `given/`, which may be left out before a name that is not
+    /// configured. They get layers like any other, but no time limits, and an account that is always open: how many calls one
+    /// bears at once is its own to say. One that bears few is wrapped by
     /// [`queued`](antiphon_core::layers::queue::queued) or a queue that several share.
     pub given: BTreeMap<String, SharedModel>,
 }

@@ -163,6 +163,7 @@ impl Session {
             Some((GIVEN, model)) if self.options.given.contains_key(model) => {
                 (GIVEN.to_owned(), model)
             }
+            None if self.options.given.contains_key(name) => (GIVEN.to_owned(), name),
             _ if pinned && from_user => {
                 let provider = self.options.provider.as_deref();
                 (provider.unwrap_or(wire.provider()).to_owned(), name)

@@ -6,18 +6,24 @@ use antiphon_providers::dialects;
 use super::{SIM, Session, names::Plain, slips::names_in};
 
 impl Session {
-    /// Whether any provider but the simulated one can be asked: it has its key, or is where none is needed.
+    /// Whether any provider but the simulated one can be asked.
     pub(super) fn reaches_providers(&self) -> bool {
-        let is_set = |variable: Option<&str>| variable.is_some_and(|name| self.env(name).is_some());
+        self.in_reach().next().is_some()
+    }
+
+    /// Providers that can be asked, but for the simulated one: they have their key, or are where none is needed.
+    pub(crate) fn in_reach(&self) -> impl Iterator<Item = &str> {
+        let is_set =
+            move |variable: Option<&str>| variable.is_some_and(|name| self.env(name).is_some());
         let known = dialects::PROVIDERS
             .iter()
-            .filter(|known| is_set(known.key_env) || is_set(known.base_url_env))
+            .filter(move |known| is_set(known.key_env) || is_set(known.base_url_env))
             .map(|known| known.name);
         let configured = self.config.settings.providers.keys().map(String::as_str);
-        let mut real = known.chain(configured.filter(|name| *name != SIM));
-        real.any(|provider| {
+        let real = known.chain(configured.filter(|name| *name != SIM));
+        real.filter(|provider| {
             let plain = Plain {
-                provider: provider.to_owned(),
+                provider: (*provider).to_owned(),
                 model: String::new(),
                 is_bare: false,
             };

@@ -1,37 +1,34 @@
 //! `analyze_documents`: the same question about each of many documents, with typed answers.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use antiphon_core::{
-    BoxFuture, Error,
+    Error,
     patterns::{
         AnalysisKind, Analyze, AnalyzedDocument, Classification, Classify, Document, Extract,
         Extraction, JudgeSentiment, NoDocuments, Sentiment, Summarize, Summary, Tone,
     },
 };
-use antiphon_mcp::{Call, Tool, ToolFacts};
+use antiphon_mcp::Call;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::{
     Models,
     choice::Choice,
     documents::{self, AT_ONCE, Text},
     facts,
-    spending::{Failure, Spending, nothing_came_out},
+    spending::{Failure, Spending, nothing_came_out, sum},
+    typed::TypedTool,
     watched::Watch,
 };
 
 /// The tool.
-#[derive(Debug)]
-pub(super) struct AnalyzeDocuments {
-    models: Arc<Models>,
-}
+pub(super) struct AnalyzeDocuments;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// What is read, 8 MiB together at most. Each must fit into the model's context.
     #[schemars(length(min = 1, max = 256))]
     documents: Vec<Text>,
@@ -60,7 +57,7 @@ enum Kind {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct Output {
+pub(super) struct Output {
     /// The documents, in the order in which they were given.
     documents: Vec<Analyzed>,
     /// How many documents have each sentiment or category; null for other kinds.
@@ -127,14 +124,19 @@ impl Analysis {
     }
 }
 
-impl AnalyzeDocuments {
-    pub(super) fn new(models: &Arc<Models>) -> Self {
-        Self {
-            models: Arc::clone(models),
-        }
-    }
+impl TypedTool for AnalyzeDocuments {
+    type Arguments = Arguments;
+    type Output = Output;
 
-    async fn analyzed(&self, arguments: Arguments, call: &Call) -> Result<Output, Error> {
+    const NAME: &'static str = "analyze_documents";
+    const TITLE: &'static str = "Analyze documents one by one";
+    const DESCRIPTION: &'static str = "\
+        Asks the same about each of many documents, in parallel, and gives a typed result for each: a summary, \
+        the sentiment, the values of named fields, or one of given categories. Use it to sort, tabulate or skim a \
+        set of texts without reading them yourself. One call of a model for each document. Results come in the \
+        order of the documents, by their ids; a document that fails says why and does not fail the others.";
+
+    async fn run(models: &Models, arguments: Arguments, call: &Call) -> Result<Output, Error> {
         let Arguments {
             documents,
             kind,
@@ -148,7 +150,7 @@ impl AnalyzeDocuments {
         only_for("categories", categories.is_some(), Kind::Classify, kind)?;
         let documents = documents::taken(documents)?;
         let ask = Asking {
-            choice: self.models.choose(model.as_deref(), call)?,
+            choice: models.choose(model.as_deref(), call)?,
             call,
             max_tokens,
         };
@@ -202,10 +204,10 @@ impl Asking<'_> {
         let outcomes = analyze(model, kind, self.max_tokens).run(documents).await;
         let outcomes = outcomes.map_err(|none: NoDocuments| facts::refused(none))?;
         watch.finish();
+        let took = sum(outcomes.iter().map(|one| one.spent));
         if outcomes.iter().all(|one| one.outcome.is_err()) {
-            return Err(nothing_came_out(failures(&outcomes)));
+            return Err(nothing_came_out(failures(&outcomes), &took));
         }
-        let spending = Spending::sum(outcomes.iter().map(|one| one.spent));
         let failed = failures(&outcomes).count();
         let documents: Vec<Analyzed> = outcomes
             .into_iter()
@@ -221,7 +223,7 @@ impl Asking<'_> {
             documents,
             failed,
             model: self.choice.name,
-            spending,
+            spending: Spending::new(&took),
         })
     }
 }
@@ -253,32 +255,4 @@ fn counts(documents: &[Analyzed]) -> Option<BTreeMap<String, usize>> {
         *counts.entry(result.word()?.to_owned()).or_insert(0) += 1;
     }
     Some(counts)
-}
-
-impl Tool for AnalyzeDocuments {
-    fn facts(&self) -> ToolFacts {
-        ToolFacts {
-            name: "analyze_documents",
-            title: "Analyze documents one by one",
-            description: "Asks the same about each of many documents, in parallel, and gives a typed result for each: a \
-                          summary, the sentiment, the values of named fields, or one of given categories. Use it to sort, \
-                          tabulate or skim a set of texts without reading them yourself. One call of a model for each \
-                          document. Results come in the order of the documents, by their ids; a document that fails says \
-                          why and does not fail the others.",
-            input: facts::input_of::<Arguments>(),
-            output: facts::output_of::<Output>(),
-            is_read_only: true,
-        }
-    }
-
-    fn call(
-        &self,
-        arguments: Map<String, Value>,
-        call: Call,
-    ) -> BoxFuture<'_, Result<Value, Error>> {
-        Box::pin(async move {
-            let output = self.analyzed(facts::arguments(arguments)?, &call).await?;
-            facts::result(&output)
-        })
-    }
 }

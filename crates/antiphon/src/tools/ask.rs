@@ -1,24 +1,18 @@
 //! `ask`: one question to one model.
 
-use std::sync::Arc;
-
-use antiphon_core::{BoxFuture, ChatRequest, Error};
-use antiphon_mcp::{Call, Tool, ToolFacts};
+use antiphon_core::{ChatRequest, Error};
+use antiphon_mcp::Call;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use super::{Models, facts, spending::Spending};
+use super::{Models, facts, spending::Spending, typed::TypedTool};
 
 /// The tool.
-#[derive(Debug)]
-pub(super) struct Ask {
-    models: Arc<Models>,
-}
+pub(super) struct Ask;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// What is asked. The model sees nothing but this and `system`.
     #[schemars(length(min = 1))]
     prompt: String,
@@ -33,7 +27,7 @@ struct Arguments {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct Output {
+pub(super) struct Output {
     /// The answer, or the words with which it was declined.
     text: String,
     /// Why it ended: stop, length (cut off at max_tokens), content_filter (declined), tool_calls, or another word of the
@@ -45,17 +39,21 @@ struct Output {
     spending: Spending,
 }
 
-impl Ask {
-    pub(super) fn new(models: &Arc<Models>) -> Self {
-        Self {
-            models: Arc::clone(models),
-        }
-    }
+impl TypedTool for Ask {
+    type Arguments = Arguments;
+    type Output = Output;
 
-    async fn asked(&self, arguments: Arguments, call: &Call) -> Result<Output, Error> {
+    const NAME: &'static str = "ask";
+    const TITLE: &'static str = "Ask a model";
+    const DESCRIPTION: &'static str = "\
+        Puts one question to a language model and gives its answer. Use it for a second opinion, for work that \
+        would fill your own context, or to ask another model by name. One call of a model. For several documents \
+        use analyze_documents, map_reduce or review, for a question that must be right ensemble.";
+
+    async fn run(models: &Models, arguments: Arguments, call: &Call) -> Result<Output, Error> {
         facts::check_prompt("prompt", &arguments.prompt)?;
         facts::check_max_tokens(arguments.max_tokens)?;
-        let choice = self.models.choose(arguments.model.as_deref(), call)?;
+        let choice = models.choose(arguments.model.as_deref(), call)?;
         let mut request = ChatRequest::prompt(arguments.prompt);
         if let Some(system) = arguments.system {
             request = request.with_system(system);
@@ -74,33 +72,6 @@ impl Ask {
             finish_reason: answer.finish_reason.as_str().to_owned(),
             model: reply.head.model,
             spending,
-        })
-    }
-}
-
-impl Tool for Ask {
-    fn facts(&self) -> ToolFacts {
-        ToolFacts {
-            name: "ask",
-            title: "Ask a model",
-            description: "Puts one question to a language model and gives its answer. Use it for a second opinion, for \
-                          work that would fill your own context, or to ask another model by name. One call of a model. \
-                          For several documents use analyze_documents, map_reduce or review, for a question that \
-                          must be right ensemble.",
-            input: facts::input_of::<Arguments>(),
-            output: facts::output_of::<Output>(),
-            is_read_only: true,
-        }
-    }
-
-    fn call(
-        &self,
-        arguments: Map<String, Value>,
-        call: Call,
-    ) -> BoxFuture<'_, Result<Value, Error>> {
-        Box::pin(async move {
-            let output = self.asked(facts::arguments(arguments)?, &call).await?;
-            facts::result(&output)
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use antiphon_core::{Error, SharedModel};
+use antiphon_core::{Error, ErrorKind, SharedModel};
 use antiphon_mcp::Call;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +13,25 @@ use crate::{
 };
 
 /// The name that stands for the client's own model.
-pub(super) const CLIENT: &str = "client";
+const CLIENT: &str = "client";
+
+/// A model's name as a session knows it that was [`given`] the client's.
+pub(super) fn in_session(name: String) -> String {
+    match name.as_str() {
+        CLIENT => clients_name(),
+        _ => name,
+    }
+}
+
+/// The name of the client's own model in such a session.
+pub(super) fn clients_name() -> String {
+    format!("{GIVEN}/{CLIENT}")
+}
+
+/// The client's own model, as it is given to a session.
+pub(super) fn given(model: SharedModel) -> BTreeMap<String, SharedModel> {
+    BTreeMap::from([(CLIENT.to_owned(), model)])
+}
 
 /// Context window, in tokens, of a model that nothing is known of, as on the command line: it fits nearly every model.
 const UNKNOWN_WINDOW: usize = 8_000;
@@ -69,24 +87,35 @@ impl Models {
     /// # Errors
     /// There is no such model, or the client lends none.
     pub(super) fn choose(&self, named: Option<&str>, call: &Call) -> Result<Choice, Error> {
+        // models that use tools fill in what they could leave out
+        let named = named.filter(|name| !name.is_empty());
         match named.or(self.usual.as_deref()) {
             Some(name) if name != CLIENT => self.configured(name),
             _ => self.of_client(call),
         }
     }
 
+    /// Whether the model that is asked where a call names none can be: its provider is known and has a key.
+    ///
+    /// # Errors
+    /// Why it cannot be asked.
+    pub fn check_usual(&self) -> Result<(), Error> {
+        let usual = self.usual.as_deref().filter(|name| *name != CLIENT);
+        usual.map_or(Ok(()), |name| self.configured(name).map(drop))
+    }
+
     fn configured(&self, name: &str) -> Result<Choice, Error> {
         let session = Arc::clone(&self.configured);
         let model = session.model(name).map_err(|error| {
-            // a name without a provider that is none of the configuration's
-            match nearest(name, [CLIENT]) {
-                Some(_) => {
-                    let message =
-                        format!("{}; the client's own model is {CLIENT:?}", error.message());
-                    Error::new(error.kind(), message)
-                }
-                None => error,
+            let mut message = error.message().to_owned();
+            if error.kind() == ErrorKind::Auth {
+                message.push_str("; clients pass keys on in the `env` of their configuration");
             }
+            // a name without a provider that is none of the configuration's
+            if nearest(name, [CLIENT]).is_some() {
+                message.push_str(&format!("; the client's own model is {CLIENT:?}"));
+            }
+            Error::new(error.kind(), message)
         })?;
         let resolved = session.resolve(name, Wire::OpenAi)?;
         let catalog = session.catalog()?;
@@ -105,12 +134,28 @@ impl Models {
     }
 
     fn of_client(&self, call: &Call) -> Result<Choice, Error> {
-        let given = BTreeMap::from([(CLIENT.to_owned(), call.client_model()?)]);
-        let session = self.configured.lending(given);
+        let session = self.configured.lending(given(self.lent(call)?));
         Ok(Choice {
-            model: session.model(&format!("{GIVEN}/{CLIENT}"))?,
+            model: session.model(&clients_name())?,
             name: CLIENT.to_owned(),
             window: CLIENT_WINDOW,
+        })
+    }
+
+    /// The client's model, or what to do where it lends none.
+    fn lent(&self, call: &Call) -> Result<SharedModel, Error> {
+        call.client_model().map_err(|error| {
+            let keyed = self.configured.in_reach().next();
+            let next = match keyed {
+                Some(provider) => format!(
+                    "{provider} can be asked: name one of its models, as {provider}/…, with `model`, or start the server with \
+                     `--model {provider}/…`"
+                ),
+                None => "start the server with `--model provider/model` and the provider's key in its environment, or name a \
+                         model with `model`"
+                    .to_owned(),
+            };
+            Error::new(error.kind(), format!("{}; {next}", error.message()))
         })
     }
 }

@@ -55,7 +55,10 @@ pub(super) fn taken(texts: Vec<Text>) -> Result<Vec<Document>, Error> {
                 "the id of documents[{index}] must have from 1 to {LONGEST_ID} characters"
             )));
         }
-        if texts[..index].iter().any(|other| other.id == *id) {
+        if texts[..index]
+            .iter()
+            .any(|other| other.id.trim() == id.trim())
+        {
             return Err(refused(format!(
                 "two documents are called {id:?}: outcomes are told by id, so ids must differ"
             )));
@@ -87,6 +90,7 @@ mod tests {
         assert!(why(vec![text("a", "x".repeat(MOST_BYTES + 1))]).contains("bytes"));
         assert!(why(vec![text("a", "x".into()), text(" ", "y".into())]).contains("documents[1]"));
         assert!(why(vec![text("a", "x".into()), text("a", "y".into())]).contains("\"a\""));
+        assert!(why(vec![text("a", "x".into()), text("a ", "y".into())]).contains("\"a \""));
         let empty = taken(vec![text("a", String::new())]).unwrap();
         assert_eq!(empty[0].id, "a");
     }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use antiphon_core::{
-    BoxFuture, ChatRequest, Error, Reply, Schema, SharedModel,
+    ChatRequest, Error, Reply, Schema, SharedModel,
     chat::{Decision, Member},
     patterns::{
         ensemble::{Decider, Ensemble as Pattern, EnsembleConfig},
         vote::VoteOnFields,
     },
 };
-use antiphon_mcp::{Call, Tool, ToolFacts};
+use antiphon_mcp::Call;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use super::{
     Models, facts,
     spending::{Failure, Spending},
+    typed::TypedTool,
     votes::{Agreement, VoteCount, agreement, votes},
     watched::Watch,
 };
@@ -27,14 +28,11 @@ use crate::Usd;
 const MOST_ANSWERS: usize = 64;
 
 /// The tool.
-#[derive(Debug)]
-pub(super) struct Ensemble {
-    models: Arc<Models>,
-}
+pub(super) struct Ensemble;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// What is asked. The model sees nothing but this.
     #[schemars(length(min = 1))]
     prompt: String,
@@ -66,7 +64,7 @@ enum How {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct Output {
+pub(super) struct Output {
     /// The decided answer; with `schema` JSON that fits it.
     text: String,
     /// The same as a value, with `schema`.
@@ -126,14 +124,20 @@ impl From<Member> for Answered {
     }
 }
 
-impl Ensemble {
-    pub(super) fn new(models: &Arc<Models>) -> Self {
-        Self {
-            models: Arc::clone(models),
-        }
-    }
+impl TypedTool for Ensemble {
+    type Arguments = Arguments;
+    type Output = Output;
 
-    async fn decided(&self, arguments: Arguments, call: &Call) -> Result<Output, Error> {
+    const NAME: &'static str = "ensemble";
+    const TITLE: &'static str = "Ask several times and decide";
+    const DESCRIPTION: &'static str = "\
+        Asks the same question n times, independently and in parallel, and makes one answer of the answers: by a \
+        decision of the model, a judge, a synthesis, or a vote. Use it where one answer may be wrong by chance: \
+        facts, classifications, estimates, judgements. n calls of the model, and one more unless decider is vote. \
+        Gives the decided answer, how it was decided, and every single answer. A failed answer does not fail the \
+        others.";
+
+    async fn run(models: &Models, arguments: Arguments, call: &Call) -> Result<Output, Error> {
         let Arguments {
             prompt,
             n,
@@ -153,7 +157,7 @@ impl Ensemble {
             .transpose();
         let schema = schema.map_err(|why| facts::refused(format!("schema: {why}")))?;
         let how = decider.unwrap_or_default();
-        let choice = self.models.choose(model.as_deref(), call)?;
+        let choice = models.choose(model.as_deref(), call)?;
         let deciding = usize::from(how != How::Vote && n > 1);
         let watch = Watch::new(call.progress(), n + deciding);
         let model = watch.over(choice.model);
@@ -228,33 +232,5 @@ fn told(reply: Reply, model: String, how: How, schema: Option<&Schema>) -> Outpu
         members: members.into_iter().map(Answered::from).collect(),
         model,
         spending,
-    }
-}
-
-impl Tool for Ensemble {
-    fn facts(&self) -> ToolFacts {
-        ToolFacts {
-            name: "ensemble",
-            title: "Ask several times and decide",
-            description: "Asks the same question n times, independently and in parallel, and makes one answer of the \
-                          answers: by a decision of the model, a judge, a synthesis, or a vote. Use it where one answer \
-                          may be wrong by chance: facts, classifications, estimates, judgements. n calls of the model, \
-                          and one more unless decider is vote. Gives the decided answer, how it was decided, and every \
-                          single answer. A failed answer does not fail the others.",
-            input: facts::input_of::<Arguments>(),
-            output: facts::output_of::<Output>(),
-            is_read_only: true,
-        }
-    }
-
-    fn call(
-        &self,
-        arguments: Map<String, Value>,
-        call: Call,
-    ) -> BoxFuture<'_, Result<Value, Error>> {
-        Box::pin(async move {
-            let output = self.decided(facts::arguments(arguments)?, &call).await?;
-            facts::result(&output)
-        })
     }
 }

@@ -1,34 +1,28 @@
 //! `job_status`: how far the job is that writes an output.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
-use antiphon_core::{BoxFuture, Error, ErrorKind};
-use antiphon_mcp::{Call, Tool, ToolFacts};
+use antiphon_core::{Error, ErrorKind};
+use antiphon_mcp::{Call, Effects};
 use antiphon_store::{SqliteLedger, Standing, StateDir};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::{
-    Models, facts,
+    Models,
     jobs::Running,
-    numbers::{Failure, Used},
     run_file::{MOST_FAILURES, blocking},
+    spending::{JobSpending, RowFailure},
+    typed::TypedTool,
 };
 use crate::run::{self, About};
 
 /// The tool.
-#[derive(Debug)]
-pub(super) struct JobStatus {
-    models: Arc<Models>,
-}
+pub(super) struct JobStatus;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// The file that the job writes, in the server's folder.
     output: String,
 }
@@ -48,7 +42,7 @@ enum State {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct Output {
+pub(super) struct Output {
     /// The file of answers.
     output: String,
     /// unknown: no job is known that writes it; running; stopped: rows are left, or may be; finished: every row is done.
@@ -65,12 +59,12 @@ struct Output {
     rows_per_second: Option<f64>,
     /// How long it will take at that rate, seconds.
     seconds_left: Option<f64>,
-    /// What all runs have used; null where there is no job.
-    used: Option<Used>,
+    #[serde(flatten)]
+    spending: JobSpending,
     /// The first rows that failed.
-    failures: Vec<Failure>,
+    failures: Vec<RowFailure>,
     /// A failed row of the newest run that has any.
-    last_error: Option<Failure>,
+    last_failure: Option<RowFailure>,
     /// The file that the last run read, where that is known.
     input: Option<String>,
     /// What to do next.
@@ -92,16 +86,27 @@ impl Rows {
     }
 }
 
-impl JobStatus {
-    pub(super) fn new(models: &Arc<Models>) -> Self {
-        Self {
-            models: Arc::clone(models),
+impl TypedTool for JobStatus {
+    type Arguments = Arguments;
+    type Output = Output;
+
+    const NAME: &'static str = "job_status";
+    const TITLE: &'static str = "How far a job is";
+    const DESCRIPTION: &'static str = "\
+        Tells how far the job is that writes an output file: rows done, failed and left, what was used, how long \
+        it will take, and how to go on. It also knows jobs of other processes and such as were killed. It \
+        makes no call of a model, disturbs nothing and changes nothing.";
+
+    fn effects() -> Effects {
+        Effects {
+            is_open_world: false,
+            ..Effects::default()
         }
     }
 
-    async fn told(&self, arguments: Arguments) -> Result<Output, Error> {
-        let output = self.models.folder.output(&arguments.output)?;
-        let running = self.models.jobs.of(&output);
+    async fn run(models: &Models, arguments: Arguments, _call: &Call) -> Result<Output, Error> {
+        let output = models.folder.output(&arguments.output)?;
+        let running = models.jobs.of(&output);
         blocking(move || status(output, running.as_deref())).await?
     }
 }
@@ -155,9 +160,9 @@ fn empty(output: &Path, state: State, next: String) -> Output {
         pending: None,
         rows_per_second: None,
         seconds_left: None,
-        used: None,
+        spending: JobSpending::default(),
         failures: Vec::new(),
-        last_error: None,
+        last_failure: None,
         input: None,
         next,
     }
@@ -198,9 +203,9 @@ fn known(output: PathBuf, standing: &Standing, in_use: bool, running: Option<&Ru
         seconds_left: per_second
             .zip(pending)
             .map(|(rate, pending)| pending as f64 / rate),
-        used: Some(spent.into()),
-        failures: standing.failures.iter().map(Failure::from).collect(),
-        last_error: standing.last_failure.as_ref().map(Failure::from),
+        spending: spent.into(),
+        failures: standing.failures.iter().map(RowFailure::from).collect(),
+        last_failure: standing.last_failure.as_ref().map(RowFailure::from),
         input: about.input().map(|input| input.display().to_string()),
         next: next(state, &rows, running.is_some()),
         output: output.display().to_string(),
@@ -241,31 +246,5 @@ fn next(state: State, rows: &Rows, is_ours: bool) -> String {
              it goes on without asking an answered row again"
                 .to_owned()
         }
-    }
-}
-
-impl Tool for JobStatus {
-    fn facts(&self) -> ToolFacts {
-        ToolFacts {
-            name: "job_status",
-            title: "How far a job is",
-            description: "Tells how far the job is that writes an output file: rows done, failed and left, what was used, how \
-                          long it will take, and how to go on. It also knows jobs of other processes and such as were killed. \
-                          It disturbs nothing and changes nothing.",
-            input: facts::input_of::<Arguments>(),
-            output: facts::output_of::<Output>(),
-            is_read_only: true,
-        }
-    }
-
-    fn call(
-        &self,
-        arguments: Map<String, Value>,
-        _call: Call,
-    ) -> BoxFuture<'_, Result<Value, Error>> {
-        Box::pin(async move {
-            let output = self.told(facts::arguments(arguments)?).await?;
-            facts::result(&output)
-        })
     }
 }

@@ -3,7 +3,7 @@
 //! A job has a task of its own: whoever called the tool may go at any time, and what was begun ends in order.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{HashMap, VecDeque},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
@@ -14,13 +14,25 @@ use tokio_util::sync::CancellationToken;
 
 use crate::run::RunWatch;
 
+/// Jobs that were given up, of which it is remembered. Of an older one failed rows may be asked once more.
+const MOST_GIVEN_UP: usize = 1000;
+
 /// Jobs by their output.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     running: Mutex<HashMap<PathBuf, Arc<Running>>>,
     /// Jobs that were given up before their end, and the run in which that series began: what fails in it stands until a
     /// call comes to its end. A call that the protocol makes again and again would ask such rows each time.
-    given_up: Mutex<BTreeMap<PathBuf, i64>>,
+    given_up: Mutex<VecDeque<GivenUp>>,
+}
+
+/// A job that was given up.
+#[derive(Debug)]
+struct GivenUp {
+    output: PathBuf,
+    /// Whether rows were asked again that had failed for good: a call that says otherwise is no repetition of it.
+    retry_failed: bool,
+    first_run: i64,
 }
 
 /// A job that runs.
@@ -70,16 +82,26 @@ impl Place {
     }
 
     /// The run from which on failures stand.
-    pub(super) fn failures_stand_since(&self) -> Option<i64> {
-        lock(&self.jobs.given_up).get(&self.output).copied()
+    pub(super) fn failures_stand_since(&self, retry_failed: bool) -> Option<i64> {
+        let given_up = lock(&self.jobs.given_up);
+        let known = given_up.iter().find(|job| job.output == self.output)?;
+        (known.retry_failed == retry_failed).then_some(known.first_run)
     }
 
-    /// It came to an end, in this run of the job, with so many rows left.
-    pub(super) fn ends(&self, run: i64, pending: u64) {
+    /// It came to an end with so many rows left, in a series of calls that began with this run of the job.
+    pub(super) fn ends(&self, first_run: i64, retry_failed: bool, pending: u64) {
         let mut given_up = lock(&self.jobs.given_up);
-        match self.running.given_up.is_cancelled() && pending > 0 {
-            true => drop(given_up.entry(self.output.clone()).or_insert(run)),
-            false => drop(given_up.remove(&self.output)),
+        given_up.retain(|job| job.output != self.output);
+        if self.running.given_up.is_cancelled() && pending > 0 {
+            given_up.push_back(GivenUp {
+                output: self.output.clone(),
+                retry_failed,
+                first_run,
+            });
+            // a server may live long
+            if given_up.len() > MOST_GIVEN_UP {
+                given_up.pop_front();
+            }
         }
     }
 }
@@ -154,4 +176,30 @@ pub(super) fn is_running(output: &Path) -> Error {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_remembered_of_jobs_is_bounded() {
+        let jobs = Arc::new(Jobs::default());
+        let output = |number: usize| PathBuf::from(format!("{number}.jsonl"));
+        for number in 0..=MOST_GIVEN_UP {
+            let place = jobs.place(&output(number)).await.unwrap();
+            place.running.give_up();
+            place.ends(number as i64 + 1, false, 1);
+        }
+        assert!(lock(&jobs.running).is_empty());
+        assert_eq!(lock(&jobs.given_up).len(), MOST_GIVEN_UP);
+        for (number, since) in [(0, None), (1, Some(2)), (1000, Some(1001))] {
+            let place = jobs.place(&output(number)).await.unwrap();
+            assert_eq!(place.failures_stand_since(false), since);
+            assert_eq!(place.failures_stand_since(true), None);
+            // one that comes to its end is forgotten
+            place.ends(7, false, 0);
+            assert_eq!(place.failures_stand_since(false), None);
+        }
+    }
 }

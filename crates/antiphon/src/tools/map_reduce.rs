@@ -1,24 +1,22 @@
 //! `map_reduce`: one text from documents that no window holds.
 
-use std::sync::Arc;
-
 use antiphon_core::{
-    BoxFuture, Error, ErrorKind,
+    Error, ErrorKind,
     patterns::{
         Document, Expense, MapReduce as Pattern, MapReduceError, MappedDocument, OnFailure,
         map_reduce::{Cause, Ended},
     },
 };
-use antiphon_mcp::{Call, Tool, ToolFacts};
+use antiphon_mcp::Call;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::{
     Models,
     documents::{self, AT_ONCE, Text},
     facts,
     spending::{Failure, Spending, nothing_came_out},
+    typed::TypedTool,
     watched::Watch,
 };
 
@@ -26,14 +24,11 @@ use super::{
 const FAN_IN: usize = 10;
 
 /// The tool.
-#[derive(Debug)]
-pub(super) struct MapReduce {
-    models: Arc<Models>,
-}
+pub(super) struct MapReduce;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// What is read, 8 MiB together at most. A document that is too long for the model is split.
     #[schemars(length(min = 1, max = 256))]
     documents: Vec<Text>,
@@ -52,7 +47,7 @@ struct Arguments {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct Output {
+pub(super) struct Output {
     /// The one text; null where it could not be made, though documents have answers.
     text: Option<String>,
     /// Why there is no text.
@@ -102,19 +97,25 @@ fn failure_of(document: &MappedDocument) -> Option<&Error> {
         .find_map(|piece| piece.as_ref().err())
 }
 
-impl MapReduce {
-    pub(super) fn new(models: &Arc<Models>) -> Self {
-        Self {
-            models: Arc::clone(models),
-        }
-    }
+impl TypedTool for MapReduce {
+    type Arguments = Arguments;
+    type Output = Output;
 
-    async fn reduced(&self, arguments: Arguments, call: &Call) -> Result<Output, Error> {
+    const NAME: &'static str = "map_reduce";
+    const TITLE: &'static str = "Make one text of many documents";
+    const DESCRIPTION: &'static str = "\
+        Puts one instruction (map) to each document, in parallel, and makes one text of the answers by another \
+        (reduce), in the order of the documents. Use it for a summary, a list or a report over more text than \
+        fits into one context; documents that are too long are split. One call of a model for each document or \
+        piece, and one for every ten answers until one text is left. Gives the text and the answer about each \
+        document. A failed document is left out of the text, which says so.";
+
+    async fn run(models: &Models, arguments: Arguments, call: &Call) -> Result<Output, Error> {
         facts::check_prompt("map", &arguments.map)?;
         facts::check_prompt("reduce", &arguments.reduce)?;
         facts::check_max_tokens(arguments.max_tokens)?;
         let documents = documents::taken(arguments.documents)?;
-        let choice = self.models.choose(arguments.model.as_deref(), call)?;
+        let choice = models.choose(arguments.model.as_deref(), call)?;
         let pattern = |model| {
             let pattern = Pattern::new(model, choice.window)
                 .with_map(&arguments.map)
@@ -175,7 +176,7 @@ fn told(
         Some((document.id.as_str(), error))
     });
     if documents.iter().all(|document| document.text().is_none()) {
-        return Err(nothing_came_out(failures));
+        return Err(nothing_came_out(failures, &spent));
     }
     Ok(Output {
         text,
@@ -197,33 +198,4 @@ fn why(cause: &Cause) -> Failure {
         _ => ErrorKind::ContextLength,
     };
     Failure::from(&Error::new(kind, cause.to_string()))
-}
-
-impl Tool for MapReduce {
-    fn facts(&self) -> ToolFacts {
-        ToolFacts {
-            name: "map_reduce",
-            title: "Make one text of many documents",
-            description: "Puts one instruction (map) to each document, in parallel, and makes one text of the answers by \
-                          another (reduce), in the order of the documents. Use it for a summary, a list or a report over \
-                          more text than fits into one context; documents that are too long are split. One call of a \
-                          model for each document or piece, and one for every ten answers until one text is left. Gives \
-                          the text and the answer about each document. A failed document is left out of the text, which \
-                          says so.",
-            input: facts::input_of::<Arguments>(),
-            output: facts::output_of::<Output>(),
-            is_read_only: true,
-        }
-    }
-
-    fn call(
-        &self,
-        arguments: Map<String, Value>,
-        call: Call,
-    ) -> BoxFuture<'_, Result<Value, Error>> {
-        Box::pin(async move {
-            let output = self.reduced(facts::arguments(arguments)?, &call).await?;
-            facts::result(&output)
-        })
-    }
 }

@@ -24,11 +24,11 @@ mod job_status;
 mod jobs;
 mod lent;
 mod map_reduce;
-mod numbers;
 mod review;
 mod run_file;
 mod serving;
 mod spending;
+mod typed;
 mod votes;
 mod watched;
 mod wording;
@@ -45,6 +45,7 @@ pub use antiphon_store::ClientBook;
 pub use choice::Models;
 pub use folder::Folder;
 pub use serving::server_config;
+use typed::tool;
 
 /// What clients are told of all tools together, for the model that uses them.
 const INSTRUCTIONS: &str = "\
@@ -56,12 +57,12 @@ the tools ask your own model by sampling, and a person may have to approve each 
 /// All tools, over these models. The only table of them.
 pub fn tools(models: &Arc<Models>) -> Vec<Arc<dyn Tool>> {
     vec![
-        Arc::new(ask::Ask::new(models)),
-        Arc::new(ensemble::Ensemble::new(models)),
-        Arc::new(map_reduce::MapReduce::new(models)),
-        Arc::new(analyze_documents::AnalyzeDocuments::new(models)),
-        Arc::new(review::Review::new(models)),
-        Arc::new(run_file::RunFile::new(models)),
-        Arc::new(job_status::JobStatus::new(models)),
+        tool::<ask::Ask>(models),
+        tool::<ensemble::Ensemble>(models),
+        tool::<map_reduce::MapReduce>(models),
+        tool::<analyze_documents::AnalyzeDocuments>(models),
+        tool::<review::Review>(models),
+        tool::<run_file::RunFile>(models),
+        tool::<job_status::JobStatus>(models),
     ]
 }

@@ -5,23 +5,22 @@
 //!                                                             ──> one answer, and what each document says about it
 //! ```
 
-use std::sync::Arc;
-
 use antiphon_core::{
-    BoxFuture, Error, Schema, SharedModel,
+    Error, Schema, SharedModel,
     patterns::{AnalysisKind, AnalyzedDocument, Document, Expense, Summarize, Summary},
 };
-use antiphon_mcp::{Call, Tool, ToolFacts};
+use antiphon_mcp::Call;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     Models,
     analyze_documents::{analyze, failures},
     documents::{self, Text},
     facts,
-    spending::{Failure, Spending, nothing_came_out},
+    spending::{Failure, Spending, nothing_came_out, sum},
+    typed::TypedTool,
     watched::Watch,
 };
 
@@ -30,14 +29,11 @@ use super::{
 const SUMMARIES_AT_ONCE: usize = 32;
 
 /// The tool.
-#[derive(Debug)]
-pub(super) struct Review {
-    models: Arc<Models>,
-}
+pub(super) struct Review;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// What is read, 8 MiB together at most. Each must fit into the model's context.
     #[schemars(length(min = 1, max = 256))]
     documents: Vec<Text>,
@@ -53,7 +49,7 @@ struct Arguments {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct Output {
+pub(super) struct Output {
     /// The answer to the question from all summaries; null where it failed, though documents have summaries.
     answer: Option<String>,
     /// Why there is no answer, or why some summaries are not in it.
@@ -154,19 +150,25 @@ impl AnalysisKind for PutQuestion<'_> {
     }
 }
 
-impl Review {
-    pub(super) fn new(models: &Arc<Models>) -> Self {
-        Self {
-            models: Arc::clone(models),
-        }
-    }
+impl TypedTool for Review {
+    type Arguments = Arguments;
+    type Output = Output;
 
-    async fn reviewed(&self, arguments: Arguments, call: &Call) -> Result<Output, Error> {
+    const NAME: &'static str = "review";
+    const TITLE: &'static str = "Review documents for a question";
+    const DESCRIPTION: &'static str = "\
+        Answers one question from many documents: summarises each in parallel with the question in mind, then \
+        puts the question to the summaries. Use it to find out what a set of texts says together, where they \
+        agree or differ, and which of them matter, without reading them yourself. One call of a model for each \
+        document, one for every 32 summaries, and one more where those are several. Gives the answer, and each \
+        document's summary and finding by its id. A failed document is left out and says why.";
+
+    async fn run(models: &Models, arguments: Arguments, call: &Call) -> Result<Output, Error> {
         let question = arguments.question.trim();
         facts::check_prompt("question", question)?;
         facts::check_max_tokens(arguments.max_tokens)?;
         let documents = documents::taken(arguments.documents)?;
-        let choice = self.models.choose(arguments.model.as_deref(), call)?;
+        let choice = models.choose(arguments.model.as_deref(), call)?;
         let groups = documents.len().div_ceil(SUMMARIES_AT_ONCE);
         let calls = documents.len() + groups + usize::from(groups > 1);
         let watch = Watch::new(call.progress(), calls);
@@ -176,14 +178,15 @@ impl Review {
             max_tokens: arguments.max_tokens,
         };
         let summaries = asking.summaries(documents).await?;
+        let mut took = sum(summaries.iter().map(|one| one.spent));
         if summaries.iter().all(|one| one.outcome.is_err()) {
-            return Err(nothing_came_out(failures(&summaries)));
+            return Err(nothing_came_out(failures(&summaries), &took));
         }
         let told = asking.told(&summaries).await?;
         watch.finish();
-        let spent = summaries.iter().map(|one| one.spent).chain([told.spent]);
+        took += told.spent;
         Ok(Output {
-            spending: Spending::sum(spent),
+            spending: Spending::new(&took),
             failed: failures(&summaries).count(),
             documents: summaries
                 .iter()
@@ -302,33 +305,4 @@ struct Put {
     findings: Vec<Finding>,
     error: Option<Failure>,
     spent: Expense,
-}
-
-impl Tool for Review {
-    fn facts(&self) -> ToolFacts {
-        ToolFacts {
-            name: "review",
-            title: "Review documents for a question",
-            description: "Answers one question from many documents: summarises each in parallel with the question in mind, \
-                          then puts the question to the summaries. Use it to find out what a set of texts says together, \
-                          where they agree or differ, and which of them matter, without reading them yourself. One call \
-                          of a model for each document, one for every 32 summaries, and one more where those are several. \
-                          Gives the answer, and each document's summary and finding by its id. A failed document is left \
-                          out and says why.",
-            input: facts::input_of::<Arguments>(),
-            output: facts::output_of::<Output>(),
-            is_read_only: true,
-        }
-    }
-
-    fn call(
-        &self,
-        arguments: Map<String, Value>,
-        call: Call,
-    ) -> BoxFuture<'_, Result<Value, Error>> {
-        Box::pin(async move {
-            let output = self.reviewed(facts::arguments(arguments)?, &call).await?;
-            facts::result(&output)
-        })
-    }
 }

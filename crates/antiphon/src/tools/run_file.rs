@@ -1,15 +1,14 @@
 //! `run_file`: a file of rows in, one line for each out, as `antiphon run` does it.
 
 use std::{
-    collections::BTreeMap,
     num::{NonZeroU32, NonZeroU64},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use antiphon_core::{BoxFuture, Error, ErrorKind, SharedModel, job::StopReason};
-use antiphon_mcp::{Call, Progress, Tool, ToolFacts};
+use antiphon_core::{Error, ErrorKind, SharedModel, job::StopReason};
+use antiphon_mcp::{Call, Progress};
 use antiphon_store::{Standing, StateDir};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,18 +16,18 @@ use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 
 use super::{
-    Models,
-    choice::CLIENT,
+    Folder, Models,
+    choice::{clients_name, given, in_session},
     facts, folder,
     jobs::{Place, Running, is_running},
     lent::Lent,
-    numbers::{Failure, Used},
-    wording,
+    spending::{JobSpending, RowFailure},
+    typed::TypedTool,
+    watched, wording,
 };
 use crate::{
     Config, env,
     run::{self, About, PreparedRun, RunEnd, RunError, RunOptions, RunWatch},
-    session::GIVEN,
 };
 
 /// Failed rows that are told.
@@ -39,14 +38,11 @@ const TICK: Duration = Duration::from_millis(250);
 const LEAST_WAITING: u32 = 32;
 
 /// The tool.
-#[derive(Debug)]
-pub(super) struct RunFile {
-    models: Arc<Models>,
-}
+pub(super) struct RunFile;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// File of rows, in the server's folder: JSON Lines or another format by its extension.
     input: String,
     /// File of answers, in the server's folder, ending in .jsonl; one line a row. The same name again goes on with the job.
@@ -58,8 +54,10 @@ struct Arguments {
     /// Model of every row: one of the configuration, provider/model, or `client` for the client's own. Without it rows may
     /// name theirs, and the usual one answers the others.
     model: Option<String>,
-    /// JSON Schema that every answer must follow, or the name of a file that holds it.
-    schema: Option<SchemaArgument>,
+    /// JSON Schema that every answer must fit, of `"type": "object"`.
+    schema: Option<Map<String, Value>>,
+    /// The same as a file in the server's folder.
+    schema_file: Option<String>,
     /// Format of the input, where its name does not tell.
     input_format: Option<String>,
     /// The most calls in flight at once.
@@ -70,15 +68,8 @@ struct Arguments {
     retry_failed: Option<bool>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum SchemaArgument {
-    Path(String),
-    Object(Map<String, Value>),
-}
-
 #[derive(Debug, Serialize, JsonSchema)]
-struct Output {
+pub(super) struct Output {
     /// The file of answers.
     output: String,
     /// Rows of the input, or as many as the limit allows.
@@ -94,9 +85,9 @@ struct Output {
     /// Why it ended before its last row, where it did.
     stopped: Option<String>,
     #[serde(flatten)]
-    used: Used,
+    spending: JobSpending,
     /// The first rows that failed.
-    failures: Vec<Failure>,
+    failures: Vec<RowFailure>,
     /// What is worth knowing beside the numbers.
     notes: Vec<String>,
     /// What to do next.
@@ -116,7 +107,7 @@ struct Ended {
     end: RunEnd,
     watch: RunWatch,
     notes: Vec<String>,
-    failures: Vec<Failure>,
+    failures: Vec<RowFailure>,
 }
 
 /// Gives a job up when nobody waits for it any more.
@@ -128,115 +119,128 @@ impl Drop for Attended {
     }
 }
 
-impl RunFile {
-    pub(super) fn new(models: &Arc<Models>) -> Self {
-        Self {
-            models: Arc::clone(models),
-        }
-    }
+impl TypedTool for RunFile {
+    type Arguments = Arguments;
+    type Output = Output;
 
-    async fn ran(&self, arguments: Arguments, call: &Call) -> Result<Output, Error> {
-        let folder = &self.models.folder;
+    const NAME: &'static str = "run_file";
+    const TITLE: &'static str = "Ask a model about every row of a file";
+    const DESCRIPTION: &'static str = "\
+        Puts every row of a file to a language model and writes one line of JSON for each, in order. One call of \
+        a model for each row. Use it for more rows than fit into one answer. Every answer is kept on disk as soon \
+        as it is there: called again with the same output it goes on where it ended, and asks no answered row \
+        again. job_status tells how far it is. Gives the numbers of rows, what was used, and the first failures; \
+        the answers are in the output file.";
+    const IS_READ_ONLY: bool = false;
+
+    async fn run(models: &Models, arguments: Arguments, call: &Call) -> Result<Output, Error> {
+        let folder = &models.folder;
         let output = folder.output(&arguments.output)?;
-        let options = self.options(arguments, output.clone())?;
+        let options = options(arguments, output.clone(), folder).await?;
         let place = tokio::select! {
             biased;
             () = call.cancelled().cancelled() => return Err(Error::stopped("the call was given up")),
-            place = self.models.jobs.place(&output) => place?,
+            place = models.jobs.place(&output) => place?,
         };
-        let wanted = self.wanted(options, call, &place);
+        let wanted = wanted(options, models, call, &place);
         let attended = Attended(Arc::clone(&place.running));
         // on its own: this future may be dropped at any time
         let job = tokio::spawn(performed(wanted, place, output.clone()));
-        let ended = self.attend(job, &attended.0, call).await?;
+        let ended = attend(job, &attended.0, models, call).await?;
         Ok(told(output, ended))
     }
+}
 
-    fn options(&self, arguments: Arguments, output: PathBuf) -> Result<RunOptions, Error> {
-        let folder = &self.models.folder;
-        let input = folder.input(&arguments.input)?;
-        let schema = match arguments.schema {
-            None => None,
-            Some(SchemaArgument::Object(fields)) => Some(Value::Object(fields)),
-            Some(SchemaArgument::Path(named)) => Some(read_schema(folder.input(&named)?, &named)?),
-        };
-        let mut options = RunOptions::new(run::Input::File(input), run::Output::File(output));
-        options.session.concurrency = arguments.concurrency;
-        Ok(RunOptions {
-            input_format: arguments.input_format,
-            model: arguments.model,
-            prompt: arguments.prompt,
-            system: arguments.system,
-            schema,
-            limit: arguments.limit.map(NonZeroU64::get),
-            retry_failed: arguments.retry_failed.unwrap_or(false),
-            ..options
-        })
-    }
-
-    /// Adds the models: the one that the call names is that of every row, and the usual one is that of rows that name none.
-    fn wanted(&self, mut options: RunOptions, call: &Call, place: &Place) -> Wanted {
-        let clients = format!("{GIVEN}/{}", CLIENT);
-        let mut config = self.models.config.clone();
-        let usual = self.models.usual.clone();
-        let named = |name: String| match name.as_str() {
-            CLIENT => clients.clone(),
-            _ => name,
-        };
-        options.model = options.model.map(named);
-        let lent = call.client_model();
-        if options.model.is_none() {
-            // a run that names its model is known by the configuration as the command line reads it
-            let usual = usual.map(named);
-            config.settings.default_model = usual.or_else(|| lent.is_ok().then(|| clients.clone()));
+async fn options(
+    arguments: Arguments,
+    output: PathBuf,
+    folder: &Folder,
+) -> Result<RunOptions, Error> {
+    let input = folder.input(&arguments.input)?;
+    let schema = match (arguments.schema, arguments.schema_file) {
+        (None, None) => None,
+        (Some(fields), None) => Some(Value::Object(fields)),
+        (None, Some(named)) => {
+            let path = folder.input(&named)?;
+            Some(blocking(move || read_schema(&path, &named)).await??)
         }
-        let mut unlent = None;
-        match lent {
-            Err(error) => unlent = Some(error),
-            Ok(model) => {
-                let answers = options.model.as_ref();
-                if answers.or(config.settings.default_model.as_ref()) == Some(&clients) {
-                    options.most_rows_at_once = waiting(&model, options.session.concurrency);
-                    // a person may have to agree to each: asked as seldom as for a single question
-                    options.session.usual_max_retries = None;
-                }
-                let taken_back = place.running.given_up().clone();
-                let lent: SharedModel = Arc::new(Lent { model, taken_back });
-                options.session.given = BTreeMap::from([(CLIENT.to_owned(), lent)]);
+        (Some(_), Some(_)) => {
+            let why = "there are a schema and a schema_file: give one of them";
+            return Err(facts::refused(why));
+        }
+    };
+    let mut options = RunOptions::new(run::Input::File(input), run::Output::File(output));
+    options.session.concurrency = arguments.concurrency;
+    Ok(RunOptions {
+        input_format: arguments.input_format,
+        model: arguments.model,
+        prompt: arguments.prompt,
+        system: arguments.system,
+        schema,
+        limit: arguments.limit.map(NonZeroU64::get),
+        retry_failed: arguments.retry_failed.unwrap_or(false),
+        ..options
+    })
+}
+
+/// Adds the models: the one that the call names is that of every row, and the usual one is that of rows that name none.
+fn wanted(mut options: RunOptions, models: &Models, call: &Call, place: &Place) -> Wanted {
+    let clients = clients_name();
+    let mut config = models.config.clone();
+    let usual = models.usual.clone();
+    options.model = options.model.map(in_session);
+    let lent = call.client_model();
+    if options.model.is_none() {
+        // a run that names its model is known by the configuration as the command line reads it
+        let usual = usual.map(in_session);
+        config.settings.default_model = usual.or_else(|| lent.is_ok().then(|| clients.clone()));
+    }
+    let mut unlent = None;
+    match lent {
+        Err(error) => unlent = Some(error),
+        Ok(model) => {
+            let answers = options.model.as_ref();
+            if answers.or(config.settings.default_model.as_ref()) == Some(&clients) {
+                options.most_rows_at_once = waiting(&model, options.session.concurrency);
+                // a person may have to agree to each: asked as seldom as for a single question
+                options.session.usual_max_retries = None;
             }
-        }
-        options.failures_stand_since = place.failures_stand_since();
-        Wanted {
-            options,
-            config,
-            unlent,
+            let taken_back = place.running.given_up().clone();
+            let lent: SharedModel = Arc::new(Lent { model, taken_back });
+            options.session.given = given(lent);
         }
     }
+    options.failures_stand_since = place.failures_stand_since(options.retry_failed);
+    Wanted {
+        options,
+        config,
+        unlent,
+    }
+}
 
-    /// Waits for the end and tells how far it is. A client that gives the call up, or a server that ends, gives the job up.
-    async fn attend(
-        &self,
-        mut job: JoinHandle<Result<Ended, Error>>,
-        running: &Running,
-        call: &Call,
-    ) -> Result<Ended, Error> {
-        let mut tick = tokio::time::interval(TICK);
-        let given_up = running.given_up();
-        loop {
-            tokio::select! {
-                biased;
-                () = call.cancelled().cancelled(), if !given_up.is_cancelled() => running.give_up(),
-                () = self.models.drain.cancelled(), if !given_up.is_cancelled() => running.give_up(),
-                ended = &mut job => {
-                    let broke = |error| Error::stopped(format!("the job broke down: {error}"));
-                    let ended = ended.map_err(broke)??;
-                    tell(&ended.watch, call.progress());
-                    return Ok(ended);
-                }
-                _ = tick.tick() => {
-                    if let Some(watch) = running.watch() {
-                        tell(watch, call.progress());
-                    }
+/// Waits for the end and tells how far it is. A client that gives the call up, or a server that ends, gives the job up.
+async fn attend(
+    mut job: JoinHandle<Result<Ended, Error>>,
+    running: &Running,
+    models: &Models,
+    call: &Call,
+) -> Result<Ended, Error> {
+    let mut tick = tokio::time::interval(TICK);
+    let given_up = running.given_up();
+    loop {
+        tokio::select! {
+            biased;
+            () = call.cancelled().cancelled(), if !given_up.is_cancelled() => running.give_up(),
+            () = models.drain.cancelled(), if !given_up.is_cancelled() => running.give_up(),
+            ended = &mut job => {
+                let broke = |error| Error::stopped(format!("the job broke down: {error}"));
+                let ended = ended.map_err(broke)??;
+                tell(&ended.watch, call.progress());
+                return Ok(ended);
+            }
+            _ = tick.tick() => {
+                if let Some(watch) = running.watch() {
+                    tell(watch, call.progress());
                 }
             }
         }
@@ -250,10 +254,10 @@ fn waiting(model: &SharedModel, concurrency: Option<NonZeroU32>) -> Option<NonZe
     NonZeroU32::new(most.get().saturating_mul(2).max(LEAST_WAITING))
 }
 
-fn read_schema(path: PathBuf, named: &str) -> Result<Value, Error> {
+fn read_schema(path: &Path, named: &str) -> Result<Value, Error> {
     let wrong =
         |error: String| Error::new(ErrorKind::BadRequest, format!("schema {named}: {error}"));
-    let text = folder::text(&path).map_err(|error| wrong(error.to_string()))?;
+    let text = folder::text(path).map_err(|error| wrong(error.to_string()))?;
     serde_json::from_str(&text).map_err(|error| wrong(format!("it is not JSON: {error}")))
 }
 
@@ -264,7 +268,7 @@ async fn performed(wanted: Wanted, place: Place, output: PathBuf) -> Result<Ende
         config,
         unlent,
     } = wanted;
-    let since = options.failures_stand_since;
+    let series = (options.failures_stand_since, options.retry_failed);
     let state = options.output.state_folder();
     let prepared = blocking(move || PreparedRun::new(options, config, &env::process)).await?;
     let prepared = prepared.map_err(|error| refused(error, &output, unlent))?;
@@ -272,7 +276,8 @@ async fn performed(wanted: Wanted, place: Place, output: PathBuf) -> Result<Ende
     let notes = prepared.notes.clone();
     place.begins(watch.clone());
     let end = prepared.run().await;
-    place.ends(since.unwrap_or(watch.run()), end.report.pending);
+    let first = series.0.unwrap_or(watch.run());
+    place.ends(first, series.1, end.report.pending);
     let standing = blocking(move || {
         let state = state?;
         let in_use = StateDir::is_in_use(&state).unwrap_or(false);
@@ -282,7 +287,7 @@ async fn performed(wanted: Wanted, place: Place, output: PathBuf) -> Result<Ende
     let failures = match end.report.failed {
         0 => Vec::new(),
         _ => standing.await?.map_or_else(Vec::new, |standing| {
-            standing.failures.iter().map(Failure::from).collect()
+            standing.failures.iter().map(RowFailure::from).collect()
         }),
     };
     Ok(Ended {
@@ -301,7 +306,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     done.map_err(|error| Error::stopped(format!("the job broke down: {error}")))
 }
 
-fn refused(error: RunError, output: &std::path::Path, unlent: Option<Error>) -> Error {
+fn refused(error: RunError, output: &Path, unlent: Option<Error>) -> Error {
     if error.is_busy {
         return is_running(output);
     }
@@ -319,12 +324,7 @@ fn tell(watch: &RunWatch, progress: &Progress) {
     let snapshot = watch.progress();
     let done = snapshot.finished.total();
     let total = snapshot.expected.map(|total| total.max(done));
-    let failed = match snapshot.finished.failed {
-        0 => String::new(),
-        failed => format!(", {failed} failed"),
-    };
-    let of = total.map_or_else(String::new, |total| format!(" of {total}"));
-    progress.tell(done, total, Some(format!("{done}{of} rows{failed}")));
+    watched::tell(progress, done, total, snapshot.finished.failed, "rows");
 }
 
 fn told(output: PathBuf, ended: Ended) -> Output {
@@ -338,7 +338,7 @@ fn told(output: PathBuf, ended: Ended) -> Output {
         pending: report.pending,
         resumed: report.resumed,
         stopped: stopped.map(why_stopped),
-        used: ended.watch.job_spent().into(),
+        spending: ended.watch.job_spent().into(),
         failures: ended.failures,
         notes: notes.map(|note| wording::of_tool(note)).collect(),
         next: wording::next(&output, report.pending, &report.errors_by_code),
@@ -358,33 +358,5 @@ fn why_stopped(reason: &StopReason) -> String {
         StopReason::Deadline => "its time was up".to_owned(),
         StopReason::OutputClosed => "nobody reads the output any more".to_owned(),
         StopReason::Input(error) => error.clone(),
-    }
-}
-
-impl Tool for RunFile {
-    fn facts(&self) -> ToolFacts {
-        ToolFacts {
-            name: "run_file",
-            title: "Ask a model about every row of a file",
-            description: "Puts every row of a file to a language model and writes one line of JSON for each, in order. Use it \
-                          for more rows than fit into one answer. Every answer is kept on disk as soon as it is there: called \
-                          again with the same output it goes on where it ended, and asks no answered row again. job_status \
-                          tells how far it is. Gives the numbers of rows, what was used, and the first failures; the answers \
-                          are in the output file.",
-            input: facts::input_of::<Arguments>(),
-            output: facts::output_of::<Output>(),
-            is_read_only: false,
-        }
-    }
-
-    fn call(
-        &self,
-        arguments: Map<String, Value>,
-        call: Call,
-    ) -> BoxFuture<'_, Result<Value, Error>> {
-        Box::pin(async move {
-            let output = self.ran(facts::arguments(arguments)?, &call).await?;
-            facts::result(&output)
-        })
     }
 }

@@ -1,9 +1,13 @@
 //! What every result tells beside its answers: what the calls took, and what failed.
 
-use antiphon_core::{Error, Reply, Usage, account::Range, chat::MemberError, patterns::Expense};
+use antiphon_core::{
+    Error, Reply, Spent, Usage, account::Range, chat::MemberError, patterns::Expense,
+};
+use antiphon_store::FailedRow;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::wording;
 use crate::Usd;
 
 /// What the calls behind a result took. The names are those of the command line's `--json`.
@@ -43,13 +47,6 @@ impl Spending {
         }
     }
 
-    /// Of several parts.
-    pub(super) fn sum(parts: impl IntoIterator<Item = Expense>) -> Self {
-        let mut all = Expense::default();
-        parts.into_iter().for_each(|part| all += part);
-        Self::new(&all)
-    }
-
     /// Of one answer: the calls that its model made of it are told, where it is made of several.
     pub(super) fn of(reply: &Reply) -> Self {
         let members = reply.members().iter();
@@ -64,6 +61,48 @@ impl Spending {
             attempts: reply.head.attempts.into(),
             spent: reply.spent(),
         })
+    }
+}
+
+/// What several parts took together.
+pub(super) fn sum(parts: impl IntoIterator<Item = Expense>) -> Expense {
+    let mut all = Expense::default();
+    parts.into_iter().for_each(|part| all += part);
+    all
+}
+
+/// What all runs of a job have used so far. The names are those of its report, where what is not known is counted beside the
+/// sum of what is.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(super) struct JobSpending {
+    /// Tokens of all runs of the job, of the answers that told them; null where none did.
+    usage: Option<Tokens>,
+    /// Cost of all runs in US dollars, of the answers whose price is known; null where that is of none. Never 0 for unknown.
+    #[schemars(with = "Option<f64>")]
+    cost_usd: Option<Usd>,
+    /// Answers whose cost is not known: they are not in cost_usd.
+    unpriced_answers: u64,
+    /// Attempts that were sent and whose end is not known: they may have been billed, and are not in cost_usd.
+    lost_attempts: u64,
+    /// Estimated energy of computing the answers, kWh, of those for which it can be told; null where it can for none.
+    energy_kwh: Option<Span>,
+    /// Estimated greenhouse gases of the same, kg of CO2 equivalent; null where unknown.
+    gwp_kgco2eq: Option<Span>,
+}
+
+impl From<Spent> for JobSpending {
+    fn from(spent: Spent) -> Self {
+        // before the first answer there is nothing to tell
+        let is_any = spent.answers() > 0;
+        let impacts = spent.known_impacts().filter(|_| is_any);
+        Self {
+            usage: spent.usage().map(Tokens::from),
+            cost_usd: spent.known_cost().filter(|_| is_any),
+            unpriced_answers: spent.unpriced(),
+            lost_attempts: spent.lost_attempts(),
+            energy_kwh: impacts.map(|impacts| impacts.energy_kwh.into()),
+            gwp_kgco2eq: impacts.map(|impacts| impacts.gwp_kgco2eq.into()),
+        }
     }
 }
 
@@ -125,12 +164,35 @@ impl From<MemberError> for Failure {
     }
 }
 
+/// A row of a job that failed, as its line in the output tells it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct RowFailure {
+    /// The row's custom_id, or row-N.
+    custom_id: String,
+    /// Why it has no answer.
+    error: Failure,
+}
+
+impl From<&FailedRow> for RowFailure {
+    fn from(row: &FailedRow) -> Self {
+        Self {
+            custom_id: row.custom_id.clone(),
+            error: Failure {
+                code: row.kind.code().to_owned(),
+                message: wording::of_tool(&row.message),
+            },
+        }
+    }
+}
+
 /// Causes that a message tells, and documents that it names with each.
 const MOST_TOLD: usize = 5;
 
-/// The error of a call of which nothing came out: why, of each document. What several have in common is said once.
+/// The error of a call of which nothing came out: why, of each document, and what they took. What several have in common is
+/// said once.
 pub(super) fn nothing_came_out<'a>(
     failures: impl IntoIterator<Item = (&'a str, &'a Error)>,
+    took: &Expense,
 ) -> Error {
     let mut causes: Vec<(&Error, Vec<&str>)> = Vec::new();
     for (id, error) in failures {
@@ -159,7 +221,26 @@ pub(super) fn nothing_came_out<'a>(
         1 => why,
         number => format!("all {number} documents failed: {why}"),
     };
-    Error::new(first.kind(), message)
+    Error::new(first.kind(), message).with_spent(took.spent)
+}
+
+/// The error of a whole call, with what was paid for it all the same, where anything is known of that.
+pub(super) fn with_cost(error: Error) -> Error {
+    let spent = error.spent();
+    let Some(usage) = spent.usage() else {
+        return error;
+    };
+    let cost = match spent.known_cost() {
+        Some(cost) if spent.unpriced() > 0 => format!("at least {cost} US dollars"),
+        Some(cost) => format!("{cost} US dollars"),
+        None => "at a cost that is not known".to_owned(),
+    };
+    let (read, written) = (usage.input_tokens, usage.output_tokens);
+    let message = format!(
+        "{}; it took {read} tokens that were read and {written} that were written, {cost}",
+        error.message()
+    );
+    Error::new(error.kind(), message).with_spent(spent)
 }
 
 /// The first few, and how many more there are.
@@ -205,11 +286,56 @@ mod tests {
     }
 
     #[test]
+    fn what_a_job_used_is_told_beside_what_is_not_known_of_it() {
+        let told = |spent: Spent| serde_json::to_value(JobSpending::from(spent)).unwrap();
+        for (nothing, [unpriced, lost]) in [
+            (Spent::default(), [0, 0]),
+            (Spent::answer(None), [1, 0]),
+            (Spent::lost(), [0, 1]),
+        ] {
+            let nulls = json!({
+                "usage": null, "cost_usd": null, "unpriced_answers": unpriced, "lost_attempts": lost, "energy_kwh": null,
+                "gwp_kgco2eq": null,
+            });
+            assert_eq!(told(nothing), nulls);
+        }
+        let usage = Some(Usage::default());
+        let priced = Spent::answer(usage).priced(Some(Usd::from_picos(7_200_000)));
+        let both = told(priced + Spent::answer(None));
+        assert_eq!(both["cost_usd"], json!(0.0000072));
+        assert_eq!(both["unpriced_answers"], 1);
+    }
+
+    #[test]
+    fn an_error_tells_what_was_paid_all_the_same() {
+        let error = Error::new(ErrorKind::OffSchema, "it does not fit");
+        let told = |spent| {
+            with_cost(error.clone().with_spent(spent))
+                .message()
+                .to_owned()
+        };
+        assert_eq!(told(Spent::default()), "it does not fit");
+        assert_eq!(told(Spent::answer(None)), "it does not fit");
+        let usage = Usage {
+            input_tokens: 30,
+            output_tokens: 4,
+            ..Usage::default()
+        };
+        let answer = Spent::answer(Some(usage));
+        let took = "it does not fit; it took 30 tokens that were read and 4 that were written";
+        assert_eq!(told(answer), format!("{took}, at a cost that is not known"));
+        let priced = answer.priced(Some(Usd::from_picos(7_200_000)));
+        assert_eq!(told(priced), format!("{took}, 0.0000072 US dollars"));
+        let both = told(priced + Spent::answer(None));
+        assert_eq!(both, format!("{took}, at least 0.0000072 US dollars"));
+    }
+
+    #[test]
     fn failures_with_one_cause_are_told_once() {
         let timeout = Error::new(ErrorKind::Timeout, "too slow");
         let broken = Error::new(ErrorKind::Connection, "it broke");
         let told = |failures: &[(&str, &Error)]| {
-            let error = nothing_came_out(failures.iter().copied());
+            let error = nothing_came_out(failures.iter().copied(), &Expense::default());
             (error.kind(), error.message().to_owned())
         };
         assert_eq!(

@@ -54,12 +54,8 @@ impl Watch {
             failed,
             total,
         } = *count;
-        let mut message = format!("{done} of {total} answers");
-        if failed > 0 {
-            message.push_str(&format!(", {failed} failed"));
-        }
         // told under the lock, so that numbers go up
-        self.progress.tell(done, Some(total), Some(message));
+        tell(&self.progress, done, Some(total), failed, "answers");
     }
 
     /// All is done, also what nobody had to be asked for.
@@ -68,6 +64,16 @@ impl Watch {
         self.progress
             .tell(total, Some(total), Some("done".to_owned()));
     }
+}
+
+/// So many are done, of so many where that is known, and so many of them have failed.
+pub(super) fn tell(progress: &Progress, done: u64, total: Option<u64>, failed: u64, what: &str) {
+    let of = total.map_or_else(String::new, |total| format!(" of {total}"));
+    let failed = match failed {
+        0 => String::new(),
+        failed => format!(", {failed} failed"),
+    };
+    progress.tell(done, total, Some(format!("{done}{of} {what}{failed}")));
 }
 
 #[derive(Debug)]

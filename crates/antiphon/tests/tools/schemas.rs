@@ -30,6 +30,10 @@ fn subschemas<'a>(schema: &'a Value, place: &str, found: &mut Vec<(String, &'a V
     }
 }
 
+fn asks_a_model(tool: &str) -> bool {
+    tool != "job_status"
+}
+
 #[test]
 fn tools_are_told_in_plain_schemas_that_clients_take() {
     let names: Vec<&str> = bare_tools().iter().map(|tool| tool.facts().name).collect();
@@ -40,17 +44,19 @@ fn tools_are_told_in_plain_schemas_that_clients_take() {
             "ensemble",
             "map_reduce",
             "analyze_documents",
-            "review"
+            "review",
+            "run_file",
+            "job_status"
         ]
     );
     for tool in bare_tools() {
         let facts = tool.facts();
         let name = facts.name;
-        assert!(facts.is_read_only && !facts.title.is_empty(), "{name}");
-        assert!(
-            facts.description.contains("of a model") || facts.description.contains("of the model"),
-            "{name}: its cost"
-        );
+        assert_eq!(facts.is_read_only, name != "run_file");
+        assert_eq!(tool.effects().is_open_world, asks_a_model(name), "{name}");
+        assert!(!facts.title.is_empty(), "{name}");
+        let cost = ["of a model", "of the model"].map(|words| facts.description.contains(words));
+        assert!(cost.contains(&true), "{name}: its cost");
         for (schema, is_input) in [(facts.input, true), (facts.output, false)] {
             let schema = Value::Object(schema);
             Schema::new(schema.clone()).unwrap();
@@ -71,9 +77,13 @@ fn tools_are_told_in_plain_schemas_that_clients_take() {
             if is_input {
                 assert_eq!(schema["additionalProperties"], false, "{name}");
                 let arguments = schema["properties"].as_object().unwrap();
-                assert!(arguments.contains_key("model"), "{name}");
+                assert_eq!(arguments.contains_key("model"), asks_a_model(name));
                 for (argument, told) in arguments {
                     assert!(told["description"].is_string(), "{name}: {argument}");
+                }
+            } else {
+                for told in ["usage", "cost_usd", "energy_kwh", "gwp_kgco2eq"] {
+                    assert!(schema["properties"][told].is_object(), "{name}: {told}");
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! `antiphon mcp --http`: the tools for clients that take an address.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 use antiphon::{Config, env, tools};
 use antiphon_gateway::{Server, ServerConfig, Tls, ToolSite};
@@ -8,7 +8,12 @@ use anyhow::{Context, Result, bail};
 use tokio_util::sync::CancellationToken;
 
 use super::McpArgs;
-use crate::{Exit, printer::Printer, signals::Signals};
+use crate::{
+    Exit,
+    commands::serve::certificate,
+    printer::Printer,
+    signals::{Request, Signals},
+};
 
 /// Serves until a signal comes.
 pub(super) async fn serve(
@@ -26,8 +31,9 @@ pub(super) async fn serve(
              127.0.0.1, or configure keys (`antiphon keys new` makes one)"
         );
     }
+    let tls = certificate::read(args.tls_cert.as_deref(), args.tls_key.as_deref(), printer)?;
     let config = ServerConfig {
-        tls: tls(args, printer)?,
+        tls: tls.clone(),
         ..ServerConfig::default()
     };
     let server = Server::bind(address, config)
@@ -41,7 +47,7 @@ pub(super) async fn serve(
     tokio::pin!(run);
     let cut_off = tokio::select! {
         cut_off = &mut run => cut_off,
-        () = signals.next() => {
+        () = end_asked(&mut signals, tls.as_deref(), printer) => {
             stop.cancel();
             asked.cancel();
             tokio::select! {
@@ -56,15 +62,11 @@ pub(super) async fn serve(
     })
 }
 
-fn tls(args: &McpArgs, printer: &Printer) -> Result<Option<Arc<Tls>>> {
-    let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) else {
-        return Ok(None);
-    };
-    let (tls, warning) = Tls::load(certificate, key)?;
-    if let Some(warning) = warning {
-        printer.say(&format!("warning: {warning}"));
+/// Ready when a signal asks for the end. SIGHUP asks for the certificate to be read again, where there is one.
+async fn end_asked(signals: &mut Signals, tls: Option<&Tls>, printer: &Printer) {
+    while let (Request::Reload, Some(tls)) = (signals.next_request().await, tls) {
+        certificate::read_again(tls, printer);
     }
-    Ok(Some(Arc::new(tls)))
 }
 
 fn tell(server: &Server, args: &McpArgs, printer: &Printer) -> Result<()> {

@@ -13,6 +13,12 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
         is_number && !host.is_empty() && (!host.contains(':') || host.ends_with(']'))
     });
     if port.is_none() {
+        let bare_port = text.strip_prefix(':').unwrap_or(text);
+        if bare_port.parse::<u16>().is_ok() {
+            return Err(format!(
+                "it needs a host and a port: try 127.0.0.1:{bare_port}"
+            ));
+        }
         let host = match text.contains(':') && text.parse::<std::net::Ipv6Addr>().is_ok() {
             true => format!("[{text}]"),
             false => text.split(':').next().unwrap_or_default().to_owned(),
@@ -49,7 +55,8 @@ mod tests {
             ("localhost", "localhost:8080"),
             ("localhost:", "localhost:8080"),
             ("localhost:http", "localhost:8080"),
-            (":8080", "127.0.0.1:8080"),
+            (":9000", "127.0.0.1:9000"),
+            ("9000", "127.0.0.1:9000"),
             ("::1", "[::1]:8080"),
         ] {
             let hint = format!("it needs a host and a port: try {try_this}");

@@ -8,10 +8,10 @@ use std::{
 
 use antiphon::{Config, env};
 use antiphon_gateway::{CallerBooks, Gateway, Running, Tls};
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use tokio::sync::oneshot;
 
-use super::{ServeArgs, observers::Observers};
+use super::{ServeArgs, certificate, observers::Observers};
 use crate::{
     commands::job::config,
     printer::Printer,
@@ -86,15 +86,7 @@ impl Operation<'_> {
             }
         }
         if let Some(tls) = &self.tls {
-            match tls.reload() {
-                Ok(Some(warning)) => self.printer.say(&format!("warning: {warning}")),
-                Ok(None) => self.printer.say("certificate read again"),
-                Err(error) => {
-                    self.printer.error(&anyhow!(error));
-                    self.printer
-                        .hint("the certificate from before stays in use");
-                }
-            }
+            certificate::read_again(tls, self.printer);
         }
     }
 

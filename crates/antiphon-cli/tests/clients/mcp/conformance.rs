@@ -37,14 +37,13 @@ macro_rules! scenarios {
     };
 }
 
-// rebinding: the suite wants requests of web pages of this machine let in, but no page has business here;
-// caching: it wants lists of what there is none of
+// caching: the suite wants lists of what there is none of
 scenarios! { "2025-11-25" handshake:
     initialize "server-initialize" []
     ping "ping" []
     tools "tools-list" []
     sessions "server-session-lifecycle" []
-    rebinding "dns-rebinding-protection" ["localhost-host-valid-accepted"]
+    rebinding "dns-rebinding-protection" []
 }
 
 scenarios! { "2026-07-28" modern:
@@ -57,5 +56,5 @@ scenarios! { "2026-07-28" modern:
     ]
     headers "http-header-validation" []
     streams "server-sse-multiple-streams" []
-    rebinding "dns-rebinding-protection" ["localhost-host-valid-accepted"]
+    rebinding "dns-rebinding-protection" []
 }

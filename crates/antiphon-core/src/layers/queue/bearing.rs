@@ -38,7 +38,7 @@ pub trait Bearing: Send + fmt::Debug {
     fn ended(&mut self, _turn: Turn, _ending: Ending, _now: Moment) {}
 
     /// Whether a call that fails like this is asked again, because it was out beside others that it may have failed for.
-    /// Whoever waits for it does not notice. If so its turn has ended.
+    /// Whoever waits for it does not notice. If so its turn has ended. It is not asked of a call that was asked four times.
     fn excuses(&mut self, _turn: Turn, _kind: ErrorKind, _now: Moment) -> bool {
         false
     }
@@ -52,8 +52,8 @@ pub trait Bearing: Send + fmt::Debug {
     /// Calls that are taken back and asked again, because they were out beside others and nothing comes any more. Whoever
     /// waits for them does not notice.
     ///
-    /// Nothing more is heard of such a turn, unless its call ends at the same moment or has a stream that flows already:
-    /// what was read of that cannot be taken back. Each call counts as out until it has really been dropped.
+    /// Nothing more is heard of such a turn, unless its call ends at the same moment, was asked four times already, or has a
+    /// stream that flows: what was read of that cannot be taken back. Each call counts as out until it has really been dropped.
     fn withdrawn(&mut self, _now: Moment) -> Vec<Turn> {
         Vec::new()
     }

@@ -11,7 +11,7 @@ use crate::{Error, ErrorKind, Spent};
 /// What a failed call means for the others. Calls that are out already end as they end.
 ///
 /// An error that [stops the run](Error::stops_the_run) (the client is gone, the key is wrong) ends all queued and later
-/// calls under each policy.
+/// calls under each policy. A call that was [given up](ErrorKind::is_given_up) on this side has failed nobody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFailure {
     /// Nothing: it fails alone.
@@ -28,6 +28,8 @@ impl OnFailure {
     pub(super) fn closes(self, error: &Error) -> Option<(Scope, Error)> {
         let scope = match self {
             _ if error.stops_the_run() => Scope::Whole,
+            // a tool call that ended meanwhile, for instance: nothing has failed
+            _ if error.kind().is_given_up() => return None,
             Self::Isolate => return None,
             Self::Poison => Scope::Whole,
             Self::SkipGroup => Scope::Group,
@@ -43,7 +45,9 @@ impl OnFailure {
 pub struct QueueConfig {
     /// What a failed call means for the others.
     pub on_failure: OnFailure,
-    /// How long a call may be out, to the end of its answer; waiting in line does not count. `None`: as long as it takes.
+    /// How long a call may be out, to the end of its answer; waiting in line does not count, and one that is taken back and
+    /// asked again begins anew. A stream is held to it whenever it is read: one that is kept and not read keeps its place.
+    /// `None`: as long as it takes.
     pub call_timeout: Option<Duration>,
     /// Calls that may wait. One more is refused at once. `None`: any number.
     pub longest: Option<NonZeroUsize>,

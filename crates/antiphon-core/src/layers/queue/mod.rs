@@ -4,7 +4,7 @@
 //! the other is decided once, where the model is made.
 //!
 //! - **Order**: calls are let out strictly in the order in which they were made, and never more are out than the model bears
-//!   ([`Bearing`], which may learn). A call is made when its future is first polled, not when it is built: one that
+//!   ([`Bearing`], which may learn). In what order those begin that are let out together is up to their executor. A call is made when its future is first polled, not when it is built: one that
 //!   nobody polls would hold up all behind it.
 //! - **Place**: a call is out until its answer has ended or was dropped, its head alone frees nothing. One that is dropped
 //!   in line leaves it, one that is dropped when it is out lets the next one go.
@@ -47,10 +47,12 @@ use crate::{BoxFuture, Clock, SharedModel, SystemClock};
 
 pub use bearing::{Bearing, Ending, Fixed, Turn};
 pub use config::{OnFailure, QueueConfig};
-pub use measured::{ClientName, Measured, Reason, Refused, Verdict, Verdicts, WIDEST};
+pub use measured::{ClientName, Measured, Reason, Refused, Verdict, Verdicts};
 pub use snapshot::QueueSnapshot;
 
-/// The very same model where it bears any number of calls; else the model behind a [`Queue`] of its own.
+/// The very same model where it bears any number of calls; else the model behind a [`Queue`] of its own. What closes that
+/// queue (a wrong key, a peer that is gone) closes it for good: make the model again, or a [`Queue`] that can be
+/// [reset](Queue::reset).
 pub fn queued(model: SharedModel) -> SharedModel {
     match model.limits().concurrency {
         None => model,

@@ -46,6 +46,7 @@ impl Future for InLine<'_> {
             Ok(Passage {
                 turn: Some(verdict?),
                 group: Arc::clone(self.group),
+                stays: false,
             })
         })
     }
@@ -66,12 +67,19 @@ pub(super) struct Passage {
     group: Arc<Group>,
     /// `None` once it has ended.
     turn: Option<Turn>,
+    /// It is not taken back any more.
+    stays: bool,
 }
 
 impl Passage {
+    /// From now on it ends as it ends.
+    pub(super) fn stay(&mut self) {
+        self.stays = true;
+    }
+
     /// Waits until the call is taken back.
     pub(super) async fn taken_back(&self) {
-        let Some(turn) = self.turn else {
+        let Some(turn) = self.turn.filter(|_| !self.stays) else {
             return std::future::pending().await;
         };
         std::future::poll_fn(|cx| self.group.queue.gate.poll_taken_back(turn, cx)).await;
@@ -79,7 +87,7 @@ impl Passage {
 
     /// Whether the call is asked again although it failed like this.
     pub(super) fn is_excused(&self, error: &Error) -> bool {
-        let Some(turn) = self.turn else {
+        let Some(turn) = self.turn.filter(|_| !self.stays) else {
             return false;
         };
         let gate = &self.group.queue.gate;
@@ -233,23 +241,24 @@ impl Stream for Riding {
         let Some(deltas) = &mut this.deltas else {
             return Poll::Ready(None);
         };
-        if let Poll::Ready(next) = deltas.as_mut().poll_next(cx) {
-            match &next {
-                Some(Ok(delta)) => {
-                    this.said.text(&delta.text);
-                    this.is_complete |= delta.finish_reason.is_some();
-                }
-                Some(Err(error)) => this.end(Some(error)),
-                None => this.end(None),
-            }
-            return Poll::Ready(next);
+        // first: a stream that always has something, or a reader that takes its time, would hold the place for ever
+        if let Some(until) = &mut this.until
+            && let Poll::Ready(error) = Pin::new(until).poll(cx)
+        {
+            let failed = (!this.is_complete).then_some(error);
+            this.end(failed.as_ref());
+            return Poll::Ready(failed.map(Err));
         }
-        let Some(until) = &mut this.until else {
-            return Poll::Pending;
-        };
-        let error = ready!(Pin::new(until).poll(cx));
-        this.end(Some(&error));
-        Poll::Ready(Some(Err(error)))
+        let next = ready!(deltas.as_mut().poll_next(cx));
+        match &next {
+            Some(Ok(delta)) => {
+                this.said.text(&delta.text);
+                this.is_complete |= delta.finish_reason.is_some();
+            }
+            Some(Err(error)) => this.end(Some(error)),
+            None => this.end(None),
+        }
+        Poll::Ready(next)
     }
 }
 

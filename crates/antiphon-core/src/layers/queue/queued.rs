@@ -28,6 +28,9 @@ impl Drop for Group {
     }
 }
 
+/// A call is asked again so often and no more: each time a person may be asked too.
+const MOST_TAKEN_BACK: u32 = 3;
+
 #[derive(Debug)]
 pub(super) struct Queued {
     group: Arc<Group>,
@@ -63,15 +66,18 @@ impl Queued {
         taken_back: &mut u32,
     ) -> Result<ChatResponse, Error> {
         let queue = &self.group.queue;
+        let asked = digest(Fingerprint::of(&[], &request).as_bytes());
         let joined = queue.gate.join(self.group.number);
         let mut ticket = joined.map_err(|refused| match refused {
             Refused::Closed(error) => error,
             Refused::Full(waiting) => too_long(waiting, queue.snapshot().limit),
         })?;
-        let asked = digest(Fingerprint::of(&[], &request).as_bytes());
         loop {
-            let passage = InLine::new(&self.group, ticket).await?;
+            let mut passage = InLine::new(&self.group, ticket).await?;
             queue.keep_time();
+            if *taken_back == MOST_TAKEN_BACK {
+                passage.stay();
+            }
             match self.ask(passage, request.clone(), asked).await {
                 ControlFlow::Break(outcome) => return outcome,
                 ControlFlow::Continue(passage) => {
@@ -154,7 +160,9 @@ async fn begin(
     let answer = match body {
         Body::Ready(answer) => Either::Left(answer),
         Body::Whole(answer) => Either::Left(answer.await.map_err(sent)?),
-        Body::Stream(mut deltas) => {
+        Body::Stream(deltas) => {
+            // one that ends without a word must not be asked for another
+            let mut deltas = deltas.fuse();
             let first = deltas.next().await.transpose().map_err(sent)?;
             Either::Right(stream::iter(first.map(Ok)).chain(deltas).boxed())
         }

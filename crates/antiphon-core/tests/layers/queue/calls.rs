@@ -90,6 +90,51 @@ async fn a_stream_that_falls_silent_is_cut_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reader_who_takes_too_long_is_cut_off_unless_all_is_said() {
+    let client = Client::new(1, |question: String| async move {
+        match question.as_str() {
+            "endless" => streamed(stream::repeat(()).map(|()| Ok(delta("a")))),
+            "said" => streamed(stream::repeat(()).map(|()| Ok(last_delta()))),
+            _ => ready(&question),
+        }
+    });
+    let queue = queue(1, within(50 * MS));
+    let model = queue.around(client);
+    for (question, ends_well) in [("endless", false), ("said", true)] {
+        let Body::Stream(mut deltas) = model.call(streaming(question)).await.unwrap().body else {
+            panic!("a stream")
+        };
+        let next = start(&model, "next");
+        for _ in 0..2 {
+            deltas.next().await.unwrap().unwrap();
+            sleep(25 * MS).await;
+        }
+        match deltas.next().await {
+            None => assert!(ends_well),
+            Some(late) => is_timeout(&late.unwrap_err()),
+        }
+        assert!(deltas.next().await.is_none());
+        assert_eq!(next.await.unwrap().unwrap().answer.text, "next");
+    }
+    assert_eq!(queue.snapshot().failed, 1);
+}
+
+/// Streams may panic that are asked again after their end.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_without_a_word_is_a_bad_response() {
+    let client = Client::new(1, |_| async {
+        streamed(stream::unfold((), |()| async { None }))
+    });
+    let queue = queue(1, QueueConfig::default());
+    let model = queue.around(client);
+    let Body::Stream(mut deltas) = model.call(streaming("1")).await.unwrap().body else {
+        panic!("a stream")
+    };
+    assert!(deltas.next().await.is_none());
+    assert_eq!((queue.snapshot().out, queue.snapshot().failed), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn retries_do_not_ask_a_person_again_who_did_not_answer() {
     let client = Client::new(1, |_| pending());
     let leaf = queue(1, within(50 * MS)).around(client.clone());

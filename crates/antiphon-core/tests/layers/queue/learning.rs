@@ -208,6 +208,62 @@ async fn calls_that_block_each_other_are_asked_again_and_nobody_notices() {
     assert_eq!(queue.snapshot().most_out, 2);
 }
 
+/// Takes back whatever is out for 100 ms, and excuses every failure.
+#[derive(Debug, Default)]
+struct Impatient {
+    out: Vec<Turn>,
+    look_at: Option<Moment>,
+}
+
+impl Bearing for Impatient {
+    fn limit(&self) -> NonZeroU32 {
+        NonZeroU32::MIN
+    }
+
+    fn started(&mut self, turn: Turn, _wanted: usize, now: Moment) {
+        self.out.push(turn);
+        self.look_at = Some(now + 100 * MS);
+    }
+
+    fn ended(&mut self, turn: Turn, _ending: Ending, _now: Moment) {
+        self.out.retain(|out| *out != turn);
+    }
+
+    fn excuses(&mut self, turn: Turn, _kind: ErrorKind, _now: Moment) -> bool {
+        self.out.retain(|out| *out != turn);
+        true
+    }
+
+    fn look_at(&self) -> Option<Moment> {
+        self.look_at
+    }
+
+    fn withdrawn(&mut self, _now: Moment) -> Vec<Turn> {
+        self.look_at = None;
+        std::mem::take(&mut self.out)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_asked_the_same_for_ever() {
+    let client = Client::new(1, |question: String| async move {
+        match question.as_str() {
+            "slow" => sleep(1000 * MS).await,
+            _ => return Err(error(ErrorKind::ServerError)),
+        }
+        ready("at last")
+    });
+    let (config, clock) = (QueueConfig::default(), SystemClock::shared());
+    let queue = Queue::with(Box::new(Impatient::default()), config, clock);
+    let model = queue.around(client.clone());
+    let slow = model.ask(ChatRequest::prompt("slow")).await.unwrap();
+    assert_eq!((slow.text(), slow.head.attempts), ("at last", 3));
+    let failed = model.ask(ChatRequest::prompt("fails")).await.unwrap_err();
+    assert_eq!(failed.kind(), ErrorKind::ServerError);
+    assert_eq!(client.asked(), [["slow"; 4], ["fails"; 4]].concat());
+    assert_eq!((queue.snapshot().out, queue.snapshot().waiting), (0, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_flows_is_not_taken_back() {
     let bearing = Listening::new(2);

@@ -177,6 +177,21 @@ async fn a_stream_that_breaks_is_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_given_up_on_this_side_ends_nothing_else() {
+    for policy in [OnFailure::Poison, OnFailure::SkipGroup] {
+        let client = Client::new(1, |question: String| async move {
+            match question.as_str() {
+                "over" => Err(Error::stopped("the tool call has ended")),
+                _ => ready(&question),
+            }
+        });
+        let model = queue(1, on_failure(policy)).around(client);
+        let told = ask_all(["over", "2"].map(|question| (&model as &SharedModel, question))).await;
+        assert_eq!(told, ["stopped", "2"], "{policy:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_drops_a_call_has_failed_nobody() {
     let client = client();
     let queue = queue(1, on_failure(OnFailure::Poison));

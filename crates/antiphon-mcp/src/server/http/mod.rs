@@ -25,6 +25,9 @@ use sessions::Sessions;
 /// The header that names a session.
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
+/// What a machine calls itself.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
 /// Who sends a request, where that is known. Whoever lets requests in puts it among their extensions; a session, and what
 /// a client is given to send back later, is then that sender's alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub struct Principal(pub Arc<str>);
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Names that a request may be sent to, so that no web page can reach the server by a name of its own (DNS rebinding);
-    /// `None` where every request shows a key. Requests of web pages, which have an `Origin`, are always refused.
+    /// `None` where every request shows a key. Of web pages, which have an `Origin`, only those of loopback are let in.
     pub hosts: Option<Vec<String>>,
     /// Bytes of the largest body.
     pub largest_body: usize,
@@ -48,9 +51,8 @@ pub struct HttpConfig {
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        let hosts = ["localhost", "127.0.0.1", "::1"];
         Self {
-            hosts: Some(hosts.map(str::to_owned).to_vec()),
+            hosts: Some(LOOPBACK.map(str::to_owned).to_vec()),
             largest_body: 32 << 20,
             most_sessions: 256,
             idle: Duration::from_secs(30 * 60),
@@ -82,6 +84,7 @@ impl Server {
         let sessions = Arc::new(Sessions::new(&config));
         let mut transport = StreamableHttpServerConfig::default()
             .enforce_origin_validation()
+            .with_allowed_origins(pages_of_loopback())
             .with_max_request_body_bytes(config.largest_body)
             .with_cancellation_token(stop.clone());
         transport = match config.hosts {
@@ -143,6 +146,12 @@ impl HttpService {
     pub fn sessions(&self) -> usize {
         self.sessions.count()
     }
+}
+
+/// Pages at any port of this machine: whoever shows one there could ask without it, too.
+fn pages_of_loopback() -> impl Iterator<Item = String> {
+    let of = |scheme: &'static str| LOOPBACK.map(|host| format!("{scheme}://{host}:*"));
+    ["http", "https"].into_iter().flat_map(of)
 }
 
 fn session_in(headers: &HeaderMap) -> Option<Arc<str>> {

@@ -14,7 +14,8 @@
 //! When a tool only waits cannot be known from outside, since its parts may run in other tasks. It is taken for waiting
 //! once it has asked nothing more for [`QUIET`]. Nothing but the number of rounds hangs on that: a call that comes late
 //! travels in the next round. Work that is under way elsewhere, the call of another model for instance, ends with the round
-//! and begins anew in the next.
+//! and begins anew in the next: to wait for it would not help, since the tool begins anew too. A tool that mixes models keeps
+//! what the others say itself, as a job does in its ledger.
 
 mod replay;
 mod response;
@@ -43,6 +44,9 @@ pub(super) use state::Seal;
 
 /// A tool that has asked nothing more for so long, while calls wait, is taken for waiting.
 const QUIET: Duration = Duration::from_millis(50);
+/// The same while it has asked for nothing of what was answered last: parts that run in other tasks may come late, and a
+/// round without them could never be told from that of a tool that asks something else each time.
+const LONG_QUIET: Duration = Duration::from_secs(2);
 /// The time that a tool is given to end in order when its round is over.
 const TIME_TO_END: Duration = Duration::from_secs(5);
 
@@ -110,22 +114,26 @@ impl<'a> Round<'a> {
         mut inbox: mpsc::UnboundedReceiver<Asked>,
         told: &CancellationToken,
     ) -> Outcome {
-        let mut quiet_at = Instant::now() + QUIET;
+        let mut asked_at = Instant::now();
         while !self.replay.is_full() {
+            let quiet = match self.replay.is_unused() {
+                true => LONG_QUIET,
+                false => QUIET,
+            };
             tokio::select! {
                 // what the work does first comes first: the quiet is that of a tool that could have gone on
                 biased;
                 done = &mut work => return Outcome::Done(done),
                 Some(asked) = inbox.recv() => {
                     self.replay.ask(asked);
-                    quiet_at = Instant::now() + QUIET;
+                    asked_at = Instant::now();
                 }
                 () = told.cancelled() => {
                     let why = Error::stopped("the client gave the call up");
                     end(work, inbox, self.replay, &why).await;
                     return Outcome::Done(Err(why));
                 }
-                () = sleep_until(quiet_at), if self.replay.waits() => break,
+                () = sleep_until(asked_at + quiet), if self.replay.waits() => break,
             }
         }
         let round = self.replay.round();
@@ -187,11 +195,11 @@ fn refused(what: &str) -> ErrorData {
     ErrorData::invalid_params(message, None)
 }
 
-/// Whether a tool has failed because its client lends no model.
+/// Whether a tool has failed because its client lends no model. The tool may have added what to do about it.
 pub(super) fn is_lacking(failure: &Error, lent: &Result<SharedModel, Error>) -> bool {
     let refusal = lent.as_ref().err();
     refusal.is_some_and(|refusal| {
-        failure.kind() == ErrorKind::Unsupported && failure.message() == refusal.message()
+        failure.kind() == ErrorKind::Unsupported && failure.message().starts_with(refusal.message())
     })
 }
 

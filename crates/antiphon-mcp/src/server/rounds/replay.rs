@@ -121,6 +121,11 @@ impl Replay {
         !self.waiting.is_empty()
     }
 
+    /// Whether nobody has asked for anything of what was answered last.
+    pub(super) fn is_unused(&self) -> bool {
+        !self.fresh.is_empty() && !self.has_used_fresh
+    }
+
     /// Whether no further call can travel in this round.
     pub(super) fn is_full(&mut self) -> bool {
         self.waiting.len() >= MOST_CALLS && self.waits() && self.waiting.len() >= MOST_CALLS
@@ -132,7 +137,7 @@ impl Replay {
     /// The tool has asked for nothing of what was answered last: it asks something else each time, and would do so until the
     /// client gives up, at the client's expense.
     pub(super) fn round(&mut self) -> Result<(InputRequests, Carried), Error> {
-        if !self.fresh.is_empty() && !self.has_used_fresh {
+        if self.is_unused() {
             let message = "the tool asks the client's model something else each time that it runs, with what another model said \
                            in it perhaps, so its answers are of no use; name one model of the configuration with `model`";
             return Err(Error::new(ErrorKind::ServerError, message).with_should_retry(Some(false)));

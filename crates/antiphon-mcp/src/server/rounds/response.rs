@@ -21,6 +21,10 @@ pub(super) fn read(response: &Value) -> Result<Value, Error> {
     if response.is_null() {
         return Err(failed(DECLINED, "it sent no answer", None));
     }
+    if response["role"].is_string() {
+        // a message, whatever fields of its own the client adds
+        return Ok(response.clone());
+    }
     if matches!(response["action"].as_str(), Some("decline" | "cancel")) {
         return Err(failed(DECLINED, "", None));
     }
@@ -75,6 +79,8 @@ mod tests {
     fn a_result_and_what_is_none_are_passed_on() {
         let result = json!({"role": "assistant", "content": {"type": "text", "text": "4"}});
         assert_eq!(read(&result).unwrap(), result);
+        let more = json!({"role": "assistant", "content": [], "code": 200, "action": "decline"});
+        assert_eq!(read(&more).unwrap(), more);
         assert_eq!(read(&json!(7)).unwrap(), json!(7));
     }
 }

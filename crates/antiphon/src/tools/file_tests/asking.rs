@@ -19,21 +19,48 @@ async fn a_file_is_run_by_a_configured_model_and_its_status_told() {
     let first = stage.call("run_file", arguments.clone()).await.unwrap();
     assert_eq!(rows(&first), [20, 20, 0, 0]);
     assert_eq!(first["stopped"], Value::Null);
-    assert!(first["output_tokens"].as_u64().unwrap() > 0);
+    assert!(first["usage"]["output_tokens"].as_u64().unwrap() > 0);
     assert_eq!(stage.output().len(), 20);
     let after = stage.status().await;
     assert_eq!(after["state"], "finished");
     assert_eq!(rows(&after), [20, 20, 0, 0]);
-    assert_eq!(after["used"]["output_tokens"], first["output_tokens"]);
+    for used in [
+        "usage",
+        "cost_usd",
+        "unpriced_answers",
+        "lost_attempts",
+        "energy_kwh",
+        "gwp_kgco2eq",
+    ] {
+        assert_eq!(after[used], first[used], "{used}");
+    }
     let again = stage.call("run_file", arguments).await.unwrap();
     assert_eq!(
         (rows(&again), &again["resumed"]),
         ([20, 20, 0, 0], &json!(20))
     );
-    assert_eq!(
-        again["output_tokens"], first["output_tokens"],
-        "nothing was asked"
-    );
+    assert_eq!(again["usage"], first["usage"], "nothing was asked");
+}
+
+#[tokio::test]
+async fn rows_name_the_clients_model_as_calls_do() {
+    let mut stage = Stage::new(0);
+    let lines = [
+        json!({"prompt": "one", "model": "client"}),
+        json!({"prompt": "two", "model": "sim/demo"}),
+        json!({"prompt": "three"}),
+    ];
+    let lines = lines.map(|line| line.to_string() + "\n").concat();
+    fs::write(stage.folder.path().join("in.jsonl"), lines).unwrap();
+    let arguments = json!({"input": "in.jsonl", "output": "out.jsonl"});
+    let (run, _) = stage.begin("run_file", arguments);
+    for asked in stage.take(2).await {
+        assert_ne!(asked.prompt, "two");
+        asked.answer(Ok("said"));
+    }
+    assert_eq!(rows(&run.await.unwrap().unwrap()), [3, 3, 0, 0]);
+    let told = |row: usize| stage.output()[row]["antiphon"]["text"].clone();
+    assert_eq!((told(0), told(2)), (json!("said"), json!("said")));
 }
 
 #[tokio::test]
@@ -73,15 +100,9 @@ async fn a_row_that_a_person_declines_fails_alone_and_is_not_asked_again() {
     assert_eq!(rows(&result), [3, 2, 1, 0]);
     assert_eq!(
         result["failures"],
-        json!([{"custom_id": "r1", "code": "rejected", "message": "the user declined"}])
+        json!([{"custom_id": "r1", "error": {"code": "rejected", "message": "the user declined"}}])
     );
-    for unknown in [
-        "input_tokens",
-        "output_tokens",
-        "cost_usd",
-        "energy_kwh",
-        "gwp_kgco2eq",
-    ] {
+    for unknown in ["usage", "cost_usd", "energy_kwh", "gwp_kgco2eq"] {
         assert_eq!(result[unknown], Value::Null, "{unknown}");
     }
     assert!(result["next"].as_str().unwrap().contains("retry_failed"));
@@ -90,7 +111,7 @@ async fn a_row_that_a_person_declines_fails_alone_and_is_not_asked_again() {
     let result = run.await.unwrap().unwrap();
     assert_eq!(rows(&result), [3, 2, 1, 0]);
     let status = stage.status().await;
-    assert_eq!(status["last_error"]["code"], "rejected");
+    assert_eq!(status["last_failure"]["error"]["code"], "rejected");
     let mut retried = lent();
     retried["retry_failed"] = json!(true);
     let (run, _) = stage.begin("run_file", retried);
@@ -107,6 +128,7 @@ async fn a_row_that_a_person_declines_fails_alone_and_is_not_asked_again() {
 async fn files_elsewhere_and_foreign_outputs_are_refused_before_anything_is_asked() {
     let mut stage = Stage::new(1);
     fs::write(stage.folder.path().join("mine.jsonl"), "{}\n").unwrap();
+    fs::write(stage.folder.path().join("broken.json"), "{").unwrap();
     let absolute = Path::new("/etc/hostname").display().to_string();
     for (name, value, told) in [
         ("input", "../in.jsonl", "only folder"),
@@ -118,7 +140,8 @@ async fn files_elsewhere_and_foreign_outputs_are_refused_before_anything_is_aske
         ("output", "mine.jsonl", "was not written by antiphon"),
         ("output", "out.txt", ".jsonl"),
         ("output", "in.jsonl", "the same file"),
-        ("schema", "/etc/hostname", "only folder"),
+        ("schema_file", "/etc/hostname", "only folder"),
+        ("schema_file", "broken.json", "it is not JSON"),
         ("model", "nobody/knows", "nobody"),
     ] {
         let mut arguments = lent();
@@ -127,6 +150,11 @@ async fn files_elsewhere_and_foreign_outputs_are_refused_before_anything_is_aske
         assert!(error.message().contains(told), "{name} {value}: {error}");
         assert!(!error.message().contains("--fresh"), "{error}");
     }
+    let mut arguments = lent();
+    arguments["schema"] = json!({"type": "object"});
+    arguments["schema_file"] = json!("broken.json");
+    let error = stage.call("run_file", arguments).await.unwrap_err();
+    assert!(error.message().contains("give one of them"), "{error}");
     let error = stage
         .call("job_status", json!({"output": "../x.jsonl"}))
         .await

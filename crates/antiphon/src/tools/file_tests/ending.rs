@@ -99,6 +99,24 @@ async fn failures_stand_while_a_call_is_made_again_and_again() {
 }
 
 #[tokio::test]
+async fn failed_rows_of_a_cancelled_call_are_asked_again_where_the_next_says_so() {
+    let mut stage = Stage::new(2);
+    let (run, client) = stage.run();
+    let [first, _second] = stage.take(2).await.try_into().ok().unwrap();
+    first.answer(Err(Error::new(ErrorKind::Rejected, "the user declined")));
+    client.cancel();
+    assert_eq!(rows(&run.await.unwrap().unwrap()), [2, 0, 1, 1]);
+    let mut retried = lent();
+    retried["retry_failed"] = json!(true);
+    let (run, _) = stage.begin("run_file", retried);
+    for (row, asked) in stage.take(2).await.into_iter().enumerate() {
+        assert_eq!(asked.prompt, format!("About text {row}"));
+        asked.answer(Ok("it"));
+    }
+    assert_eq!(rows(&run.await.unwrap().unwrap()), [2, 2, 0, 0]);
+}
+
+#[tokio::test]
 async fn a_job_runs_once_at_a_time_and_its_status_is_told_meanwhile() {
     let mut stage = Stage::new(2);
     let (run, _) = stage.run();

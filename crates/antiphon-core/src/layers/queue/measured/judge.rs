@@ -104,7 +104,13 @@ impl Measured {
     /// Answers are missing or mixed up. Nothing is tried before it is known whether that happens alone too.
     pub(super) fn doubt(&mut self, reason: Reason) {
         match std::mem::replace(&mut self.stage, Stage::Steady) {
-            Stage::Rest(rest) if rest.suspicion.is_some() => self.stage = Stage::Rest(rest),
+            Stage::Rest(mut rest) if rest.suspicion.is_some() => {
+                if reason == Reason::Deadlock {
+                    // it may be silent for long: whoever is out alone is not taken back again and again
+                    rest.width = 1;
+                }
+                self.stage = Stage::Rest(rest);
+            }
             Stage::Probe(probe) | Stage::Rest(Rest { probe, .. }) if probe.strikes > 0 => {
                 self.refuse(self.good(), probe.width, reason);
             }

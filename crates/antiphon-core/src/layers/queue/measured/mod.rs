@@ -37,7 +37,7 @@ use stage::{Alone, Stage, Suspicion};
 pub use verdict::{ClientName, Reason, Refused, Verdict, Verdicts};
 
 /// The most calls that a client is given at once.
-pub const WIDEST: u32 = 64;
+const WIDEST: u32 = 64;
 /// Answers at the last good width after which a wider one is tried.
 const FIRST: usize = 2;
 /// Answers at the last good width between two probes.
@@ -90,7 +90,8 @@ impl Measured {
     }
 
     /// What is known by now.
-    pub fn verdict(&self) -> Verdict {
+    #[cfg(test)]
+    fn verdict(&self) -> Verdict {
         self.verdict
     }
 
@@ -260,14 +261,16 @@ impl Bearing for Measured {
     }
 }
 
-/// Whether a failure may come of too many calls at once: not what a person, a caller or this program decided.
+/// Whether a failure may come of too many calls at once: not what a person, a caller or this program decided, and not what
+/// is wrong with the request.
 fn speaks_of_client(kind: ErrorKind) -> bool {
-    !matches!(
+    let is_of_request = matches!(
         kind,
-        ErrorKind::Rejected
+        ErrorKind::BadRequest
+            | ErrorKind::ContextLength
+            | ErrorKind::Refused
+            | ErrorKind::Rejected
             | ErrorKind::Unsupported
-            | ErrorKind::Stopped
-            | ErrorKind::Budget
-            | ErrorKind::Ledger
-    )
+    );
+    !is_of_request && !kind.is_given_up()
 }

@@ -97,6 +97,8 @@ pub(super) struct Seen {
     pub(super) wrong: usize,
     pub(super) failed: usize,
     pub(super) asked_again: usize,
+    /// The most often that one of them was.
+    pub(super) most_again: u32,
     /// The most that were out at once.
     pub(super) peak: usize,
     pub(super) took: Duration,
@@ -114,6 +116,8 @@ pub(super) struct Session {
     waiting: VecDeque<u64>,
     inside: Vec<Inside>,
     is_stuck: bool,
+    /// How often questions were asked again.
+    again: HashMap<u64, u32>,
     /// Widths that were shown to work.
     worked: HashSet<u32>,
     pub(super) seen: Seen,
@@ -132,6 +136,7 @@ impl Session {
             waiting: VecDeque::new(),
             inside: Vec::new(),
             is_stuck: false,
+            again: HashMap::new(),
             seen: Seen::default(),
         }
     }
@@ -260,9 +265,7 @@ impl Session {
                 }
             }
             _ if self.measured.excuses(call.turn, kind, self.now) => {
-                self.seen.asked_again += 1;
-                self.waiting.push_front(call.asked);
-                return;
+                return self.ask_again(call.asked);
             }
             _ => {
                 self.seen.failed += 1;
@@ -270,6 +273,14 @@ impl Session {
             }
         };
         self.measured.ended(call.turn, ending, self.now);
+    }
+
+    fn ask_again(&mut self, asked: u64) {
+        let again = self.again.entry(asked).or_default();
+        *again += 1;
+        self.seen.most_again = self.seen.most_again.max(*again);
+        self.seen.asked_again += 1;
+        self.waiting.push_front(asked);
     }
 
     fn take_back(&mut self, taken: &[Turn]) {
@@ -285,10 +296,9 @@ impl Session {
             taken.len(),
             "calls are taken back that are not out"
         );
-        self.seen.asked_again += back.len();
         back.iter()
             .rev()
-            .for_each(|call| self.waiting.push_front(call.asked));
+            .for_each(|call| self.ask_again(call.asked));
         if self.inside.is_empty() {
             self.is_stuck = false;
         }

@@ -1,5 +1,7 @@
 //! Clients of all kinds, and what is found out about them. `PROPTEST_CASES` raises the number of sessions of each.
 
+mod blameless;
+
 use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
@@ -39,19 +41,25 @@ fn found(conduct: Conduct, seed: u64, calls: u64) -> (Said, Seen) {
     let mut session = Session::new(conduct, seed, &Arc::default(), "1");
     let seen = session.calls(calls);
     assert_eq!(seen.answered + seen.failed, calls as usize);
+    // fewer than the queue would allow: nobody is kept from being asked again who needs it
+    assert!(seen.most_again <= 2, "{conduct:?}: {seen:?}, seed {seed}");
     (said(session.measured.verdict()), seen)
 }
 
-/// One session in a hundred may be misjudged, by chance. That costs time and no answers: the width is too narrow, or more
-/// calls wait at the client than need to.
-fn all_are(conduct: Conduct, expected: Said) {
-    let seeds = sessions(5);
-    let allowed = (seeds.end / 100) as usize;
+/// So many sessions in a hundred may be misjudged, by chance. That costs time and no answers: the width is too narrow, or
+/// more calls wait at the client than need to.
+fn misjudged(percent: u64, seeds: Range<u64>, expected: Said, found: impl Fn(u64) -> Said) {
+    let allowed = (seeds.end * percent / 100) as usize;
     let wrong: Vec<_> = seeds
-        .map(|seed| (seed, found(conduct, seed, ENOUGH).0))
+        .map(|seed| (seed, found(seed)))
         .filter(|(_, said)| *said != expected)
         .collect();
-    assert!(wrong.len() <= allowed, "{conduct:?}: {wrong:?}");
+    assert!(wrong.len() <= allowed, "not {expected:?}: {wrong:?}");
+}
+
+fn all_are(conduct: Conduct, expected: Said) {
+    let found = |seed| found(conduct, seed, ENOUGH).0;
+    misjudged(1, sessions(5), expected, found);
 }
 
 #[test]
@@ -129,80 +137,21 @@ fn of_five_calls_some_go_at_once() {
 /// Whoever asks for two things at a time, again and again, never has a full queue.
 #[test]
 fn bursts_are_enough_to_know() {
-    for (capacity, burst, expected) in [
-        (1, 2, (1, Some((2, Reason::NoGain)))),
-        (1, 5, (1, Some((2, Reason::NoGain)))),
-        (UNLIMITED, 2, (2, None)),
-        (3, 5, (3, Some((4, Reason::NoGain)))),
-        (UNLIMITED, 5, (5, None)),
+    for (capacity, burst, percent, expected) in [
+        (1, 2, 1, (1, Some((2, Reason::NoGain)))),
+        (1, 5, 1, (1, Some((2, Reason::NoGain)))),
+        (UNLIMITED, 2, 1, (2, None)),
+        // one of five waits for a moment: hardly to be told from one that does not
+        (3, 5, 5, (3, Some((4, Reason::NoGain)))),
+        (UNLIMITED, 5, 1, (5, None)),
     ] {
-        for seed in sessions(2) {
+        misjudged(percent, sessions(2), expected, |seed| {
             let mut session = Session::new(Conduct::of(capacity), seed, &Arc::default(), "1");
             for _ in 0..2000 / burst {
                 session.calls(burst);
             }
-            let said = said(session.measured.verdict());
-            assert_eq!(
-                said, expected,
-                "{capacity} in bursts of {burst}, seed {seed}"
-            );
-        }
-    }
-}
-
-/// What a model or its provider does without any company is not the client's fault.
-#[test]
-fn faults_that_happen_alone_too_forbid_nothing() {
-    let fails = Conduct {
-        fails: Some(5),
-        ..Conduct::of(UNLIMITED)
-    };
-    let apologises = Conduct {
-        apologises: Some(5),
-        ..Conduct::of(UNLIMITED)
-    };
-    for conduct in [fails, apologises] {
-        let wide = sessions(4).filter(|seed| found(conduct, *seed, ENOUGH).0 == (64, None));
-        let share = wide.count() as f64 / sessions(4).count() as f64;
-        assert!(share > 0.9, "{share} of {conduct:?}");
-    }
-}
-
-/// A person who is away while calls wait for their consent is no deadlock.
-#[test]
-fn a_person_may_take_their_time() {
-    for seed in sessions(4) {
-        let approved = Conduct {
-            seconds: 8.0,
-            scatter: 9.0,
-            ..Conduct::of(1)
-        };
-        let (said, seen) = found(approved, seed, 300);
-        assert_eq!(seen.asked_again, 0, "{said:?}, seed {seed}");
-        // an hour away, which begins while two calls are out
-        let away = Conduct {
-            absent: Some((4.5, 3600.0)),
-            ..Conduct::of(UNLIMITED)
-        };
-        let mut session = Session::new(away, seed, &Arc::default(), "1");
-        let seen = session.calls(ENOUGH);
-        assert_eq!(
-            session.measured.verdict().refused,
-            None,
-            "{seen:?}, seed {seed}"
-        );
-    }
-}
-
-/// A model that becomes three times as slow in the middle is as parallel as before.
-#[test]
-fn slower_questions_are_not_taken_for_a_queue() {
-    for seed in sessions(4) {
-        let mut session = Session::new(Conduct::of(UNLIMITED), seed, &Arc::default(), "1");
-        session.calls(30);
-        session.slow_down(3.0);
-        session.calls(ENOUGH);
-        assert_eq!(said(session.measured.verdict()), (64, None), "seed {seed}");
+            said(session.measured.verdict())
+        });
     }
 }
 

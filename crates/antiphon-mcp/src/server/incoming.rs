@@ -16,7 +16,7 @@ use super::outline::Outline;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The lines of a client.
-pub(super) struct Lines<R> {
+pub(super) struct Incoming<R> {
     reader: BufReader<R>,
     line: Vec<u8>,
     /// Bytes of the longest line that is kept.
@@ -26,14 +26,14 @@ pub(super) struct Lines<R> {
 }
 
 /// What a line was.
-pub(super) enum Line {
+pub(super) enum Received {
     /// A message, and its length in bytes.
     Message(Box<RxJsonRpcMessage<RoleServer>>, usize),
     /// None; this is the answer to it.
     Refused(Box<TxJsonRpcMessage<RoleServer>>),
 }
 
-impl<R: AsyncRead + Unpin> Lines<R> {
+impl<R: AsyncRead + Unpin> Incoming<R> {
     pub(super) fn new(reader: R, longest: usize) -> Self {
         Self {
             reader: BufReader::new(reader),
@@ -44,7 +44,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 
     /// The next line that somebody waits for; `None` at the end. Nothing is lost when it is dropped.
-    pub(super) async fn next(&mut self) -> Option<Line> {
+    pub(super) async fn next(&mut self) -> Option<Received> {
         loop {
             let some = match self.reader.fill_buf().await {
                 Ok([]) => return None,
@@ -78,7 +78,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 
     /// What the line is that has come to its end.
-    fn whole(&mut self) -> Option<Line> {
+    fn whole(&mut self) -> Option<Received> {
         if let Some(outline) = self.outline.take() {
             let why = format!("a message may have {} MiB", self.longest >> 20);
             return instead(&outline.read()?, &why);
@@ -91,14 +91,14 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 }
 
-fn read(line: &[u8]) -> Option<Line> {
+fn read(line: &[u8]) -> Option<Received> {
     let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     let line = line.trim_ascii();
     if line.is_empty() {
         return None;
     }
     let why = match serde_json::from_slice(line) {
-        Ok(message) => return Some(Line::Message(Box::new(message), line.len())),
+        Ok(message) => return Some(Received::Message(Box::new(message), line.len())),
         Err(why) => why,
     };
     tracing::debug!("a line of the client is no message: {why}");
@@ -115,19 +115,21 @@ fn read(line: &[u8]) -> Option<Line> {
 
 /// What becomes of JSON that is no message: nobody waits for an answer to a notification, and to text that is no JSON none is
 /// given, since two that refuse each other's refusals would never end.
-fn instead(value: &Value, why: &str) -> Option<Line> {
+fn instead(value: &Value, why: &str) -> Option<Received> {
     let id = serde_json::from_value::<RequestId>(value["id"].clone()).ok();
     let is_answer = value.get("result").is_some() || value.get("error").is_some();
     match id {
         Some(id) if is_answer && value.get("method").is_none() => {
             let error = told(&value["error"], why);
             let failed = JsonRpcMessage::error(error, Some(id));
-            Some(Line::Message(Box::new(failed), 0))
+            Some(Received::Message(Box::new(failed), 0))
         }
         None if value["method"].is_string() && value.get("id").is_none() => None,
         id => {
             let error = ErrorData::invalid_request(format!("invalid request: {why}"), None);
-            Some(Line::Refused(Box::new(JsonRpcMessage::error(error, id))))
+            Some(Received::Refused(Box::new(JsonRpcMessage::error(
+                error, id,
+            ))))
         }
     }
 }
