@@ -2,12 +2,14 @@
 
 use std::{
     ffi::OsString,
-    io::{self, Write},
+    fs::TryLockError,
+    io::{self, Read, Write},
     num::NonZeroU32,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use antiphon_core::layers::queue::{ClientName, Reason, Refused, Verdict, Verdicts};
@@ -24,6 +26,9 @@ const MOST: usize = 1000;
 const LONGEST: usize = 200;
 /// A file that is larger was not written here.
 const LARGEST: u64 = 4 << 20;
+/// How often its lock is tried, and the time from one try to the next: two seconds in all. The end of the process waits.
+const MOST_TRIES: u32 = 200;
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 /// Version of the file's form. One of another version is as if absent.
 const VERSION: u64 = 1;
 
@@ -92,11 +97,18 @@ impl ClientBook {
         })
     }
 
+    /// A pipe would keep us waiting, and a device has no length and no end.
     fn text(&self) -> io::Result<String> {
-        if std::fs::metadata(&self.path)?.len() > LARGEST {
-            return Err(io::Error::other("it is too large"));
+        if !std::fs::metadata(&self.path)?.is_file() {
+            return Err(io::Error::other("it is no file"));
         }
-        std::fs::read_to_string(&self.path)
+        let mut text = String::new();
+        let file = std::fs::File::open(&self.path)?;
+        file.take(LARGEST + 1).read_to_string(&mut text)?;
+        match text.len() as u64 > LARGEST {
+            true => Err(io::Error::other("it is too large")),
+            false => Ok(text),
+        }
     }
 
     fn note(&self, client: &ClientName, verdict: Verdict) {
@@ -113,7 +125,7 @@ impl ClientBook {
         }
         // other processes read and write the same file: each takes its turn
         let lock = private_file(&self.beside(".lock"))?;
-        lock.lock()?;
+        take(&lock)?;
         let mut clients = self.read();
         let key = key_of(client);
         clients.shift_remove(&key);
@@ -153,6 +165,22 @@ impl Verdicts for ClientBook {
         });
         *writing = written.ok();
     }
+}
+
+/// Takes a lock, which others hold for a moment; from one that was suspended meanwhile it is not waited for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the system has no wait for a lock that ends, and this is a thread of its own"
+)]
+fn take(lock: &std::fs::File) -> io::Result<()> {
+    for _try in 0..MOST_TRIES {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN_TRIES),
+        }
+    }
+    Err(io::Error::other("another process holds its lock"))
 }
 
 /// Name and version in one, which no other name and version have.
@@ -326,6 +354,34 @@ mod tests {
             }
         });
         assert_eq!(book(path).read().len(), 40);
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = book(folder.path());
+        std::fs::create_dir(book.path.parent().unwrap()).unwrap();
+        // it has no length, and would be read without end
+        std::os::unix::fs::symlink("/dev/zero", &book.path).unwrap();
+        assert_eq!(book.known(&client("a", "1")), None);
+        book.learned(&client("a", "1"), verdict(2, None));
+        assert_eq!(book.known(&client("a", "1")), Some(verdict(2, None)));
+        assert!(!book.path.is_symlink());
+    }
+
+    #[test]
+    fn a_lock_that_is_not_given_back_holds_nothing_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = book(folder.path());
+        std::fs::create_dir(book.path.parent().unwrap()).unwrap();
+        let held = private_file(&book.beside(".lock")).unwrap();
+        held.lock().unwrap();
+        book.learned(&client("a", "1"), verdict(2, None));
+        book.finish();
+        drop(held);
+        assert_eq!(book.known(&client("a", "1")), None);
+        book.learned(&client("a", "1"), verdict(2, None));
+        assert_eq!(book.known(&client("a", "1")), Some(verdict(2, None)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Templates over a row's fields: minijinja, with a missing field as an error that names it.
 
+mod bounds;
+
 use minijinja::{
     Environment, UndefinedBehavior, Value,
     value::{Serde, ValueKind},
@@ -30,8 +32,9 @@ impl Template {
     /// Compiles a template; `what` names it in messages (`--prompt`, `--system`).
     ///
     /// # Errors
-    /// The template's own syntax is wrong; the message tells the place.
+    /// The template's own syntax is wrong, or it is more than can be compiled; the message tells the place.
     pub fn new(what: &'static str, source: String) -> Result<Self, String> {
+        bounds::check(&source).map_err(|error| format!("{what}: {error}"))?;
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));

@@ -1,5 +1,6 @@
 //! The JSON Schema that an answer must fit.
 
+mod bounds;
 mod nulls;
 pub mod reading;
 mod size;
@@ -68,8 +69,9 @@ impl Schema {
     /// Compiles a schema. Its name on the wire is its `title`, made fit (`^[a-zA-Z0-9_-]{1,64}$`), or `answer`.
     ///
     /// # Errors
-    /// It is not a valid JSON Schema; the message says why.
+    /// It is not a valid JSON Schema, or its references make more of it than can be judged by; the message says why.
     pub fn new(json: Value) -> Result<Self, InvalidSchema> {
+        bounds::check(&json).map_err(InvalidSchema)?;
         let validator =
             jsonschema::validator_for(&json).map_err(|error| InvalidSchema(error.to_string()))?;
         let title = json.get("title").and_then(Value::as_str);

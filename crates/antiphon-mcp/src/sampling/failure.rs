@@ -20,11 +20,14 @@ const MISSING_CAPABILITY: i64 = -32021;
 /// those of the protocol, so that is far likelier than what the words say.
 const HANDLER_FAILED: &str = "Invalid request parameters";
 
+/// Bytes of the client's words that are passed on: every caller gets them, and some clients add a whole page.
+const LONGEST: usize = 2000;
+
 const METHOD: &str = "sampling/createMessage";
 
 /// The error behind code, message and data of a JSON-RPC error.
 pub(crate) fn failed(code: i64, message: &str, data: Option<&Value>) -> Error {
-    let told = match message.trim() {
+    let told = match bounded(message.trim()) {
         "" => "the client does not say why",
         told => told,
     };
@@ -53,7 +56,7 @@ pub(crate) fn failed(code: i64, message: &str, data: Option<&Value>) -> Error {
             let names = data.map(capabilities_of).unwrap_or_default();
             let names = match names.as_str() {
                 "" => told,
-                names => names,
+                names => bounded(names),
             };
             let message =
                 format!("the client lacks a capability that the call needs, and says: {names}");
@@ -65,6 +68,10 @@ pub(crate) fn failed(code: i64, message: &str, data: Option<&Value>) -> Error {
             Error::new(ErrorKind::ServerError, message).with_should_retry(Some(false))
         }
     }
+}
+
+fn bounded(told: &str) -> &str {
+    &told[..told.floor_char_boundary(LONGEST)]
 }
 
 fn rejected(told: &str) -> Error {
@@ -114,6 +121,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_page_of_words_is_cut_short() {
+        let page = "é".repeat(1 << 20);
+        let names: serde_json::Map<String, Value> = (0..9999)
+            .map(|name| (name.to_string(), json!({})))
+            .collect();
+        let data = json!({"requiredCapabilities": names});
+        for error in [
+            failed(-1, &page, None),
+            failed(0, &page, None),
+            failed(-32021, "", Some(&data)),
+        ] {
+            assert!(
+                error.message().len() < LONGEST + 200,
+                "{}",
+                error.message().len()
+            );
+        }
+    }
 
     #[test]
     fn each_code_has_its_kind_and_none_is_tried_again() {

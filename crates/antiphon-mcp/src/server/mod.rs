@@ -6,7 +6,9 @@ mod bears;
 mod catalog;
 mod handler;
 mod http;
+mod incoming;
 mod line;
+mod outline;
 mod progress;
 mod rounds;
 mod wire;
@@ -18,11 +20,7 @@ use antiphon_core::{
     SystemClock,
     layers::queue::{OnFailure, QueueConfig},
 };
-use rmcp::{
-    ServiceExt,
-    service::ServerInitializeError,
-    transport::{async_rw::AsyncRwTransport, io::stdio_pipes},
-};
+use rmcp::{ServiceExt, service::ServerInitializeError, transport::io::stdio_pipes};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
@@ -32,9 +30,6 @@ use handler::Handler;
 pub use http::{HttpConfig, HttpService, Principal};
 use rounds::Seal;
 use wire::Wire;
-
-/// Bytes of the longest message that is read: documents travel in arguments.
-const LONGEST_MESSAGE: usize = 32 << 20;
 
 pub use bears::Bears;
 
@@ -107,7 +102,7 @@ impl Server {
     }
 
     /// Serves the one client at the other end of a connection, until it closes that or `stop` is cancelled. Calls under way
-    /// are then given up. What is no message of this protocol is passed over.
+    /// are then given up. What is no message of this protocol is refused, and passed over where nobody can wait for an answer.
     ///
     /// # Errors
     /// The connection cannot be written to, or its client and this server know no version of the protocol in common.
@@ -122,10 +117,9 @@ impl Server {
         W: AsyncWrite + Send + Unpin + 'static,
     {
         let gone = stop.child_token();
-        let transport = AsyncRwTransport::new_server(reader, writer);
-        let transport = transport.with_max_line_length(LONGEST_MESSAGE);
         let handler = Handler::new(self, gone.clone());
-        let serving = handler.serve_with_ct(Wire::new(transport, gone), stop.clone());
+        let wire = Wire::new(reader, writer, gone);
+        let serving = handler.serve_with_ct(wire, stop.clone());
         // the library listens to its token only once the client has introduced itself
         let begun = tokio::select! {
             begun = serving => begun,

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     client::Client,
-    tools::{echo, endless, tool},
+    tools::{ask, echo, endless, tool},
 };
 
 #[tokio::test]
@@ -44,6 +44,110 @@ async fn json_that_is_no_message_is_refused_and_the_connection_stays() {
     assert_eq!(client.next().await["error"]["code"], -32601);
     let id = client.call("echo", json!({"prompt": "Hi"})).await;
     assert_eq!(client.next().await["id"], id);
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_read_is_refused_under_its_id() {
+    let mut client = Client::introduced(vec![echo()]).await;
+    let call = |params: &str| {
+        format!(
+            "{{\"jsonrpc\":\"2.0\",\"method\":\"tools/call\",\"params\":{params},\"id\":\"mine\"}}"
+        )
+    };
+    let deep = call(&format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)));
+    let long = call(&format!("{{\"a\":\"{}\"}}", "a".repeat(33 << 20)));
+    let number = call(&format!("{{\"a\":1{}}}", "0".repeat(400)));
+    for line in [
+        deep,
+        long,
+        number,
+        call("[1]"),
+        call("{\"name\":\"echo\",\"_meta\":7}"),
+    ] {
+        client.send_line(&line).await;
+        let answer = client.next().await;
+        assert_eq!(
+            (&answer["id"], &answer["error"]["code"]),
+            (&json!("mine"), &json!(-32600))
+        );
+    }
+    for params in ["{\"name\":7}", "{\"name\":\"echo\",\"arguments\":[]}", "{}"] {
+        client.send_line(&call(params)).await;
+        let error = client.next().await["error"].take();
+        assert_eq!(error["code"], -32602, "{error}");
+        assert!(
+            error["message"].as_str().unwrap().contains("`arguments`"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_ends_its_call() {
+    let mut client = Client::introduced(vec![ask()]).await;
+    let cases = [
+        ("\"error\":{\"code\":-1}", "rejected: "),
+        ("\"error\":{\"code\":1.5,\"message\":\"odd\"}", "odd"),
+        ("\"error\":{\"message\":\"no code\"}", "no code"),
+        ("\"error\":\"words\"", "words"),
+        ("\"error\":null", "cannot be read"),
+        (
+            "\"result\":{},\"error\":{\"code\":-1,\"message\":\"\"}",
+            "rejected: ",
+        ),
+    ];
+    for (answer, expected) in cases {
+        let id = client.call("ask", json!({"prompt": "Hi"})).await;
+        let asked = client.next().await["id"].take();
+        client
+            .send_line(&format!("{{\"jsonrpc\":\"2.0\",\"id\":{asked},{answer}}}"))
+            .await;
+        let told = client.next().await;
+        assert_eq!(told["id"], id);
+        let text = told["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains(expected), "{answer}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn no_two_calls_are_under_way_under_one_id() {
+    let (endless, mut begun) = endless();
+    let mut client = Client::introduced(vec![endless, echo()]).await;
+    let call = |name| json!({"jsonrpc": "2.0", "id": "one", "method": "tools/call", "params": {"name": name, "arguments": {"prompt": ""}}});
+    client.send(&call("endless")).await;
+    let dropped = begun.recv().await.unwrap();
+    client.send(&call("echo")).await;
+    assert_eq!(client.next().await["error"]["code"], -32600);
+    let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "one"}});
+    client.send(&cancelled).await;
+    assert!(dropped.await.is_err());
+    for _twice in 0..2 {
+        client.send(&call("echo")).await;
+        assert_eq!(client.next().await["result"]["isError"], false);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_is_not_read_without_end() {
+    let mut client = Client::introduced(vec![echo()]).await;
+    let list = json!({"jsonrpc": "2.0", "id": 0, "method": "tools/list"});
+    let mut sent = 0_u64;
+    let asking = async {
+        loop {
+            let mut list = list.clone();
+            list["id"] = json!(sent);
+            client.send(&list).await;
+            sent += 1;
+        }
+    };
+    // time goes on only where nothing else does
+    let stopped = tokio::time::timeout(std::time::Duration::from_secs(60), asking).await;
+    assert!(stopped.is_err());
+    assert!((4096..40_000).contains(&sent), "{sent}");
+    // nothing is lost, and who reads is heard again
+    for _ in 0..sent {
+        assert!(client.next().await["result"]["tools"].is_array());
+    }
 }
 
 #[tokio::test(start_paused = true)]

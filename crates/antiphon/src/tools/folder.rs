@@ -1,11 +1,15 @@
 //! The one folder whose files tools may read and write.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Component, Path, PathBuf},
 };
 
 use antiphon_core::{Error, ErrorKind};
+
+/// Bytes of the largest file that is read as a whole.
+const LARGEST: u64 = 8 << 20;
 
 /// A folder. Tools are used by a model that has read who knows what, so they touch no file outside it: neither by `..`, nor
 /// by an absolute path, nor by a link.
@@ -145,6 +149,23 @@ impl Place {
     }
 }
 
+/// The text of a small file.
+///
+/// # Errors
+/// It cannot be read, or is larger than anybody writes by hand.
+pub(super) fn text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = fs::File::open(path)?;
+    file.take(LARGEST + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > LARGEST {
+        true => {
+            let message = format!("it is larger than {} MiB", LARGEST >> 20);
+            Err(io::Error::other(message))
+        }
+        false => Ok(text),
+    }
+}
+
 /// A link may be turned to another place at any time, and is written through.
 fn refuse_link(path: &Path) -> Result<(), Error> {
     match path.symlink_metadata() {
@@ -165,6 +186,17 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn no_file_is_read_without_end() {
+        let own = tempfile::tempdir().unwrap();
+        let (small, large) = (own.path().join("small"), own.path().join("large"));
+        fs::write(&small, "{}").unwrap();
+        assert_eq!(text(&small).unwrap(), "{}");
+        // it takes no room on the disk, and would take all memory
+        fs::File::create(&large).unwrap().set_len(1 << 40).unwrap();
+        assert!(text(&large).unwrap_err().to_string().contains("8 MiB"));
+    }
 
     #[test]
     fn only_files_within_are_named() {

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::{
     Folder, Models,
     choice::{clients_name, given, in_session},
-    facts,
+    facts, folder,
     jobs::{Place, Running, is_running},
     lent::Lent,
     spending::{JobSpending, RowFailure},
@@ -257,7 +257,7 @@ fn waiting(model: &SharedModel, concurrency: Option<NonZeroU32>) -> Option<NonZe
 fn read_schema(path: &Path, named: &str) -> Result<Value, Error> {
     let wrong =
         |error: String| Error::new(ErrorKind::BadRequest, format!("schema {named}: {error}"));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let text = folder::text(path).map_err(|error| wrong(error.to_string()))?;
     serde_json::from_str(&text).map_err(|error| wrong(format!("it is not JSON: {error}")))
 }
 
