@@ -78,15 +78,16 @@ impl Attempt {
 
     /// Texts of prompts and answers are not told: logs are kept by people who must not read them.
     fn answered(&self, request_id: Option<&str>, answer: &Answer) {
-        let usage = answer.usage().unwrap_or_default();
+        // what is not known is left out, never 0
+        let usage = answer.usage();
         debug!(
             target: TARGET,
             model = self.model,
             request_id,
             took_ms = self.took_ms(),
             finish = answer.finish_reason.as_str(),
-            input_tokens = usage.input_tokens,
-            output_tokens = usage.output_tokens,
+            input_tokens = usage.map(|usage| usage.input_tokens),
+            output_tokens = usage.map(|usage| usage.output_tokens),
             "answered"
         );
     }
