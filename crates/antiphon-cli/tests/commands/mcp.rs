@@ -133,7 +133,8 @@ fn the_log_tells_what_a_clients_model_was_asked() {
     assert_eq!(client.end().1, Some(0));
     let mut log = String::new();
     stderr.read_to_string(&mut log).unwrap();
-    let told = "client raw 1: 1 call of its model, at most 1 at once, longest wait 0.0 s";
+    let told =
+        "client raw 1: 1 call of its model, at most 1 at once and 0 waiting, longest wait 0.0 s";
     assert!(log.contains(told), "{log}");
 }
 

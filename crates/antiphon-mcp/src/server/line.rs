@@ -63,9 +63,10 @@ impl fmt::Display for Told<'_> {
         let calls = if seen.let_out == 1 { "call" } else { "calls" };
         write!(
             f,
-            ": {} {calls} of its model, at most {} at once, longest wait {:.1} s",
+            ": {} {calls} of its model, at most {} at once and {} waiting, longest wait {:.1} s",
             seen.let_out,
             seen.most_out,
+            seen.most_waiting,
             seen.longest_wait.as_secs_f64()
         )?;
         for (count, what) in [(seen.failed, "failed"), (seen.refused, "not sent")] {
@@ -90,7 +91,7 @@ mod tests {
         };
         let mut seen = Queue::new(NonZeroU32::MIN).snapshot();
         seen.let_out = 12;
-        seen.most_out = 1;
+        (seen.most_out, seen.most_waiting) = (1, 4);
         seen.longest_wait = Duration::from_millis(3_210);
         change(&mut seen);
         Told(&client, &seen).to_string()
@@ -100,7 +101,7 @@ mod tests {
     fn calls_width_and_waits_are_told() {
         assert_eq!(
             told("editor", "1.4", |_| {}),
-            "client editor 1.4: 12 calls of its model, at most 1 at once, longest wait 3.2 s"
+            "client editor 1.4: 12 calls of its model, at most 1 at once and 4 waiting, longest wait 3.2 s"
         );
         let troubled = told("editor", "1.4", |seen| (seen.failed, seen.refused) = (2, 3));
         assert!(troubled.ends_with(" s, 2 failed, 3 not sent"), "{troubled}");

@@ -105,4 +105,8 @@ impl Keeper for Books {
     fn refused(&mut self) {
         self.seen.refused += 1;
     }
+
+    fn waits(&mut self, waiting: usize) {
+        self.seen.most_waiting = self.seen.most_waiting.max(waiting);
+    }
 }

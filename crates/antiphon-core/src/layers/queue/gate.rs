@@ -69,6 +69,8 @@ pub(super) trait Keeper {
     fn ended(&mut self, turn: Turn, ending: Self::Ending);
     /// A call was not let in, or sent away from the line.
     fn refused(&mut self);
+    /// So many wait, after something has happened.
+    fn waits(&mut self, waiting: usize);
 }
 
 pub(super) struct Gate<K: Keeper> {
@@ -249,6 +251,7 @@ impl<K: Keeper> Gate<K> {
         let result = self.with(|state| {
             let result = event(state, &mut wake);
             state.serve(&mut wake);
+            state.keeper.waits(state.waiting.len());
             result
         });
         wake.into_iter().for_each(Waker::wake);

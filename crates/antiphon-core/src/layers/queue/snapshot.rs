@@ -7,6 +7,8 @@ use std::{num::NonZeroU32, time::Duration};
 pub struct QueueSnapshot {
     /// Calls that wait now.
     pub waiting: usize,
+    /// The most calls that waited at once.
+    pub most_waiting: usize,
     /// Calls that are out now.
     pub out: usize,
     /// Calls that may be out at once now.
@@ -29,6 +31,7 @@ impl QueueSnapshot {
     pub(super) fn new(limit: NonZeroU32) -> Self {
         Self {
             waiting: 0,
+            most_waiting: 0,
             out: 0,
             limit,
             most_out: 0,

@@ -202,6 +202,7 @@ async fn a_call_that_is_dropped_leaves_wherever_it_is() {
     assert_eq!(client.asked(), ["never", "3"]);
     let seen = queue.snapshot();
     assert_eq!((seen.out, seen.waiting, seen.failed), (0, 0, 0));
+    assert_eq!((seen.most_waiting, seen.most_out), (3, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -82,6 +82,8 @@ impl Keeper for Judge {
     fn refused(&mut self) {
         self.refused += 1;
     }
+
+    fn waits(&mut self, _waiting: usize) {}
 }
 
 /// A gate and the calls that really run behind it.
