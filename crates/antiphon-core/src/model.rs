@@ -24,20 +24,27 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     /// The name users know it by, `provider/model`.
     fn name(&self) -> &str;
 
-    /// How many calls it can bear at once.
-    fn limits(&self) -> Limits {
-        Limits::default()
+    /// What a layer stands around: it is like that in all that it does not say itself. Other models stand around none.
+    fn inner(&self) -> Option<&SharedModel> {
+        None
     }
 
-    /// The plain models that answer for it: itself, unless it asks others. Layers give what they stand around.
+    /// How many calls it can bear at once. Unless said, a layer bears what it stands around does, others any number.
+    fn limits(&self) -> Limits {
+        self.inner()
+            .map_or_else(Limits::default, |inner| inner.limits())
+    }
+
+    /// The plain models that answer for it. Unless said, those that a layer stands around; others answer themselves.
     fn makeup(&self) -> Makeup {
-        Makeup::plain(self.name())
+        self.inner()
+            .map_or_else(|| Makeup::plain(self.name()), |inner| inner.makeup())
     }
 
     /// Whether the answer to such a request goes on from where its last turn ends, if that turn is the model's own and
-    /// begun. Most models answer anew. Layers give what they stand around.
-    fn continues(&self, _request: &ChatRequest) -> bool {
-        false
+    /// begun. Unless said, as what a layer stands around does; others answer anew.
+    fn continues(&self, request: &ChatRequest) -> bool {
+        self.inner().is_some_and(|inner| inner.continues(request))
     }
 
     /// Answers one request.

@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use super::coalesce::{CoalesceConfig, KeyOf};
 use crate::{
-    Body, BoxFuture, ChatRequest, ChatResponse, Error, Fingerprint, FinishReason, Limits, Makeup,
-    Model, SharedModel, Spent, chat::Reply,
+    Body, BoxFuture, ChatRequest, ChatResponse, Error, Fingerprint, FinishReason, Model,
+    SharedModel, Spent, chat::Reply,
 };
 
 /// What an answer is kept under.
@@ -119,16 +119,8 @@ impl Model for Cache {
         self.inner.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.inner.limits()
-    }
-
-    fn makeup(&self) -> Makeup {
-        self.inner.makeup()
-    }
-
-    fn continues(&self, request: &ChatRequest) -> bool {
-        self.inner.continues(request)
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.inner)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

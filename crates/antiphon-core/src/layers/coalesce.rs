@@ -12,8 +12,7 @@ use std::{
 use futures_util::{FutureExt, future::WeakShared};
 
 use crate::{
-    Body, BoxFuture, ChatRequest, ChatResponse, Error, Fingerprint, Limits, Makeup, Model,
-    SharedModel, Spent,
+    Body, BoxFuture, ChatRequest, ChatResponse, Error, Fingerprint, Model, SharedModel, Spent,
     chat::{Delivery, Reply},
 };
 
@@ -170,16 +169,8 @@ impl Model for Coalesce {
         self.inner.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.inner.limits()
-    }
-
-    fn makeup(&self) -> Makeup {
-        self.inner.makeup()
-    }
-
-    fn continues(&self, request: &ChatRequest) -> bool {
-        self.inner.continues(request)
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.inner)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

@@ -3,9 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::timeout::{End, limited};
-use crate::{
-    BoxFuture, ChatRequest, ChatResponse, Clock, Error, Limits, Makeup, Model, Phase, SharedModel,
-};
+use crate::{BoxFuture, ChatRequest, ChatResponse, Clock, Error, Model, Phase, SharedModel};
 
 /// The layer: a call that has no complete answer within its limit ends in [`ErrorKind::Timeout`], whatever it was
 /// doing: waiting for a permit, backing off, asking another model, streaming.
@@ -42,16 +40,8 @@ impl Model for Deadline {
         self.inner.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.inner.limits()
-    }
-
-    fn makeup(&self) -> Makeup {
-        self.inner.makeup()
-    }
-
-    fn continues(&self, request: &ChatRequest) -> bool {
-        self.inner.continues(request)
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.inner)
     }
 
     fn call(&self, mut request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

@@ -10,8 +10,8 @@ use std::{
 use futures_util::Stream;
 
 use crate::{
-    Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Clock, Error, Limits, Makeup, Model,
-    Moment, Phase, SharedModel,
+    Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Clock, Error, Model, Moment, Phase,
+    SharedModel,
     chat::{Delivery, DeltaStream},
 };
 
@@ -122,16 +122,8 @@ impl Model for Timeout {
         self.inner.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.inner.limits()
-    }
-
-    fn makeup(&self) -> Makeup {
-        self.inner.makeup()
-    }
-
-    fn continues(&self, request: &ChatRequest) -> bool {
-        self.inner.continues(request)
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.inner)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Error, Head, Limits, Makeup, Message,
-    Model, SharedModel, Spent,
+    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Error, Head, Message, Model, SharedModel,
+    Spent,
     chat::{Delivery, Reply, Role},
     job::AnsweredAttempt,
     schema::{OffSchema, Schema},
@@ -105,16 +105,8 @@ impl Model for Validate {
         self.inner.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.inner.limits()
-    }
-
-    fn makeup(&self) -> Makeup {
-        self.inner.makeup()
-    }
-
-    fn continues(&self, request: &ChatRequest) -> bool {
-        self.inner.continues(request)
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.inner)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

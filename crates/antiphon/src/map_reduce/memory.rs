@@ -6,8 +6,7 @@ use std::{
 };
 
 use antiphon_core::{
-    Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, Limits, Model, Reply,
-    SharedModel, Spent,
+    Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, Model, Reply, SharedModel, Spent,
     job::{FinishedRows, Stop, StopReason},
     layers::cache::{CacheKey, ResponseCache},
 };
@@ -135,8 +134,8 @@ impl Model for Outlasting {
         self.inner.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.inner.limits()
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.inner)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

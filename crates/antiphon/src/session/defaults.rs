@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use antiphon_core::{
-    BoxFuture, ChatRequest, ChatResponse, Error, Limits, Makeup, Model, SharedModel,
-};
+use antiphon_core::{BoxFuture, ChatRequest, ChatResponse, Error, Model, SharedModel};
 use serde_json::{Map, Value};
 
 /// The model, asked with these parameters wherever a request does not say otherwise. Without any it is the very same model.
@@ -38,12 +36,8 @@ impl Model for Defaults {
         self.model.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.model.limits()
-    }
-
-    fn makeup(&self) -> Makeup {
-        self.model.makeup()
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.model)
     }
 
     fn continues(&self, request: &ChatRequest) -> bool {

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use antiphon_core::{
-    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, Limits, Makeup, Model,
-    Moment, SharedModel,
+    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, Model, Moment, SharedModel,
 };
 use tracing::{Level, debug};
 
@@ -110,16 +109,8 @@ impl Model for Logged {
         self.leaf.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.leaf.limits()
-    }
-
-    fn makeup(&self) -> Makeup {
-        self.leaf.makeup()
-    }
-
-    fn continues(&self, request: &ChatRequest) -> bool {
-        self.leaf.continues(request)
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.leaf)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

@@ -1,8 +1,6 @@
 //! The client's model for the time of one call.
 
-use antiphon_core::{
-    BoxFuture, ChatRequest, ChatResponse, Error, Limits, Makeup, Model, SharedModel,
-};
+use antiphon_core::{BoxFuture, ChatRequest, ChatResponse, Error, Model, SharedModel};
 use tokio_util::sync::CancellationToken;
 
 /// A model whose calls end at once when whoever lent it takes it back. Rows of a job that waited for it stay pending.
@@ -17,16 +15,8 @@ impl Model for Lent {
         self.model.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.model.limits()
-    }
-
-    fn makeup(&self) -> Makeup {
-        self.model.makeup()
-    }
-
-    fn continues(&self, request: &ChatRequest) -> bool {
-        self.model.continues(request)
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.model)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

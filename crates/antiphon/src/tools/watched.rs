@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use antiphon_core::{
-    BoxFuture, ChatRequest, ChatResponse, Error, Limits, Makeup, Model, SharedModel, chat::Body,
-};
+use antiphon_core::{BoxFuture, ChatRequest, ChatResponse, Error, Model, SharedModel, chat::Body};
 use antiphon_mcp::Progress;
 
 /// Counts what is done of a call, and tells its client.
@@ -87,16 +85,8 @@ impl Model for Watched {
         self.inner.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.inner.limits()
-    }
-
-    fn makeup(&self) -> Makeup {
-        self.inner.makeup()
-    }
-
-    fn continues(&self, request: &ChatRequest) -> bool {
-        self.inner.continues(request)
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.inner)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

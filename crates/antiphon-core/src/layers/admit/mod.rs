@@ -53,7 +53,7 @@ pub use quota::QuotaConfig;
 
 use self::passage::Passage;
 use crate::{
-    Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Error, ErrorKind, Limits, Makeup, Model,
+    Body, BoxFuture, ChatDelta, ChatRequest, ChatResponse, Error, ErrorKind, Limits, Model,
     SharedModel, Usage,
     chat::{DeltaStream, Receipt},
 };
@@ -92,12 +92,8 @@ impl Model for Admit {
         self.inner.name()
     }
 
-    fn makeup(&self) -> Makeup {
-        self.inner.makeup()
-    }
-
-    fn continues(&self, request: &ChatRequest) -> bool {
-        self.inner.continues(request)
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.inner)
     }
 
     fn limits(&self) -> Limits {

@@ -18,8 +18,8 @@ use hdrhistogram::Histogram;
 use self::streamed::MeasuredStream;
 use super::spend::has_fees;
 use crate::{
-    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits, Makeup,
-    Model, Moment, SharedModel, Spent, Usage,
+    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Model, Moment,
+    SharedModel, Spent, Usage,
     account::{Billed, Rates},
 };
 
@@ -214,16 +214,8 @@ impl Model for Meter {
         self.inner.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.inner.limits()
-    }
-
-    fn makeup(&self) -> Makeup {
-        self.inner.makeup()
-    }
-
-    fn continues(&self, request: &ChatRequest) -> bool {
-        self.inner.continues(request)
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.inner)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

@@ -11,8 +11,8 @@ use super::{
     passage::{InLine, Passage, Riding, Said, Until, digest},
 };
 use crate::{
-    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Error, Fingerprint, Head, Limits, Makeup,
-    Model, SharedModel, chat::DeltaStream, layers::retry::stamped,
+    Answer, Body, BoxFuture, ChatRequest, ChatResponse, Error, Fingerprint, Head, Limits, Model,
+    SharedModel, chat::DeltaStream, layers::retry::stamped,
 };
 
 /// The calls of one model behind a queue.
@@ -131,18 +131,14 @@ impl Model for Queued {
         self.model.name()
     }
 
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.model)
+    }
+
     fn limits(&self) -> Limits {
         Limits {
             concurrency: Some(self.group.queue.snapshot().limit),
         }
-    }
-
-    fn makeup(&self) -> Makeup {
-        self.model.makeup()
-    }
-
-    fn continues(&self, request: &ChatRequest) -> bool {
-        self.model.continues(request)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

@@ -17,8 +17,8 @@ pub use policy::RetryConfig;
 
 use super::{admit::Account, meter::Metrics};
 use crate::{
-    Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, Limits, Makeup, Model,
-    SharedModel, Spent, chat::DeltaStream,
+    Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, Model, SharedModel, Spent,
+    chat::DeltaStream,
 };
 pub(crate) use policy::Verdict;
 
@@ -180,16 +180,8 @@ impl Model for Retry {
         self.inner.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.inner.limits()
-    }
-
-    fn makeup(&self) -> Makeup {
-        self.inner.makeup()
-    }
-
-    fn continues(&self, request: &ChatRequest) -> bool {
-        self.inner.continues(request)
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.inner)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

@@ -41,8 +41,8 @@ use self::{
     riding::Riding,
 };
 use crate::{
-    Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Limits, Makeup, Model,
-    SharedModel, account::Rates, chat::Charge,
+    Body, BoxFuture, ChatRequest, ChatResponse, Clock, Error, ErrorKind, Model, SharedModel,
+    account::Rates, chat::Charge,
 };
 
 /// The layer; see the [module](self). Admission inside it says when a request is sent.
@@ -216,16 +216,8 @@ impl Model for Spend {
         self.inner.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.inner.limits()
-    }
-
-    fn makeup(&self) -> Makeup {
-        self.inner.makeup()
-    }
-
-    fn continues(&self, request: &ChatRequest) -> bool {
-        self.inner.continues(request)
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.inner)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {

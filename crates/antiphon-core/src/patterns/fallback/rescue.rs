@@ -4,8 +4,8 @@ use futures_util::{StreamExt, stream};
 
 use super::{asks::Asks, attempts, moves_on, used, watched::watched, with_earlier};
 use crate::{
-    Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, Limits, Makeup, Model,
-    SharedModel, chat::Delivery,
+    Body, BoxFuture, ChatRequest, ChatResponse, Error, ErrorKind, Model, SharedModel,
+    chat::Delivery,
 };
 
 /// Calls for one whole answer of a model whose streams break.
@@ -96,16 +96,8 @@ impl Model for Rescue {
         self.inner.name()
     }
 
-    fn limits(&self) -> Limits {
-        self.inner.limits()
-    }
-
-    fn makeup(&self) -> Makeup {
-        self.inner.makeup()
-    }
-
-    fn continues(&self, request: &ChatRequest) -> bool {
-        self.inner.continues(request)
+    fn inner(&self) -> Option<&SharedModel> {
+        Some(&self.inner)
     }
 
     fn call(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatResponse, Error>> {
