@@ -2,14 +2,11 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{
-    sync::{Notify, oneshot, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -20,7 +17,13 @@ use super::{
     passage::Passage,
     quota::QuotaConfig,
 };
-use crate::{ChatRequest, Clock, Dice, Error, ErrorKind, Moment, layers::retry::Budget};
+use crate::{
+    BoxFuture, ChatRequest, Clock, Dice, Error, ErrorKind, Moment,
+    layers::{
+        alarm::{Alarm, Rings},
+        retry::Budget,
+    },
+};
 
 /// Whoever waits is told through this.
 type Seat = oneshot::Sender<Result<Passage, Error>>;
@@ -35,8 +38,7 @@ pub struct Account {
     budget: Budget,
     state: Mutex<State>,
     given_up: watch::Sender<Option<Error>>,
-    timer: Mutex<Option<JoinHandle<()>>>,
-    alarm_changed: Arc<Notify>,
+    alarm: Alarm,
 }
 
 struct State {
@@ -75,8 +77,7 @@ impl Account {
                 alarm: None,
             }),
             given_up: watch::Sender::new(None),
-            timer: Mutex::new(None),
-            alarm_changed: Arc::new(Notify::new()),
+            alarm: Alarm::default(),
         })
     }
 
@@ -193,7 +194,7 @@ impl Account {
         if let Ok(decided) = verdict.try_recv() {
             return decided;
         }
-        self.keep_time();
+        self.alarm.keep(self);
         let mut leaving = Leaving {
             account: self,
             place: Some(place),
@@ -260,7 +261,7 @@ impl Account {
         }
         drop(state);
         if sooner {
-            self.alarm_changed.notify_one();
+            self.alarm.changed();
         }
         self.deliver(decided);
     }
@@ -273,14 +274,15 @@ impl Account {
         }
     }
 
-    /// Sees to it that the one timer task runs. It ends with the account, and with its runtime: then the next waiting
-    /// call starts another.
-    fn keep_time(self: &Arc<Self>) {
-        let mut timer = self.timer.lock().unwrap_or_else(PoisonError::into_inner);
-        if timer.as_ref().is_none_or(JoinHandle::is_finished) {
-            let changed = Arc::clone(&self.alarm_changed);
-            *timer = Some(tokio::spawn(keep_time(Arc::downgrade(self), changed)));
-        }
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rings for Account {
+    fn next_alarm(&self) -> Option<BoxFuture<'static, ()>> {
+        let alarm = self.lock().alarm?;
+        Some(self.clock.sleep_until(alarm))
     }
 
     fn ring(self: &Arc<Self>) {
@@ -288,39 +290,6 @@ impl Account {
         let mut state = self.lock();
         state.alarm = None;
         self.settle(state, now);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        self.alarm_changed.notify_one();
-    }
-}
-
-async fn keep_time(account: Weak<Account>, changed: Arc<Notify>) {
-    loop {
-        let Some(alarm) = account.upgrade().map(|account| {
-            let alarm = account.lock().alarm;
-            alarm.map(|moment| account.clock.sleep_until(moment))
-        }) else {
-            return;
-        };
-        let Some(alarm) = alarm else {
-            changed.notified().await;
-            continue;
-        };
-        tokio::select! {
-            () = changed.notified() => {}
-            () = alarm => {
-                if let Some(account) = account.upgrade() {
-                    account.ring();
-                }
-            }
-        }
     }
 }
 

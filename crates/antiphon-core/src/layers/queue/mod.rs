@@ -17,7 +17,6 @@
 //! The line knows neither model nor clock (`gate.rs`); what it asks and tells is in `books.rs`, and what a call holds that
 //! is out in `passage.rs`.
 
-mod alarm;
 mod bearing;
 mod books;
 mod config;
@@ -38,11 +37,11 @@ use std::{
 };
 
 use self::{
-    alarm::Alarm,
     books::Books,
     gate::Gate,
     queued::{Group, Queued},
 };
+use super::alarm::{Alarm, Rings};
 use crate::{BoxFuture, Clock, SharedModel, SystemClock};
 
 pub use bearing::{Bearing, Ending, Fixed, Turn};
@@ -147,7 +146,10 @@ impl Queue {
             self.alarm.changed();
         }
     }
+}
 
+/// For a bearing that wants to look at calls which are out for long.
+impl Rings for Queue {
     fn next_alarm(&self) -> Option<BoxFuture<'static, ()>> {
         let alarm = self.gate.look(|books, _, _| books.alarm())?;
         Some(self.clock.sleep_until(alarm))

@@ -1,10 +1,19 @@
-//! The one timer of a queue whose bearing wants to look at calls that are out for long.
+//! [`Alarm`]: the one timer of what many calls share, for moments that none of them would notice.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::{runtime::Handle, sync::Notify, task::JoinHandle};
 
-use super::Queue;
+use crate::BoxFuture;
+
+/// What has an alarm.
+pub(super) trait Rings: Send + Sync + 'static {
+    /// Waits until the alarm is to ring; `None` while there is nothing to wait for.
+    fn next_alarm(&self) -> Option<BoxFuture<'static, ()>>;
+
+    /// Its time has come.
+    fn ring(self: &Arc<Self>);
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
@@ -13,8 +22,8 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
-    /// Sees to it that the task runs. It ends with the queue, and with its runtime: then the next event starts another.
-    pub(super) fn keep(&self, queue: &Arc<Queue>) {
+    /// Sees to it that the task runs. It ends with its owner, and with its runtime: then the next event starts another.
+    pub(super) fn keep<T: Rings>(&self, owner: &Arc<T>) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if task.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
@@ -22,7 +31,7 @@ impl Alarm {
         // a body may be dropped outside any runtime; whoever is let out because of it is inside one
         if let Ok(runtime) = Handle::try_current() {
             let changed = Arc::clone(&self.changed);
-            *task = Some(runtime.spawn(ring(Arc::downgrade(queue), changed)));
+            *task = Some(runtime.spawn(ring(Arc::downgrade(owner), changed)));
         }
     }
 
@@ -38,9 +47,9 @@ impl Drop for Alarm {
     }
 }
 
-async fn ring(queue: Weak<Queue>, changed: Arc<Notify>) {
+async fn ring<T: Rings>(owner: Weak<T>, changed: Arc<Notify>) {
     loop {
-        let Some(alarm) = queue.upgrade().map(|queue| queue.next_alarm()) else {
+        let Some(alarm) = owner.upgrade().map(|owner| owner.next_alarm()) else {
             return;
         };
         let Some(alarm) = alarm else {
@@ -50,8 +59,8 @@ async fn ring(queue: Weak<Queue>, changed: Arc<Notify>) {
         tokio::select! {
             () = changed.notified() => {}
             () = alarm => {
-                if let Some(queue) = queue.upgrade() {
-                    queue.ring();
+                if let Some(owner) = owner.upgrade() {
+                    owner.ring();
                 }
             }
         }
